@@ -1,0 +1,266 @@
+// Makes the charms: checks charmcraft.yaml against the code, bundles the code, turns it into an executable and
+// packs that with what Juju reads.
+//
+//   node build.mjs [--arch x64|arm64] [charm...]   dist/<charm>.charm, or dist/<charm>_<arch>.charm for another machine
+//   node build.mjs --types                         write charmcraft.yaml out as src/charmcraft.ts
+//   node build.mjs --check                         only check that YAML, types and code agree
+import { createHash } from 'node:crypto';
+import { createWriteStream, existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { pathToFileURL } from 'node:url';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { build as bundle } from 'esbuild';
+import { execa } from 'execa';
+import { parse, stringify } from 'yaml';
+import { ZipFile } from 'yazl';
+import { z } from 'zod';
+
+process.env.TZ = 'UTC'; // zip entries carry local time
+
+const ROOT = import.meta.dirname;
+const BASES = ['22.04', '24.04', '26.04'];
+const DEBIAN_ARCHITECTURE = { x64: 'amd64', arm64: 'arm64' };
+// The code cache is only the same in every build, and only accepted when it runs, with one hash seed in both.
+const NODE_FLAGS = ['--hash-seed=1'];
+const ZIP_TIME = new Date('2026-01-01T00:00:00Z');
+
+const Endpoint = z.union([
+  z.string().transform((name) => ({ interface: name, scope: 'global' })),
+  z.strictObject({
+    interface: z.string(),
+    scope: z.enum(['global', 'container']).default('global'),
+    limit: z.int().optional(),
+    optional: z.boolean().optional(),
+  }),
+]);
+const Option = z.strictObject({
+  type: z.enum(['string', 'int', 'float', 'boolean', 'secret']),
+  default: z.union([z.string(), z.number(), z.boolean()]).optional(),
+  description: z.string(),
+});
+const Action = z.strictObject({
+  description: z.string(),
+  params: z.record(z.string(), z.looseObject({ type: z.string(), description: z.string() })).default({}),
+  required: z.array(z.string()).default([]),
+  additionalProperties: z.boolean().default(false),
+});
+const Charmcraft = z.strictObject({
+  name: z.string(),
+  type: z.literal('charm'),
+  title: z.string(),
+  summary: z.string(),
+  description: z.string(),
+  subordinate: z.boolean().default(false),
+  assumes: z.array(z.unknown()).default([]),
+  provides: z.record(z.string(), Endpoint).default({}),
+  requires: z.record(z.string(), Endpoint).default({}),
+  peers: z.record(z.string(), Endpoint).default({}),
+  config: z.strictObject({ options: z.record(z.string(), Option) }).default({ options: {} }),
+  actions: z.record(z.string(), Action).default({}),
+});
+
+async function findCharms() {
+  const folders = await Promise.all(
+    ['charms', 'test/charms'].map(async (parent) =>
+      existsSync(join(ROOT, parent)) ? (await readdir(join(ROOT, parent))).map((name) => join(ROOT, parent, name)) : [],
+    ),
+  );
+  return folders.flat().filter((folder) => existsSync(join(folder, 'charmcraft.yaml')));
+}
+
+async function readCharmcraft(folder) {
+  const parsed = Charmcraft.safeParse(parse(await readFile(join(folder, 'charmcraft.yaml'), 'utf8')));
+  if (!parsed.success) throw new Error(`${folder}/charmcraft.yaml:\n${z.prettifyError(parsed.error)}`);
+  if (parsed.data.name !== basename(folder)) throw new Error(`${folder}: the charm is called ${parsed.data.name}`);
+  return parsed.data;
+}
+
+/** What the code is checked against: the shape of juju-ts-ops' type Charmcraft. */
+function typedPart({ name, subordinate, provides, requires, peers, config, actions }) {
+  const endpoints = (map) =>
+    mapValues(map, (endpoint) => ({ interface: endpoint.interface, scope: endpoint.scope }));
+  return {
+    name,
+    subordinate,
+    provides: endpoints(provides),
+    requires: endpoints(requires),
+    peers: endpoints(peers),
+    options: mapValues(config.options, ({ type, default: value }) => (value === undefined ? { type } : { type, default: value })),
+    actions: mapValues(actions, ({ params, required }) => ({ params: mapValues(params, ({ type }) => ({ type })), required })),
+  };
+}
+
+function mapValues(map, change) {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value)]));
+}
+
+function typesSource(charmcraft) {
+  const json = JSON.stringify(typedPart(charmcraft), null, 2);
+  return `// Written by \`node build.mjs --types\` from charmcraft.yaml.\nexport const charmcraft = ${json} as const;\n`;
+}
+
+/** Refuses a charm whose YAML, types and code disagree. */
+async function verify(folder, charmcraft) {
+  const file = join(folder, 'src/charmcraft.ts');
+  if (!existsSync(file) || (await readFile(file, 'utf8')) !== typesSource(charmcraft)) {
+    throw new Error(`${file} is not what charmcraft.yaml says; run: node build.mjs --types`);
+  }
+  const { charm } = await import(pathToFileURL(join(folder, 'src/charm.ts')).href);
+  if (!isDeepStrictEqual(charm.charmcraft, typedPart(charmcraft))) {
+    throw new Error(`${folder}/src/charm.ts does not use the charmcraft.ts beside it`);
+  }
+  const { provides, requires, peers, config, actions } = charmcraft;
+  const expected = {
+    options: Object.keys(config.options),
+    endpoints: Object.keys({ ...provides, ...requires, ...peers }),
+    actions: Object.keys(actions).filter((name) => name !== 'show-plan'),
+  };
+  for (const [kind, names] of Object.entries(expected)) {
+    const coded = Object.keys(charm[kind]).sort();
+    if (!isDeepStrictEqual(coded, names.sort())) {
+      throw new Error(`${folder}: charmcraft.yaml declares the ${kind} [${names}], the code has [${coded}]`);
+    }
+  }
+}
+
+/** The Node that becomes the charm's executable, without its symbols where this machine can take them off. */
+async function nodeBase(arch, work) {
+  const base = join(work, `node-${arch}`);
+  const installed = join(ROOT, `node_modules/node-linux-${arch}/bin/node`);
+  if (existsSync(installed)) {
+    await copyFile(installed, base);
+  } else {
+    const { optionalDependencies } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+    const name = `node-linux-${arch}`;
+    const { stdout } = await execa('npm', ['pack', '--silent', `${name}@${optionalDependencies[name]}`], { cwd: work });
+    await execa('tar', ['-xzf', stdout.trim(), 'package/bin/node'], { cwd: work });
+    await rename(join(work, 'package/bin/node'), base);
+  }
+  const strip = arch === process.arch ? 'strip' : { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' }[arch];
+  const { failed } = await execa(strip, [base], { reject: false });
+  if (failed) console.log(`build: ${strip} is not here, so the executables keep their symbols and are 30 MB larger`);
+  return base;
+}
+
+async function bundleCharm(folder) {
+  const { outputFiles } = await bundle({
+    stdin: {
+      contents: `import { main } from 'juju-ts-ops';\nimport { charm } from './src/charm.ts';\nvoid main(charm);\n`,
+      resolveDir: folder,
+      loader: 'ts',
+    },
+    absWorkingDir: ROOT,
+    bundle: true,
+    write: false,
+    platform: 'node',
+    target: 'node26',
+    format: 'cjs',
+    minify: true,
+    keepNames: true,
+    logLevel: 'warning',
+  });
+  return outputFiles[0].contents;
+}
+
+async function makeExecutable(code, base, arch, work) {
+  const [main, output, config] = ['main.cjs', 'dispatch', 'sea.json'].map((name) => join(work, name));
+  await writeFile(main, code);
+  const native = arch === process.arch;
+  await writeFile(
+    config,
+    JSON.stringify({
+      main,
+      output,
+      executable: base,
+      disableExperimentalSEAWarning: true,
+      useCodeCache: native,
+      execArgv: native ? NODE_FLAGS : [],
+      execArgvExtension: 'none',
+    }),
+  );
+  await execa(process.execPath, [...NODE_FLAGS, '--build-sea', config]);
+  return readFile(output);
+}
+
+/** Everything in the zip but the executable, in Juju's own files. https://documentation.ubuntu.com/juju/3.6/reference/charm/ */
+async function charmFiles(folder, charmcraft, arch, version) {
+  const { name, summary, description, subordinate, assumes, provides, requires, peers, config, actions } = charmcraft;
+  const metadata = { name, summary, description, subordinate, assumes, provides, requires, peers };
+  const yaml = (value) => Buffer.from(stringify(value));
+  return {
+    'metadata.yaml': yaml(metadata),
+    'config.yaml': yaml(config),
+    'actions.yaml': yaml(actions),
+    'manifest.yaml': yaml({
+      bases: BASES.map((channel) => ({ name: 'ubuntu', channel, architectures: [DEBIAN_ARCHITECTURE[arch]] })),
+    }),
+    version: Buffer.from(`${version}\n`),
+    LICENSE: await readFile(join(ROOT, 'LICENSE')),
+    'README.md': await readFile(join(folder, 'README.md')),
+    'icon.svg': await readFile(join(folder, 'icon.svg')),
+  };
+}
+
+async function buildCharm(folder, charmcraft, arch, base, work, version) {
+  const suffix = arch === process.arch ? '' : `_${arch}`;
+  const target = join(ROOT, 'dist', `${charmcraft.name}${suffix}.charm`);
+  const [code, files] = await Promise.all([bundleCharm(folder), charmFiles(folder, charmcraft, arch, version)]);
+  const digest = createHash('sha256').update(process.version).update(arch).update(code);
+  for (const [name, content] of Object.entries(files)) digest.update(name).update(content);
+  digest.update(await readFile(import.meta.filename));
+  const inputs = `${target}.inputs`;
+  const wanted = digest.digest('hex');
+  if (existsSync(target) && existsSync(inputs) && (await readFile(inputs, 'utf8')) === wanted) return target;
+
+  const dispatch = await makeExecutable(code, await base(), arch, work);
+  const zip = new ZipFile();
+  const add = (name, content, mode) =>
+    zip.addBuffer(content, name, { mtime: ZIP_TIME, mode, forceDosTimestamp: true });
+  for (const [name, content] of Object.entries(files)) add(name, content, 0o100644);
+  add('dispatch', dispatch, 0o100755);
+  zip.end();
+  await pipeline(zip.outputStream, createWriteStream(`${target}.new`));
+  await rename(`${target}.new`, target);
+  await writeFile(inputs, wanted);
+  return target;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    arch: { type: 'string', default: process.arch },
+    check: { type: 'boolean', default: false },
+    types: { type: 'boolean', default: false },
+  },
+});
+const arch = { amd64: 'x64' }[values.arch] ?? values.arch;
+if (!(arch in DEBIAN_ARCHITECTURE)) throw new Error(`--arch is one of: ${Object.keys(DEBIAN_ARCHITECTURE).join(', ')}`);
+
+const charms = await Promise.all(
+  (await findCharms())
+    .filter((folder) => positionals.length === 0 || positionals.includes(basename(folder)))
+    .map(async (folder) => ({ folder, charmcraft: await readCharmcraft(folder) })),
+);
+if (values.types) {
+  for (const { folder, charmcraft } of charms) await writeFile(join(folder, 'src/charmcraft.ts'), typesSource(charmcraft));
+} else {
+  for (const { folder, charmcraft } of charms) await verify(folder, charmcraft);
+}
+if (!values.types && !values.check) {
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+  await mkdir(join(ROOT, 'dist'), { recursive: true });
+  const work = await mkdtemp(join(tmpdir(), 'charm-build-'));
+  try {
+    let made;
+    const base = () => (made ??= nodeBase(arch, work));
+    for (const { folder, charmcraft } of charms) {
+      const target = await buildCharm(folder, charmcraft, arch, base, work, version);
+      console.log(`build: ${resolve(target).slice(ROOT.length + 1)}`);
+    }
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}

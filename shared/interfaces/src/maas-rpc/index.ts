@@ -1,0 +1,27 @@
+import { defineInterface, json, raw, Redacted, type Codec } from 'juju-ts-ops';
+import { z } from 'zod';
+
+const hidden: Codec<Redacted> = { decode: (text) => new Redacted(text), encode: (value) => value.reveal() };
+
+/** The contract between region and rack controllers. See README.md. */
+export const maasRpc = defineInterface({
+  name: 'maas-rpc',
+  provider: {
+    app: {
+      'maas-url': raw,
+      /** URI of the granted Juju secret whose key `maas-secret` racks authenticate with. */
+      'maas-secret-id': raw,
+      /** Host names of the region controllers. */
+      regions: json(z.array(z.string())),
+    },
+    unit: {
+      maas_url: raw,
+      /** Read from old peers only: our region never writes it. */
+      secret: hidden,
+    },
+  },
+  requirer: { app: {}, unit: {} },
+});
+
+/** The key of the Juju secret. */
+export const MAAS_SECRET_KEY = 'maas-secret';

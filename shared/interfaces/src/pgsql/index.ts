@@ -1,0 +1,65 @@
+import {
+  commaList,
+  conninfo,
+  defineInterface,
+  integer,
+  raw,
+  Redacted,
+  spaceList,
+  type Codec,
+  type Relation,
+} from 'juju-ts-ops';
+import type { DatabaseConnection, DatabaseState } from '../database.ts';
+
+/** A libpq connection string whose password stays hidden. */
+const connection: Codec<DatabaseConnection> = {
+  decode: (text) => {
+    const { host, port = '5432', dbname, user, password } = conninfo.decode(text);
+    if (host === undefined || dbname === undefined || user === undefined || password === undefined) {
+      throw new Error('host, dbname, user or password is missing');
+    }
+    return { host, port: integer.decode(port), database: dbname, user, password: new Redacted(password) };
+  },
+  encode: ({ host, port, database, user, password }) =>
+    conninfo.encode({ dbname: database, host, password: password.reveal(), port: String(port), user }),
+};
+
+/** What the client asks for. Old servers look at each unit's databag, newer ones at the application's. */
+const request = { database: raw, extensions: commaList, roles: commaList };
+
+/** The contract of `postgresql:db`: charmed PostgreSQL 14 and the reactive charm before it. See README.md. */
+export const pgsql = defineInterface({
+  name: 'pgsql',
+  requirer: { app: request, unit: request },
+  provider: {
+    app: {},
+    unit: {
+      ...request,
+      master: connection,
+      /** Of the server's own making, and never needed here: a comma or a newline separates its connection strings. */
+      standbys: raw,
+      state: raw,
+      version: raw,
+      'allowed-units': spaceList,
+      'allowed-subnets': commaList,
+    },
+  },
+});
+
+/**
+ * The primary that a relation offers: the first server unit, by number, that gives the database asked for and
+ * lets this unit's subnets in. `allowed-units` is not looked at, because PostgreSQL 14 leaves stale names there.
+ */
+export function pgsqlConnection(
+  relation: Relation<typeof pgsql.provider>,
+  database: string,
+  egressSubnets: readonly string[],
+): DatabaseState {
+  for (const { data } of relation.units) {
+    if (!data.master || (data.database ?? data.master.database) !== database) continue;
+    const allowed = data['allowed-subnets'] ?? [];
+    if (!egressSubnets.every((subnet) => allowed.includes(subnet))) continue;
+    return { kind: 'ready', connection: data.master };
+  }
+  return { kind: 'waiting', reason: `${relation.app} to give the database ${database}` };
+}

@@ -1,0 +1,55 @@
+import { commaList, defineInterface, json, raw, Redacted, type Codec, type Relation } from 'juju-ts-ops';
+import { z } from 'zod';
+import type { DatabaseState } from '../database.ts';
+
+/** A secret that a provider of the old kind writes into the databag in clear. */
+const hidden: Codec<Redacted> = { decode: (text) => new Redacted(text), encode: (value) => value.reveal() };
+
+/** The contract of `postgresql:database`: charmed PostgreSQL 14 and 16, and pgbouncer. See README.md. */
+export const postgresqlClient = defineInterface({
+  name: 'postgresql_client',
+  requirer: {
+    app: { database: raw, 'requested-secrets': json(z.array(z.string())), 'extra-user-roles': raw },
+    unit: {},
+  },
+  provider: {
+    app: {
+      database: raw,
+      /** `host:port` of the primary; empty while there is none. */
+      endpoints: commaList,
+      'read-only-endpoints': commaList,
+      version: raw,
+      'secret-user': raw,
+      'secret-tls': raw,
+      username: raw,
+      password: hidden,
+    },
+    unit: {},
+  },
+});
+
+/** What to ask for, so that the credentials come as a Juju secret. */
+export const REQUESTED_SECRETS = ['username', 'password', 'tls', 'tls-ca', 'uris'] as const;
+
+/**
+ * The primary that a relation offers.
+ * @param readSecret reads the Juju secret of the credentials
+ */
+export async function postgresqlConnection(
+  relation: Relation<typeof postgresqlClient.provider>,
+  readSecret: (uri: string) => Promise<Readonly<Record<string, Redacted>>>,
+): Promise<DatabaseState> {
+  const { database, endpoints = [], 'secret-user': secret, ...clear } = relation.appData;
+  const waiting = (reason: string): DatabaseState => ({ kind: 'waiting', reason: `${relation.app} ${reason}` });
+  if (database === undefined) return waiting('to make the database');
+  const [primary] = endpoints;
+  if (primary === undefined) return waiting('to have a primary');
+  const endpoint = /^\[?(.+?)\]?:(\d+)$/.exec(primary);
+  if (!endpoint) return waiting(`to give a host and a port instead of ${primary}`);
+  const [, host = '', port = ''] = endpoint;
+  const content = secret === undefined ? undefined : await readSecret(secret);
+  const user = content?.['username']?.reveal() ?? clear.username;
+  const password = content?.['password'] ?? clear.password;
+  if (user === undefined || password === undefined) return waiting('to give a user and a password');
+  return { kind: 'ready', connection: { host, port: Number(port), database, user, password } };
+}

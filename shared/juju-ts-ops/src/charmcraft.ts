@@ -1,0 +1,92 @@
+import type { z } from 'zod';
+import type { Interface } from './databag.ts';
+
+/** The part of charmcraft.yaml that the code is checked against. build.mjs writes it out as a typed constant. */
+export interface Charmcraft {
+  readonly name: string;
+  readonly subordinate: boolean;
+  readonly provides: Readonly<Record<string, Endpoint>>;
+  readonly requires: Readonly<Record<string, Endpoint>>;
+  readonly peers: Readonly<Record<string, Endpoint>>;
+  readonly options: Readonly<Record<string, Option>>;
+  readonly actions: Readonly<Record<string, Action>>;
+}
+
+export interface Endpoint {
+  readonly interface: string;
+  readonly scope: 'global' | 'container';
+}
+
+export interface Option {
+  readonly type: 'string' | 'int' | 'float' | 'boolean' | 'secret';
+  readonly default?: string | number | boolean;
+}
+
+export interface Action {
+  readonly params: Readonly<Record<string, { readonly type: string }>>;
+  readonly required: readonly string[];
+}
+
+type Keys<T> = keyof T & string;
+
+export type OptionName<C extends Charmcraft> = Keys<C['options']>;
+export type ActionName<C extends Charmcraft> = Keys<C['actions']>;
+export type ProvidesName<C extends Charmcraft> = Keys<C['provides']>;
+export type RequiresName<C extends Charmcraft> = Keys<C['requires']>;
+export type PeerName<C extends Charmcraft> = Keys<C['peers']>;
+export type EndpointName<C extends Charmcraft> = ProvidesName<C> | RequiresName<C> | PeerName<C>;
+
+/** The action that the framework answers for every charm that declares it. */
+export type BuiltInAction = 'show-plan';
+
+type InterfaceNameOf<C extends Charmcraft, E extends string> = E extends keyof C['provides']
+  ? C['provides'][E]['interface']
+  : E extends keyof C['requires']
+    ? C['requires'][E]['interface']
+    : E extends keyof C['peers']
+      ? C['peers'][E]['interface']
+      : never;
+
+/** For each declared endpoint, the contract of exactly the interface that charmcraft.yaml names. */
+export type Endpoints<C extends Charmcraft> = {
+  readonly [E in EndpointName<C>]: Interface & { readonly name: InterfaceNameOf<C, E> };
+};
+
+type SideOf<C extends Charmcraft, E extends Endpoints<C>, N extends EndpointName<C>, Own extends boolean> =
+  N extends ProvidesName<C>
+    ? E[N][Own extends true ? 'provider' : 'requirer']
+    : E[N][Own extends true ? 'requirer' : 'provider'];
+
+/** What this charm writes on an endpoint. */
+export type OwnSide<C extends Charmcraft, E extends Endpoints<C>, N extends EndpointName<C>> = SideOf<
+  C,
+  E,
+  N,
+  true
+>;
+/** What this charm reads on an endpoint. */
+export type RemoteSide<C extends Charmcraft, E extends Endpoints<C>, N extends EndpointName<C>> = SideOf<
+  C,
+  E,
+  N,
+  false
+>;
+
+type OptionValue<O extends Option> = O['type'] extends 'int' | 'float'
+  ? number
+  : O['type'] extends 'boolean'
+    ? boolean
+    : string;
+
+/** For each declared option, a schema that takes what `config-get` gives: nothing at all where there is no default. */
+export type OptionSchemas<C extends Charmcraft> = {
+  readonly [K in OptionName<C>]: z.ZodType<
+    unknown,
+    C['options'][K] extends { readonly default: string | number | boolean }
+      ? OptionValue<C['options'][K]>
+      : OptionValue<C['options'][K]> | undefined
+  >;
+};
+
+/** The values of all options, after their schemas. */
+export type Options<S> = { readonly [K in keyof S]: S[K] extends z.ZodType ? z.output<S[K]> : never };

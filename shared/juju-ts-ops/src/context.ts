@@ -1,0 +1,169 @@
+import { z } from 'zod';
+import { CharmBugError } from './errors.ts';
+
+/** A relation as Juju numbers it: `db:7` is relation 7 on the endpoint `db`. */
+export interface RelationRef {
+  readonly endpoint: string;
+  readonly id: number;
+}
+
+/** What Juju ran the charm for. */
+export type Event =
+  | { readonly kind: 'lifecycle'; readonly name: LifecycleHook }
+  | {
+      readonly kind: 'relation';
+      readonly name: RelationHook;
+      readonly relation: RelationRef;
+      readonly remoteApp: string;
+      /** Absent for `created`, `broken` and for a change of the remote application's databag. */
+      readonly remoteUnit?: string;
+      /** Who leaves, in `departed`: the remote unit, or this very unit when it is being removed. */
+      readonly departingUnit?: string;
+    }
+  | {
+      readonly kind: 'secret';
+      readonly name: SecretHook;
+      readonly uri: string;
+      readonly label?: string;
+      readonly revision?: number;
+    }
+  | { readonly kind: 'storage'; readonly name: StorageHook; readonly storage: string }
+  | { readonly kind: 'action'; readonly name: string; readonly id: string };
+
+const LIFECYCLE_HOOKS = [
+  'install',
+  'start',
+  'config-changed',
+  'upgrade-charm',
+  'update-status',
+  'leader-elected',
+  'leader-settings-changed',
+  'stop',
+  'remove',
+] as const;
+const RELATION_HOOKS = ['created', 'joined', 'changed', 'departed', 'broken'] as const;
+const SECRET_HOOKS = ['secret-changed', 'secret-rotate', 'secret-expired', 'secret-remove'] as const;
+const STORAGE_HOOKS = ['attached', 'detaching'] as const;
+
+export type LifecycleHook = (typeof LIFECYCLE_HOOKS)[number];
+export type RelationHook = (typeof RELATION_HOOKS)[number];
+export type SecretHook = (typeof SECRET_HOOKS)[number];
+export type StorageHook = (typeof STORAGE_HOOKS)[number];
+
+/** Everything Juju says in the environment of a hook, checked and frozen. */
+export interface HookContext {
+  readonly event: Event;
+  /** `maas-region/0` */
+  readonly unit: string;
+  /** `maas-region` */
+  readonly app: string;
+  readonly model: { readonly name: string; readonly uuid: string };
+  /** The unit that this subordinate unit rides on; absent for a principal. */
+  readonly principalUnit?: string;
+  readonly charmDirectory: string;
+  readonly jujuVersion: string;
+  readonly machineId: string;
+}
+
+const filled = z
+  .string()
+  .optional()
+  .transform((value) => (value === '' ? undefined : value));
+
+const Environment = z.object({
+  JUJU_DISPATCH_PATH: z.string().regex(/^(hooks|actions)\/[^/]+$/),
+  JUJU_UNIT_NAME: z.string().regex(/^[a-z0-9-]+\/\d+$/),
+  JUJU_MODEL_NAME: z.string().default(''),
+  JUJU_MODEL_UUID: z.string().default(''),
+  JUJU_CHARM_DIR: filled,
+  JUJU_PRINCIPAL_UNIT: filled,
+  JUJU_VERSION: z.string().default(''),
+  JUJU_MACHINE_ID: z.string().default(''),
+  JUJU_RELATION: filled,
+  JUJU_RELATION_ID: filled,
+  JUJU_REMOTE_APP: filled,
+  JUJU_REMOTE_UNIT: filled,
+  JUJU_DEPARTING_UNIT: filled,
+  JUJU_SECRET_ID: filled,
+  JUJU_SECRET_LABEL: filled,
+  JUJU_SECRET_REVISION: filled,
+  JUJU_STORAGE_ID: filled,
+  JUJU_ACTION_UUID: filled,
+});
+type Environment = z.infer<typeof Environment>;
+
+/**
+ * Reads the environment that Juju made for this run of `dispatch`.
+ * @throws {CharmBugError} when it is not Juju's: the charm was started by hand, or Juju changed.
+ */
+export function hookContext(environment: Readonly<Record<string, string | undefined>>): HookContext {
+  const parsed = Environment.safeParse(environment);
+  if (!parsed.success) {
+    throw new CharmBugError(
+      `this program is run by Juju, as a charm's dispatch: ${z.prettifyError(parsed.error)}`,
+    );
+  }
+  const env = parsed.data;
+  return Object.freeze({
+    event: eventOf(env),
+    unit: env.JUJU_UNIT_NAME,
+    app: env.JUJU_UNIT_NAME.slice(0, env.JUJU_UNIT_NAME.lastIndexOf('/')),
+    model: { name: env.JUJU_MODEL_NAME, uuid: env.JUJU_MODEL_UUID },
+    ...(env.JUJU_PRINCIPAL_UNIT !== undefined && { principalUnit: env.JUJU_PRINCIPAL_UNIT }),
+    charmDirectory: env.JUJU_CHARM_DIR ?? process.cwd(),
+    jujuVersion: env.JUJU_VERSION,
+    machineId: env.JUJU_MACHINE_ID,
+  });
+}
+
+function eventOf(env: Environment): Event {
+  const [folder = '', name = ''] = env.JUJU_DISPATCH_PATH.split('/');
+  if (folder === 'actions') return { kind: 'action', name, id: env.JUJU_ACTION_UUID ?? '' };
+
+  const lifecycle = LIFECYCLE_HOOKS.find((hook) => hook === name);
+  if (lifecycle) return { kind: 'lifecycle', name: lifecycle };
+
+  const secret = SECRET_HOOKS.find((hook) => hook === name);
+  if (secret) {
+    return {
+      kind: 'secret',
+      name: secret,
+      uri: required(env, 'JUJU_SECRET_ID'),
+      ...(env.JUJU_SECRET_LABEL !== undefined && { label: env.JUJU_SECRET_LABEL }),
+      ...(env.JUJU_SECRET_REVISION !== undefined && { revision: Number(env.JUJU_SECRET_REVISION) }),
+    };
+  }
+
+  const relation = RELATION_HOOKS.find((hook) => name.endsWith(`-relation-${hook}`));
+  if (relation) {
+    return {
+      kind: 'relation',
+      name: relation,
+      relation: {
+        endpoint: required(env, 'JUJU_RELATION'),
+        id: relationNumber(required(env, 'JUJU_RELATION_ID')),
+      },
+      remoteApp: env.JUJU_REMOTE_APP ?? '',
+      ...(env.JUJU_REMOTE_UNIT !== undefined && { remoteUnit: env.JUJU_REMOTE_UNIT }),
+      ...(env.JUJU_DEPARTING_UNIT !== undefined && { departingUnit: env.JUJU_DEPARTING_UNIT }),
+    };
+  }
+
+  const storage = STORAGE_HOOKS.find((hook) => name.endsWith(`-storage-${hook}`));
+  if (storage) return { kind: 'storage', name: storage, storage: required(env, 'JUJU_STORAGE_ID') };
+
+  throw new CharmBugError(`Juju ran an event this charm framework does not know: ${env.JUJU_DISPATCH_PATH}`);
+}
+
+function required(env: Environment, name: keyof Environment): string {
+  const value = env[name];
+  if (value === undefined) throw new CharmBugError(`Juju set no ${name} for ${env.JUJU_DISPATCH_PATH}`);
+  return value;
+}
+
+/** `db:7` → 7. Juju itself looks at nothing but the number. */
+export function relationNumber(id: string): number {
+  const number = Number(id.slice(id.lastIndexOf(':') + 1));
+  if (!Number.isInteger(number) || number < 0) throw new CharmBugError(`not a relation id: ${id}`);
+  return number;
+}

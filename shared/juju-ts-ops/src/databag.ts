@@ -1,0 +1,221 @@
+import { parse as parseYaml, stringify as stringifyYaml } from 'yaml';
+import { z } from 'zod';
+
+/** A databag as Juju has it: strings only, and a key that is set to `""` does not exist. */
+export type RawBag = Readonly<Record<string, string>>;
+
+/** How one key of a databag is read and written. */
+export interface Codec<T> {
+  /** @throws when the text is not what the interface says. */
+  decode(text: string): T;
+  encode(value: T): string;
+}
+
+/** The keys of one databag of an interface. Keys that it does not name are left alone. */
+export type BagSchema = Readonly<Record<string, Codec<unknown>>>;
+
+type CodecValue<C> = C extends Codec<infer T> ? T : never;
+
+/** What a databag says: every key may be missing, because the other side may not have written it yet. */
+export type Bag<S> = { readonly [K in keyof S]?: CodecValue<S[K]> };
+
+/** What the two (or, for peers, the one) roles of a relation write into their databags. */
+export interface Interface {
+  readonly name: string;
+  readonly provider: Side;
+  readonly requirer: Side;
+}
+
+export interface Side {
+  readonly app: BagSchema;
+  readonly unit: BagSchema;
+}
+
+/** Types an interface without widening its name or its keys. */
+export function defineInterface<
+  const N extends string,
+  PA extends BagSchema,
+  PU extends BagSchema,
+  RA extends BagSchema,
+  RU extends BagSchema,
+>(definition: {
+  readonly name: N;
+  readonly provider: { readonly app: PA; readonly unit: PU };
+  readonly requirer: { readonly app: RA; readonly unit: RU };
+}): typeof definition {
+  return definition;
+}
+
+/** A peer relation: all units are on the same side. */
+export function definePeerInterface<
+  const N extends string,
+  A extends BagSchema,
+  U extends BagSchema,
+>(definition: {
+  readonly name: N;
+  readonly app: A;
+  readonly unit: U;
+}): {
+  readonly name: N;
+  readonly provider: { readonly app: A; readonly unit: U };
+  readonly requirer: { readonly app: A; readonly unit: U };
+} {
+  const side = { app: definition.app, unit: definition.unit };
+  return { name: definition.name, provider: side, requirer: side };
+}
+
+/** Text as it stands. */
+export const raw: Codec<string> = { decode: (text) => text, encode: (value) => value };
+
+function through<T>(
+  schema: z.ZodType<T>,
+  from: (text: string) => unknown,
+  to: (value: T) => string,
+): Codec<T> {
+  return {
+    decode: (text) => {
+      const parsed = schema.safeParse(from(text));
+      if (!parsed.success) throw new Error(firstIssue(parsed.error));
+      return parsed.data;
+    },
+    encode: (value) => to(schema.parse(value)),
+  };
+}
+
+/** Text that a schema checks, for example a URL. */
+export function text<T extends string>(schema: z.ZodType<T>): Codec<T> {
+  return through(schema, (value) => value, String);
+}
+
+/** One JSON value. */
+export function json<T>(schema: z.ZodType<T>): Codec<T> {
+  return through(schema, (value): unknown => JSON.parse(value), JSON.stringify);
+}
+
+/** One YAML value, as the old haproxy interface has it. */
+export function yaml<T>(schema: z.ZodType<T>): Codec<T> {
+  return through(schema, (value): unknown => parseYaml(value), stringifyYaml);
+}
+
+/** A whole number in decimal digits. */
+export const integer: Codec<number> = through(z.int(), Number, String);
+
+/** `true` or `false`; other charms also write Python's `True`, and `yes`. */
+export const flag: Codec<boolean> = {
+  decode: (value) => {
+    if (/^(true|yes|1)$/i.test(value)) return true;
+    if (/^(false|no|0)$/i.test(value)) return false;
+    throw new Error(`neither true nor false: ${value}`);
+  },
+  encode: String,
+};
+
+/** Items separated by a comma, without blanks around them; empty items do not count. */
+export const commaList: Codec<readonly string[]> = {
+  decode: (value) => splitList(value, /,/),
+  encode: (value) => value.join(','),
+};
+
+/** Items separated by white space. */
+export const spaceList: Codec<readonly string[]> = {
+  decode: (value) => splitList(value, /\s+/),
+  encode: (value) => value.join(' '),
+};
+
+function splitList(value: string, separator: RegExp): readonly string[] {
+  return value
+    .split(separator)
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+/**
+ * A libpq connection string of keywords and values, `host=10.0.0.1 password='it''s'`.
+ * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE
+ */
+export const conninfo: Codec<Readonly<Record<string, string>>> = {
+  decode: (value) => {
+    const result: Record<string, string> = {};
+    const pair = /\s*([A-Za-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/y;
+    let end = 0;
+    while (value.slice(end).trim() !== '') {
+      pair.lastIndex = end;
+      const match = pair.exec(value);
+      if (!match) throw new Error('not a connection string of keyword=value pairs');
+      const [, keyword = '', quoted, bare = ''] = match;
+      result[keyword] = (quoted ?? bare).replace(/\\(.)/g, '$1');
+      end = pair.lastIndex;
+    }
+    return result;
+  },
+  encode: (value) =>
+    Object.entries(value)
+      .map(
+        ([keyword, item]) =>
+          `${keyword}=${/^[\w.:/-]+$/.test(item) ? item : `'${item.replace(/['\\]/g, '\\$&')}'`}`,
+      )
+      .join(' '),
+};
+
+/** The value of a databag key that is the URI of one of this charm's own secrets, whose URI Juju gives out later. */
+export class SecretRef {
+  readonly label: string;
+
+  constructor(label: string) {
+    this.label = label;
+  }
+}
+
+/**
+ * What one side writes into one databag. The keys of the schema that are missing or `undefined` are deleted
+ * from it; keys that the schema does not name stay.
+ */
+export type BagValues<S> = {
+  readonly [K in keyof S]?:
+    CodecValue<S[K]> | (CodecValue<S[K]> extends string ? SecretRef : never) | undefined;
+};
+
+/** The texts that `values` become, by key; `undefined` deletes. `secretUri` gives the URI of an own secret by its label. */
+export function encodeBag<S extends BagSchema>(
+  schema: S,
+  values: BagValues<S>,
+  secretUri: (label: string) => string,
+): ReadonlyMap<string, string | undefined> {
+  const given = new Map<string, unknown>(Object.entries(values));
+  return new Map(
+    Object.entries(schema).map(([key, codec]) => {
+      const value = given.get(key);
+      if (value === undefined) return [key, undefined];
+      return [key, value instanceof SecretRef ? secretUri(value.label) : codec.encode(value)];
+    }),
+  );
+}
+
+/** A decoded databag, with what could not be read. */
+export interface Decoded<S> {
+  readonly data: Bag<S>;
+  /** The keys whose text is not what the interface says; they are missing from `data`. */
+  readonly problems: readonly { readonly key: string; readonly message: string }[];
+}
+
+/** Reads each key for itself: one that is wrong does not take the others with it. */
+export function decodeBag<S extends BagSchema>(schema: S, bag: RawBag): Decoded<S> {
+  const data: Record<string, unknown> = {};
+  const problems: { key: string; message: string }[] = [];
+  for (const [key, codec] of Object.entries(schema)) {
+    const value = bag[key];
+    if (value === undefined || value === '') continue;
+    try {
+      data[key] = codec.decode(value);
+    } catch (error) {
+      problems.push({ key, message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  return { data: data as Bag<S>, problems };
+}
+
+function firstIssue(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (!issue) return error.message;
+  return issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message;
+}

@@ -1,0 +1,37 @@
+export type { Change } from './apply.ts';
+export { defineAction, defineCharm } from './charm.ts';
+export type { ActionDefinition, Charm, CharmDefinition, JujuOf, Machine } from './charm.ts';
+export type { Charmcraft, Endpoints, OptionSchemas, Options } from './charmcraft.ts';
+export type { Event, HookContext, RelationRef } from './context.ts';
+export {
+  commaList,
+  conninfo,
+  defineInterface,
+  definePeerInterface,
+  flag,
+  integer,
+  json,
+  raw,
+  SecretRef,
+  spaceList,
+  text,
+  yaml,
+} from './databag.ts';
+export type { Bag, BagSchema, BagValues, Codec, Interface, Side } from './databag.ts';
+export {
+  CharmBugError,
+  CharmError,
+  HookToolError,
+  NotYetError,
+  RelationNotFoundError,
+  SecretNotFoundError,
+  UserError,
+} from './errors.ts';
+export { unitNumber } from './juju.ts';
+export type { Juju, Relation, RelationUnit } from './juju.ts';
+export { log } from './log.ts';
+export { main } from './main.ts';
+export type { DatabagPlan, Plan, SecretPlan } from './plan.ts';
+export { Redacted } from './redacted.ts';
+export { active, blocked, maintenance, waiting, worst } from './status.ts';
+export type { Status, StatusLevel } from './status.ts';
