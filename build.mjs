@@ -65,7 +65,9 @@ const Charmcraft = z.strictObject({
 async function findCharms() {
   const folders = await Promise.all(
     ['charms', 'test/charms'].map(async (parent) =>
-      existsSync(join(ROOT, parent)) ? (await readdir(join(ROOT, parent))).map((name) => join(ROOT, parent, name)) : [],
+      existsSync(join(ROOT, parent))
+        ? (await readdir(join(ROOT, parent))).map((name) => join(ROOT, parent, name))
+        : [],
     ),
   );
   return folders.flat().filter((folder) => existsSync(join(folder, 'charmcraft.yaml')));
@@ -74,7 +76,8 @@ async function findCharms() {
 async function readCharmcraft(folder) {
   const parsed = Charmcraft.safeParse(parse(await readFile(join(folder, 'charmcraft.yaml'), 'utf8')));
   if (!parsed.success) throw new Error(`${folder}/charmcraft.yaml:\n${z.prettifyError(parsed.error)}`);
-  if (parsed.data.name !== basename(folder)) throw new Error(`${folder}: the charm is called ${parsed.data.name}`);
+  if (parsed.data.name !== basename(folder))
+    throw new Error(`${folder}: the charm is called ${parsed.data.name}`);
   return parsed.data;
 }
 
@@ -88,8 +91,13 @@ function typedPart({ name, subordinate, provides, requires, peers, config, actio
     provides: endpoints(provides),
     requires: endpoints(requires),
     peers: endpoints(peers),
-    options: mapValues(config.options, ({ type, default: value }) => (value === undefined ? { type } : { type, default: value })),
-    actions: mapValues(actions, ({ params, required }) => ({ params: mapValues(params, ({ type }) => ({ type })), required })),
+    options: mapValues(config.options, ({ type, default: value }) =>
+      value === undefined ? { type } : { type, default: value },
+    ),
+    actions: mapValues(actions, ({ params, required }) => ({
+      params: mapValues(params, ({ type }) => ({ type })),
+      required,
+    })),
   };
 }
 
@@ -121,7 +129,9 @@ async function verify(folder, charmcraft) {
   for (const [kind, names] of Object.entries(expected)) {
     const coded = Object.keys(charm[kind]).sort();
     if (!isDeepStrictEqual(coded, names.sort())) {
-      throw new Error(`${folder}: charmcraft.yaml declares the ${kind} [${names}], the code has [${coded}]`);
+      throw new Error(
+        `${folder}: charmcraft.yaml declares the ${kind} [${names.join(', ')}], the code has [${coded.join(', ')}]`,
+      );
     }
   }
 }
@@ -135,13 +145,19 @@ async function nodeBase(arch, work) {
   } else {
     const { optionalDependencies } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
     const name = `node-linux-${arch}`;
-    const { stdout } = await execa('npm', ['pack', '--silent', `${name}@${optionalDependencies[name]}`], { cwd: work });
+    const { stdout } = await execa('npm', ['pack', '--silent', `${name}@${optionalDependencies[name]}`], {
+      cwd: work,
+    });
     await execa('tar', ['-xzf', stdout.trim(), 'package/bin/node'], { cwd: work });
     await rename(join(work, 'package/bin/node'), base);
   }
-  const strip = arch === process.arch ? 'strip' : { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' }[arch];
+  const strip =
+    arch === process.arch
+      ? 'strip'
+      : { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' }[arch];
   const { failed } = await execa(strip, [base], { reject: false });
-  if (failed) console.log(`build: ${strip} is not here, so the executables keep their symbols and are 30 MB larger`);
+  if (failed)
+    console.log(`build: ${strip} is not here, so the executables keep their symbols and are 30 MB larger`);
   return base;
 }
 
@@ -187,7 +203,8 @@ async function makeExecutable(code, base, arch, work) {
 
 /** Everything in the zip but the executable, in Juju's own files. https://documentation.ubuntu.com/juju/3.6/reference/charm/ */
 async function charmFiles(folder, charmcraft, arch, version) {
-  const { name, summary, description, subordinate, assumes, provides, requires, peers, config, actions } = charmcraft;
+  const { name, summary, description, subordinate, assumes, provides, requires, peers, config, actions } =
+    charmcraft;
   const metadata = { name, summary, description, subordinate, assumes, provides, requires, peers };
   const yaml = (value) => Buffer.from(stringify(value));
   return {
@@ -195,7 +212,11 @@ async function charmFiles(folder, charmcraft, arch, version) {
     'config.yaml': yaml(config),
     'actions.yaml': yaml(actions),
     'manifest.yaml': yaml({
-      bases: BASES.map((channel) => ({ name: 'ubuntu', channel, architectures: [DEBIAN_ARCHITECTURE[arch]] })),
+      bases: BASES.map((channel) => ({
+        name: 'ubuntu',
+        channel,
+        architectures: [DEBIAN_ARCHITECTURE[arch]],
+      })),
     }),
     version: Buffer.from(`${version}\n`),
     LICENSE: await readFile(join(ROOT, 'LICENSE')),
@@ -207,7 +228,10 @@ async function charmFiles(folder, charmcraft, arch, version) {
 async function buildCharm(folder, charmcraft, arch, base, work, version) {
   const suffix = arch === process.arch ? '' : `_${arch}`;
   const target = join(ROOT, 'dist', `${charmcraft.name}${suffix}.charm`);
-  const [code, files] = await Promise.all([bundleCharm(folder), charmFiles(folder, charmcraft, arch, version)]);
+  const [code, files] = await Promise.all([
+    bundleCharm(folder),
+    charmFiles(folder, charmcraft, arch, version),
+  ]);
   const digest = createHash('sha256').update(process.version).update(arch).update(code);
   for (const [name, content] of Object.entries(files)) digest.update(name).update(content);
   digest.update(await readFile(import.meta.filename));
@@ -237,7 +261,8 @@ const { values, positionals } = parseArgs({
   },
 });
 const arch = { amd64: 'x64' }[values.arch] ?? values.arch;
-if (!(arch in DEBIAN_ARCHITECTURE)) throw new Error(`--arch is one of: ${Object.keys(DEBIAN_ARCHITECTURE).join(', ')}`);
+if (!(arch in DEBIAN_ARCHITECTURE))
+  throw new Error(`--arch is one of: ${Object.keys(DEBIAN_ARCHITECTURE).join(', ')}`);
 
 const charms = await Promise.all(
   (await findCharms())
@@ -245,7 +270,8 @@ const charms = await Promise.all(
     .map(async (folder) => ({ folder, charmcraft: await readCharmcraft(folder) })),
 );
 if (values.types) {
-  for (const { folder, charmcraft } of charms) await writeFile(join(folder, 'src/charmcraft.ts'), typesSource(charmcraft));
+  for (const { folder, charmcraft } of charms)
+    await writeFile(join(folder, 'src/charmcraft.ts'), typesSource(charmcraft));
 } else {
   for (const { folder, charmcraft } of charms) await verify(folder, charmcraft);
 }

@@ -1,23 +1,30 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Change } from './apply.ts';
 import type { ActionName, BuiltInAction, Charmcraft, Endpoints, OptionSchemas } from './charmcraft.ts';
 import type { HookContext } from './context.ts';
+import { UserError } from './errors.ts';
 import type { Juju } from './juju.ts';
 import type { Plan } from './plan.ts';
 
-/** An action: a schema for its parameters, and what it does. */
-export interface ActionDefinition<J, Params> {
-  readonly params: z.ZodType<Params>;
-  /**
-   * Runs the action; what it returns are its results (keys of `a-z0-9-`).
-   * @throws {UserError} to fail it with a message.
-   */
-  run(params: Params, juju: J): Promise<Readonly<Record<string, string>>>;
-}
+/**
+ * Runs an action; what it returns are the results (keys of `a-z0-9-`).
+ * @throws {UserError} to fail it with a message.
+ */
+export type ActionHandler<J> = (
+  params: Readonly<Record<string, unknown>>,
+  juju: J,
+) => Promise<Readonly<Record<string, string>>>;
 
-/** Checks an action's `run` against its schema. */
-export function defineAction<J, Params>(action: ActionDefinition<J, Params>): ActionDefinition<J, Params> {
-  return action;
+/** An action that checks its parameters by a schema first. */
+export function defineAction<J, P>(
+  schema: z.ZodType<P>,
+  run: (params: P, juju: J) => Promise<Readonly<Record<string, string>>>,
+): ActionHandler<J> {
+  return (params, juju) => {
+    const parsed = schema.safeParse(params);
+    if (!parsed.success) throw new UserError(z.prettifyError(parsed.error));
+    return run(parsed.data, juju);
+  };
 }
 
 /** How a charm changes its machine. The framework itself knows no machine. */
@@ -47,7 +54,7 @@ export interface CharmDefinition<
   leave(juju: Juju<C, S, E>): Promise<readonly Resource[]>;
   /** One for each action that charmcraft.yaml declares, but for those that the framework answers. */
   readonly actions: {
-    readonly [A in Exclude<ActionName<C>, BuiltInAction>]: ActionDefinition<Juju<C, S, E>, never>;
+    readonly [A in Exclude<ActionName<C>, BuiltInAction>]: ActionHandler<Juju<C, S, E>>;
   };
 }
 
@@ -74,6 +81,3 @@ export function defineCharm<
 >(charmcraft: C, definition: CharmDefinition<C, S, E, State, Resource>): Charm<C, S, E, State, Resource> {
   return { charmcraft, ...definition };
 }
-
-/** The handle that a charm's `read` gets, by the charm's own types. */
-export type JujuOf<C extends Charmcraft, S extends OptionSchemas<C>, E extends Endpoints<C>> = Juju<C, S, E>;

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { CharmBugError } from './errors.ts';
 
@@ -61,6 +62,8 @@ export interface HookContext {
   /** The unit that this subordinate unit rides on; absent for a principal. */
   readonly principalUnit?: string;
   readonly charmDirectory: string;
+  /** Where the charm keeps what it must remember from one hook to the next on this machine; it may be missing. */
+  readonly stateDirectory: string;
   readonly jujuVersion: string;
   readonly machineId: string;
 }
@@ -104,13 +107,15 @@ export function hookContext(environment: Readonly<Record<string, string | undefi
     );
   }
   const env = parsed.data;
+  const charmDirectory = env.JUJU_CHARM_DIR ?? process.cwd();
   return Object.freeze({
     event: eventOf(env),
     unit: env.JUJU_UNIT_NAME,
     app: env.JUJU_UNIT_NAME.slice(0, env.JUJU_UNIT_NAME.lastIndexOf('/')),
     model: { name: env.JUJU_MODEL_NAME, uuid: env.JUJU_MODEL_UUID },
     ...(env.JUJU_PRINCIPAL_UNIT !== undefined && { principalUnit: env.JUJU_PRINCIPAL_UNIT }),
-    charmDirectory: env.JUJU_CHARM_DIR ?? process.cwd(),
+    charmDirectory,
+    stateDirectory: join(charmDirectory, '.state'),
     jujuVersion: env.JUJU_VERSION,
     machineId: env.JUJU_MACHINE_ID,
   });

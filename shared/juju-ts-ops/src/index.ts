@@ -1,6 +1,6 @@
 export type { Change } from './apply.ts';
 export { defineAction, defineCharm } from './charm.ts';
-export type { ActionDefinition, Charm, CharmDefinition, JujuOf, Machine } from './charm.ts';
+export type { ActionHandler, Charm, CharmDefinition, Machine } from './charm.ts';
 export type { Charmcraft, Endpoints, OptionSchemas, Options } from './charmcraft.ts';
 export type { Event, HookContext, RelationRef } from './context.ts';
 export {

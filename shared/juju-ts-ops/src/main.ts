@@ -1,6 +1,5 @@
-import { z } from 'zod';
 import { applyStatus, applyToJuju, type Change } from './apply.ts';
-import type { Charm } from './charm.ts';
+import type { ActionHandler, Charm } from './charm.ts';
 import type { Charmcraft, Endpoints, OptionSchemas } from './charmcraft.ts';
 import { hookContext, type HookContext } from './context.ts';
 import { remedyOf, UserError } from './errors.ts';
@@ -106,13 +105,11 @@ async function runOwnAction<
   juju: Juju<C, S, E>,
   name: string,
 ): Promise<Readonly<Record<string, string>>> {
-  const action = new Map(
-    Object.entries<Charm<C, S, E, State, R>['actions'][keyof typeof charm.actions]>(charm.actions),
-  ).get(name);
+  const action = Object.entries<ActionHandler<Juju<C, S, E>>>(charm.actions).find(
+    ([known]) => known === name,
+  )?.[1];
   if (!action) throw new UserError(`this charm has no action ${name}`);
-  const params = action.params.safeParse(await tools.actionGet());
-  if (!params.success) throw new UserError(z.prettifyError(params.error));
-  return action.run(params.data, juju);
+  return action(await tools.actionGet(), juju);
 }
 
 /** What the next hook would change, as text. */

@@ -14,8 +14,8 @@ export type Vip = z.infer<typeof Vip>;
 export const keepalivedVip = defineInterface({
   name: 'keepalived-vip',
   provider: {
-    app: { vips: json(z.array(Vip)), ready: flag },
-    unit: { owner: json(z.array(z.string())) },
+    app: { vips: json(z.array(Vip).readonly()), ready: flag },
+    unit: { owner: json(z.array(z.string()).readonly()) },
   },
   requirer: { app: {}, unit: {} },
 });

@@ -12,7 +12,7 @@ export const maasRpc = defineInterface({
       /** URI of the granted Juju secret whose key `maas-secret` racks authenticate with. */
       'maas-secret-id': raw,
       /** Host names of the region controllers. */
-      regions: json(z.array(z.string())),
+      regions: json(z.array(z.string()).readonly()),
     },
     unit: {
       maas_url: raw,

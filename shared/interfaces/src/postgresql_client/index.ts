@@ -9,7 +9,11 @@ const hidden: Codec<Redacted> = { decode: (text) => new Redacted(text), encode: 
 export const postgresqlClient = defineInterface({
   name: 'postgresql_client',
   requirer: {
-    app: { database: raw, 'requested-secrets': json(z.array(z.string())), 'extra-user-roles': raw },
+    app: {
+      database: raw,
+      'requested-secrets': json(z.array(z.string()).readonly()),
+      'extra-user-roles': raw,
+    },
     unit: {},
   },
   provider: {
@@ -40,7 +44,10 @@ export async function postgresqlConnection(
   readSecret: (uri: string) => Promise<Readonly<Record<string, Redacted>>>,
 ): Promise<DatabaseState> {
   const { database, endpoints = [], 'secret-user': secret, ...clear } = relation.appData;
-  const waiting = (reason: string): DatabaseState => ({ kind: 'waiting', reason: `${relation.app} ${reason}` });
+  const waiting = (reason: string): DatabaseState => ({
+    kind: 'waiting',
+    reason: `${relation.app} ${reason}`,
+  });
   if (database === undefined) return waiting('to make the database');
   const [primary] = endpoints;
   if (primary === undefined) return waiting('to have a primary');

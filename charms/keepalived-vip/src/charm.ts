@@ -1,0 +1,18 @@
+import { machine } from '@maas-ha/host';
+import { defineCharm } from 'juju-ts-ops';
+import { actions } from './actions.ts';
+import { charmcraft } from './charmcraft.ts';
+import { endpoints } from './endpoints.ts';
+import { options } from './options.ts';
+import { leave, plan } from './plan.ts';
+import { read } from './state.ts';
+
+export const charm = defineCharm(charmcraft, {
+  options,
+  endpoints,
+  read,
+  plan,
+  leave: () => Promise.resolve(leave()),
+  machine,
+  actions,
+});

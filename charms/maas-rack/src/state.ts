@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { installedVersion, osRelease, readFileIfExists } from '@maas-ha/host';
+import { MAAS_SECRET_KEY, type maasRpc } from '@maas-ha/interfaces/maas-rpc';
+import {
+  ID_FILE,
+  MAAS_SECRET,
+  majorMinor,
+  maasSource,
+  parseMaasConfig,
+  type MaasConfig,
+} from '@maas-ha/maas';
+import {
+  SecretNotFoundError,
+  UserError,
+  type Juju,
+  type Options,
+  type Redacted,
+  type Relation,
+} from 'juju-ts-ops';
+import { z } from 'zod';
+import type { charmcraft } from './charmcraft.ts';
+import type { endpoints } from './endpoints.ts';
+
+export const RACKD_CONF = '/etc/maas/rackd.conf';
+export const RACK_PACKAGE = 'maas-rack-controller';
+
+export const options = { source: z.string(), debug: z.boolean() };
+
+export type RackJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
+
+/** What Juju and the machine say. */
+export interface State {
+  readonly options: Options<typeof options>;
+  readonly source: string;
+  /** `3.7`; absent until the package is installed. */
+  readonly version?: string;
+  /** The application of region controllers, and what it has told so far; absent where none is related. */
+  readonly region?: { readonly app: string; readonly url?: string; readonly secret?: Redacted };
+  readonly currentConf: MaasConfig;
+  /** Whether a region has taken this rack in. */
+  readonly isRegistered: boolean;
+}
+
+export async function read(juju: RackJuju): Promise<State> {
+  const [values, [relation], packageVersion, os, conf] = await Promise.all([
+    juju.options(),
+    juju.relations('rpc'),
+    installedVersion(RACK_PACKAGE),
+    osRelease(),
+    readFileIfExists(RACKD_CONF),
+  ]);
+  return {
+    options: values,
+    source: maasSource(values.source, os),
+    ...(packageVersion !== undefined && { version: majorMinor(packageVersion) }),
+    ...(relation && { region: await regionOf(juju, relation) }),
+    currentConf: parseMaasConfig(conf ?? ''),
+    isRegistered: existsSync(ID_FILE),
+  };
+}
+
+/** Today's regions tell it in the application's databag, those of 2016 to 2019 in each unit's. */
+async function regionOf(
+  juju: RackJuju,
+  relation: Relation<typeof maasRpc.provider>,
+): Promise<NonNullable<State['region']>> {
+  const { app, appData, units } = relation;
+  const url = appData['maas-url'] ?? units.find(({ data }) => data.maas_url !== undefined)?.data.maas_url;
+  const uri = appData['maas-secret-id'];
+  const secret =
+    uri === undefined ? units.find(({ data }) => data.secret)?.data.secret : await grantedSecret(juju, uri);
+  if (secret && !MAAS_SECRET.test(secret.reveal()))
+    throw new UserError(`${app} gave a secret that MAAS would not take`);
+  return { app, ...(url !== undefined && { url }), ...(secret && { secret }) };
+}
+
+async function grantedSecret(juju: RackJuju, uri: string): Promise<Redacted | undefined> {
+  try {
+    return (await juju.secret(uri))[MAAS_SECRET_KEY];
+  } catch (error) {
+    if (error instanceof SecretNotFoundError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,157 @@
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { HostError } from './errors.ts';
+import { readFileIfExists, replaceFile } from './files.ts';
+import { lastLines, run, tryRun, type Argv, type RunResult } from './run.ts';
+import { renderSource, type Source } from './source.ts';
+
+/** Seconds to wait for another program that uses dpkg, for example unattended-upgrades. */
+const LOCK_TIMEOUT = 600;
+const ENVIRONMENT = {
+  DEBIAN_FRONTEND: 'noninteractive',
+  APT_LISTCHANGES_FRONTEND: 'none',
+  NEEDRESTART_SUSPEND: '1',
+};
+const OPTIONS = [
+  '-o',
+  `DPkg::Lock::Timeout=${LOCK_TIMEOUT}`,
+  '-o',
+  'Dpkg::Options::=--force-confdef',
+  '-o',
+  'Dpkg::Options::=--force-confold',
+] as const;
+
+/** Which of these packages are installed, with their versions. */
+export async function installedPackages(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const format = '${Package} ${Version} ${db:Status-Abbrev}\\n';
+  // It exits with 1 when it does not know one of them, and still tells about the others.
+  const { stdout } = await tryRun(['dpkg-query', '--show', `--showformat=${format}`, ...names]);
+  return new Map(
+    stdout.split('\n').flatMap((line) => {
+      const [name, version, status] = line.split(' ');
+      return name !== undefined && version !== undefined && status?.startsWith('ii')
+        ? [[name, version] as const]
+        : [];
+    }),
+  );
+}
+
+/** The version of an installed package. */
+export async function installedVersion(name: string): Promise<string | undefined> {
+  return (await installedPackages([name])).get(name);
+}
+
+/** @throws {HostError} `apt` */
+export async function installPackages(names: readonly string[]): Promise<void> {
+  if (!(await hasPackageLists())) await update([]);
+  let result = await apt('install', names);
+  if (/dpkg was interrupted/.test(result.stderr)) {
+    await run(['dpkg', '--configure', '-a', '--force-confdef', '--force-confold'], { env: ENVIRONMENT });
+    result = await apt('install', names);
+  }
+  if (/Unable to locate package|404 +Not Found|has no installation candidate/.test(result.stderr)) {
+    await update([]);
+    result = await apt('install', names);
+  }
+  if (result.exitCode !== 0) throw aptError(`${names.join(', ')} could not be installed`, result);
+}
+
+/** @throws {HostError} `apt` */
+export async function removePackages(names: readonly string[]): Promise<void> {
+  const result = await apt('remove', names);
+  if (result.exitCode !== 0) throw aptError(`${names.join(', ')} could not be removed`, result);
+}
+
+/** Where an apt source is written. */
+export function sourceFile(name: string): string {
+  return `/etc/apt/sources.list.d/${name}.sources`;
+}
+
+/**
+ * Puts a source in place and reads its package lists. One that cannot be read is taken away again, so that apt
+ * goes on working with what it had.
+ * @throws {HostError} `source`
+ */
+export async function setSource(name: string, source: Source): Promise<void> {
+  const path = sourceFile(name);
+  switch (source.kind) {
+    case 'none':
+      await rm(path, { force: true });
+      return;
+    case 'ppa':
+      await addPpa(source.owner, source.name);
+      return;
+    case 'deb': {
+      const before = await readFileIfExists(path);
+      await replaceFile({ path, content: renderSource(source), mode: 0o644 });
+      try {
+        await update([
+          '-o',
+          `Dir::Etc::sourcelist=${path}`,
+          '-o',
+          'Dir::Etc::sourceparts=-',
+          '-o',
+          'APT::Get::List-Cleanup=0',
+        ]);
+      } catch (error) {
+        if (before === undefined) await rm(path, { force: true });
+        else await replaceFile({ path, content: before, mode: 0o644 });
+        const message = error instanceof Error ? error.message : String(error);
+        throw new HostError('source', 'user', `source: apt cannot use it: ${message}`, { cause: error });
+      }
+    }
+  }
+}
+
+async function addPpa(owner: string, name: string): Promise<void> {
+  if (!existsSync('/usr/bin/add-apt-repository')) await installPackages(['software-properties-common']);
+  const result = await tryRun(['add-apt-repository', '--yes', `ppa:${owner}/${name}`], { env: ENVIRONMENT });
+  if (result.exitCode !== 0) {
+    throw new HostError(
+      'source',
+      'user',
+      `source=ppa:${owner}/${name} cannot be used here: ${lastLines(result.stderr)}`,
+    );
+  }
+}
+
+async function update(options: readonly string[]): Promise<void> {
+  const argv: Argv = ['apt-get', 'update', '-q', ...OPTIONS, '-o', 'APT::Update::Error-Mode=any', ...options];
+  const result = await tryRun(argv, { env: ENVIRONMENT, timeout: 1_800_000 });
+  if (result.exitCode !== 0) throw aptError('the package lists could not be read', result);
+}
+
+function apt(verb: 'install' | 'remove', names: readonly string[]): Promise<RunResult> {
+  return tryRun(['apt-get', verb, '-y', '-q', ...OPTIONS, ...names], {
+    env: ENVIRONMENT,
+    timeout: 3_600_000,
+  });
+}
+
+function aptError(what: string, { stdout, stderr }: RunResult): HostError {
+  const errors = (stderr || stdout)
+    .split('\n')
+    .filter((line) => /^(E|W): /.test(line))
+    .map((line) => line.slice(3));
+  const missing = /Unable to locate package (\S+)/.exec(stderr)?.[1];
+  if (missing !== undefined) {
+    return new HostError(
+      'apt',
+      'user',
+      `no source of this machine has the package ${missing}: set source= to one that has`,
+    );
+  }
+  return new HostError(
+    'apt',
+    'retry',
+    `${what}, and will be tried again: ${lastLines(errors.join('\n') || stderr)}`,
+  );
+}
+
+async function hasPackageLists(): Promise<boolean> {
+  try {
+    return (await readdir('/var/lib/apt/lists')).some((name) => name.includes('_Packages'));
+  } catch {
+    return false;
+  }
+}

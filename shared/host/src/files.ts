@@ -1,0 +1,102 @@
+import { chmod, chown, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { HostError } from './errors.ts';
+import { lastLines, tryRun, type Argv } from './run.ts';
+
+/** Something that must not be shown. */
+export interface Secret {
+  reveal(): string;
+}
+
+/** A file as it should be. */
+export interface WantedFile {
+  readonly path: string;
+  readonly content: string | Secret;
+  /** Permission bits, `0o640`. */
+  readonly mode: number;
+  /** Name of a user; root if absent. */
+  readonly owner?: string;
+  /** Name of a group; root if absent. */
+  readonly group?: string;
+  /** A program that accepts or refuses the new file, with `{}` for its path, before it takes the place of the old one. */
+  readonly validate?: Argv;
+}
+
+/** The text of a file; `undefined` where there is none. */
+export async function readFileIfExists(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return undefined;
+    throw error;
+  }
+}
+
+/** Whether a file already is as it should be. */
+export async function isAsWanted(file: WantedFile): Promise<boolean> {
+  const current = await readFileIfExists(file.path);
+  if (current !== textOf(file.content)) return false;
+  const { mode, uid, gid } = await stat(file.path);
+  const ids = await idsOf(file);
+  return (mode & 0o7777) === file.mode && uid === ids.uid && gid === ids.gid;
+}
+
+/**
+ * Puts a file in its place in one step: whenever the machine stops, the old or the new file is there, whole. What
+ * an interrupted write leaves (`<path>.new`) the next one overwrites.
+ * @throws {HostError} `invalid-file` when its validator refuses it; the old file stays.
+ */
+export async function replaceFile(file: WantedFile): Promise<void> {
+  const temporary = `${file.path}.new`;
+  const { uid, gid } = await idsOf(file);
+  const handle = await open(temporary, 'w', 0o600);
+  try {
+    await handle.writeFile(textOf(file.content));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await chown(temporary, uid, gid);
+  await chmod(temporary, file.mode);
+  if (file.validate) await validate(file.path, file.validate, temporary);
+  await rename(temporary, file.path);
+  const folder = await open(dirname(file.path));
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+export function textOf(content: string | Secret): string {
+  return typeof content === 'string' ? content : content.reveal();
+}
+
+async function validate(path: string, [program, ...args]: Argv, temporary: string): Promise<void> {
+  const { exitCode, stdout, stderr } = await tryRun([
+    program,
+    ...args.map((arg) => arg.replace('{}', temporary)),
+  ]);
+  if (exitCode === 0) return;
+  await rm(temporary, { force: true });
+  const said = lastLines(stderr || stdout).replaceAll(temporary, path);
+  throw new HostError(
+    'invalid-file',
+    'user',
+    `${path} stays as it was, because ${program} refuses the new one: ${said}`,
+  );
+}
+
+async function idsOf({ owner = 'root', group = 'root' }: WantedFile): Promise<{ uid: number; gid: number }> {
+  const [uid, gid] = await Promise.all([idIn('/etc/passwd', owner), idIn('/etc/group', group)]);
+  return { uid, gid };
+}
+
+async function idIn(file: string, name: string): Promise<number> {
+  const line = (await readFile(file, 'utf8')).split('\n').find((entry) => entry.startsWith(`${name}:`));
+  const id = Number(line?.split(':')[2]);
+  if (line === undefined || !Number.isInteger(id))
+    throw new HostError('invalid-file', 'bug', `${file} has no ${name}`);
+  return id;
+}

@@ -1,0 +1,14 @@
+export { machine } from './apply.ts';
+export type { Change, Place } from './apply.ts';
+export { installedVersion } from './apt.ts';
+export { HostError } from './errors.ts';
+export { readFileIfExists } from './files.ts';
+export { addresses, inSubnet, portHolder } from './network.ts';
+export type { InterfaceAddress } from './network.ts';
+export { osRelease } from './os.ts';
+export type { Resource } from './resources.ts';
+export { run, tryRun } from './run.ts';
+export { parseSource } from './source.ts';
+export type { Source } from './source.ts';
+export { serviceStates } from './systemd.ts';
+export type { ServiceState } from './systemd.ts';

@@ -1,0 +1,54 @@
+import { BlockList, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { tryRun } from './run.ts';
+
+/** An address of a network interface of this machine. */
+export interface InterfaceAddress {
+  readonly interface: string;
+  readonly address: string;
+  /** Length of the network part, in bits. */
+  readonly prefix: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
+
+/** The addresses of all interfaces that are up. */
+export function addresses(): readonly InterfaceAddress[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, list = []]) =>
+    list.flatMap(({ address, cidr, family }) =>
+      cidr === null
+        ? []
+        : [
+            {
+              interface: name,
+              address,
+              prefix: Number(cidr.split('/')[1]),
+              family: family === 'IPv6' ? 'ipv6' : 'ipv4',
+            } as const,
+          ],
+    ),
+  );
+}
+
+/** Whether an address is in the subnet of another: `10.0.0.9`, `10.0.0.1/24`. */
+export function inSubnet(address: string, subnet: string): boolean {
+  const [network = '', prefix] = subnet.split('/');
+  const family = isIPv6(network) ? 'ipv6' : 'ipv4';
+  const list = new BlockList();
+  list.addSubnet(network, Number(prefix), family);
+  return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+}
+
+/** The name of the program that listens on a TCP port of this machine. */
+export async function portHolder(port: number): Promise<string | undefined> {
+  const { stdout } = await tryRun([
+    'ss',
+    '--no-header',
+    '--listening',
+    '--tcp',
+    '--numeric',
+    '--processes',
+    `sport = :${port}`,
+  ]);
+  if (stdout.trim() === '') return undefined;
+  return /users:\(\("([^"]+)"/.exec(stdout)?.[1] ?? 'another program';
+}

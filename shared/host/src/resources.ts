@@ -1,0 +1,91 @@
+import type { WantedFile } from './files.ts';
+
+/** One thing about a machine, as it should be. Plain data, but for what a step runs. */
+export type Resource =
+  | SourceResource
+  | PackagesResource
+  | AbsentPackagesResource
+  | FileResource
+  | AbsentFileResource
+  | SysctlResource
+  | ServiceResource
+  | StepResource;
+
+/** An apt source. */
+export interface SourceResource {
+  readonly kind: 'source';
+  /** Name of the file in sources.list.d. */
+  readonly name: string;
+  /** As the user writes it: see parseSource. */
+  readonly source: string;
+}
+
+/** Debian packages that are installed. Those that already are stay as they are. */
+export interface PackagesResource {
+  readonly kind: 'packages';
+  readonly names: readonly string[];
+}
+
+/** Debian packages that are not installed; only those that an earlier `packages` of the same charm brought are removed. */
+export interface AbsentPackagesResource {
+  readonly kind: 'absent-packages';
+  readonly names: readonly string[];
+}
+
+export interface FileResource extends WantedFile {
+  readonly kind: 'file';
+}
+
+export interface AbsentFileResource {
+  readonly kind: 'absent-file';
+  readonly path: string;
+}
+
+/** Kernel parameters, now and after the next boot. */
+export interface SysctlResource {
+  readonly kind: 'sysctl';
+  /** Name of the file in /etc/sysctl.d, without `.conf`. */
+  readonly name: string;
+  readonly values: Readonly<Record<string, string>>;
+}
+
+/** A systemd service. */
+export interface ServiceResource {
+  readonly kind: 'service';
+  /** Without `.service`. */
+  readonly name: string;
+  readonly state: 'running' | 'stopped';
+  /** Whether it starts with the machine. */
+  readonly enabled: boolean;
+  /** What a running service is told when a file of `after` changed. */
+  readonly onChange?: 'restart' | 'reload';
+  /** Paths of the files that the service reads. */
+  readonly after?: readonly string[];
+}
+
+/** Something that cannot be said as a state. Running it twice must be harmless. */
+export interface StepResource {
+  readonly kind: 'step';
+  readonly id: string;
+  /** It runs when these differ from those it last succeeded with; absent: whenever it is in the plan. */
+  readonly inputs?: Readonly<Record<string, string | number | boolean>>;
+  readonly run: () => Promise<void>;
+}
+
+/** The name of a resource in logs: `file:/etc/haproxy/haproxy.cfg`. */
+export function resourceId(resource: Resource): string {
+  switch (resource.kind) {
+    case 'source':
+    case 'sysctl':
+    case 'service':
+      return `${resource.kind}:${resource.name}`;
+    case 'packages':
+    case 'absent-packages':
+      return `${resource.kind}:${resource.names.join(',')}`;
+    case 'file':
+    case 'absent-file':
+      return `${resource.kind}:${resource.path}`;
+    case 'step':
+      return `${resource.kind}:${resource.id}`;
+  }
+}

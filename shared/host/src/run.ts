@@ -1,0 +1,59 @@
+import { execa } from 'execa';
+import { HostError } from './errors.ts';
+
+/** How a program is run. */
+export interface RunOptions {
+  /** Given on stdin, and never shown; absent: nothing. */
+  readonly stdin?: string;
+  /** Added to the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds; ten minutes if absent. */
+  readonly timeout?: number;
+}
+
+/** How a program ended. */
+export interface RunResult {
+  /** Absent when it was killed or could not be started. */
+  readonly exitCode?: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A program and its arguments. */
+export type Argv = readonly [string, ...string[]];
+
+/** Runs a program to its end and says how it ended. Hooks have no HOME, which some programs need. */
+export async function tryRun([program, ...args]: Argv, options: RunOptions = {}): Promise<RunResult> {
+  const { stdin, env, timeout = 600_000 } = options;
+  const result = await execa(program, args, {
+    reject: false,
+    timeout,
+    env: { HOME: '/root', LC_ALL: 'C.UTF-8', ...env },
+    ...(stdin === undefined ? { stdin: 'ignore' } : { input: stdin }),
+  });
+  const { exitCode, stdout, stderr } = result;
+  if (exitCode === undefined)
+    return { stdout: stdout ?? '', stderr: result.shortMessage ?? `${program} was killed` };
+  return { exitCode, stdout, stderr };
+}
+
+/**
+ * Runs a program and returns what it printed.
+ * @throws {HostError} with the last lines of its error output, when it does not exit with 0.
+ */
+export async function run(argv: Argv, options: RunOptions = {}): Promise<string> {
+  const { exitCode, stdout, stderr } = await tryRun(argv, options);
+  if (exitCode === 0) return stdout;
+  const [program, verb = ''] = argv;
+  throw new HostError('command', 'bug', `${program} ${verb} failed: ${lastLines(stderr || stdout)}`);
+}
+
+/** The end of what a program said, on one line, for a message. */
+export function lastLines(text: string, count = 3): string {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .slice(-count)
+    .join(' | ');
+}

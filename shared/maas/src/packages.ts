@@ -1,0 +1,29 @@
+import { CharmBugError, UserError } from 'juju-ts-ops';
+
+/** The newest MAAS that is packaged for an Ubuntu base (MAAS 4.0 and later have no packages). */
+const NEWEST: Readonly<Record<string, string>> = {
+  '22.04': 'ppa:maas/3.5',
+  '24.04': 'ppa:maas/3.7',
+  '26.04': 'ppa:maas/3.8',
+};
+
+/**
+ * Where the MAAS packages come from: the option `source` as it stands, or for `""` the newest MAAS for the base.
+ * @throws {UserError} where nothing is known for this operating system.
+ */
+export function maasSource(option: string, os: { readonly id: string; readonly version: string }): string {
+  const source = option === '' && os.id === 'ubuntu' ? NEWEST[os.version] : option;
+  if (source === undefined || source === '') {
+    throw new UserError(
+      `MAAS has no packages for ${os.id} ${os.version}: set source= to a deb line and its key, or use Ubuntu 22.04, 24.04 or 26.04`,
+    );
+  }
+  return source;
+}
+
+/** The MAAS version of a Debian package version: `1:3.4.10-14366-g.518bf2c-0ubuntu1` → `3.4`. */
+export function majorMinor(packageVersion: string): string {
+  const match = /^(?:\d+:)?(\d+\.\d+)/.exec(packageVersion);
+  if (!match?.[1]) throw new CharmBugError(`not a version of MAAS: ${packageVersion}`);
+  return match[1];
+}
