@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { StringDecoder } from 'node:string_decoder';
+import type { Readable } from 'node:stream';
+import type { Argv } from './command.ts';
+import type { RunOptions, RunResult } from './machines.ts';
+
+const ENVIRONMENT = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LANG: 'C.UTF-8',
+};
+
+/**
+ * Runs a program in all namespaces of another process. It sees no more of this process' environment than `env`
+ * gives it, and dies with the machine.
+ */
+export async function runInside(leader: number, argv: Argv, options: RunOptions = {}): Promise<RunResult> {
+  const { cwd = '/', env = {}, stdin, onStdoutLine, onStderrLine, signal } = options;
+  const variables = Object.entries({ ...ENVIRONMENT, ...env }).map(([name, value]) => `${name}=${value}`);
+  const child = spawn(
+    'nsenter',
+    ['--target', String(leader), '--all', '--', 'env', '-i', `--chdir=${cwd}`, ...variables, ...argv],
+    // A process group of its own, so that an abort reaches whatever the program has started.
+    { detached: true, stdio: ['pipe', 'pipe', 'pipe'] },
+  );
+  const abort = (): void => {
+    if (child.pid !== undefined) killGroup(child.pid);
+  };
+  signal?.addEventListener('abort', abort);
+  try {
+    child.stdin.on('error', () => undefined); // a program may end without reading all of it
+    child.stdin.end(stdin ?? '');
+    const output = Promise.all([collect(child.stdout, onStdoutLine), collect(child.stderr, onStderrLine)]);
+    const [exitCode, killedBy] = await exitOf(child);
+    const [stdout, stderr] = await output;
+    return { exitCode, signal: killedBy, stdout, stderr };
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+async function exitOf(child: ReturnType<typeof spawn>): Promise<[number | null, NodeJS.Signals | null]> {
+  await once(child, 'exit');
+  return [child.exitCode, child.signalCode];
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+/** A stream's whole text; `onLine` gets each line as it is complete. A daemon that keeps the pipe open ends it too. */
+async function collect(stream: Readable, onLine?: (line: string) => void): Promise<string> {
+  const decoder = new StringDecoder('utf8');
+  let text = '';
+  let rest = '';
+  const take = (piece: string): void => {
+    text += piece;
+    if (!onLine) return;
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) onLine(line);
+  };
+  for await (const chunk of stream)
+    take(decoder.write(Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))));
+  take(decoder.end());
+  if (rest !== '') onLine?.(rest);
+  return text;
+}

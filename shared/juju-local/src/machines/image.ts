@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { command } from './command.ts';
+
+/** What every machine has beside Debian's or Ubuntu's required packages. */
+const PACKAGES = ['systemd', 'systemd-sysv', 'dbus', 'iproute2', 'ca-certificates', 'procps', 'kmod'];
+
+/** Units that would only disturb: their consoles and update timers belong to machines that stay. */
+const MASKED = [
+  'console-getty.service',
+  'apt-daily.timer',
+  'apt-daily-upgrade.timer',
+  'dpkg-db-backup.timer',
+  'systemd-firstboot.service',
+];
+
+/** How this host reaches its package archives. */
+const APT_SETTINGS = [
+  'etc/apt/sources.list',
+  'etc/apt/sources.list.d',
+  'etc/apt/apt.conf.d',
+  'etc/apt/auth.conf.d',
+  'etc/apt/keyrings',
+  'etc/apt/trusted.gpg.d',
+  'etc/ssl/certs',
+  'usr/local/share/ca-certificates',
+];
+
+/** Raise it when what `build` does changes. */
+const RECIPE = 1;
+
+/** Makes the root file system that all machines begin with, unless it is there, and returns its folder. */
+export async function rootImage(cache: string, progress: (message: string) => void): Promise<string> {
+  const release = parseEnv(await readFile('/etc/os-release', 'utf8'));
+  const codename = release['VERSION_CODENAME'] ?? '';
+  const sources = await aptSources();
+  const digest = createHash('sha256')
+    .update(JSON.stringify([RECIPE, codename, PACKAGES, MASKED, sources]))
+    .digest('hex');
+  const image = join(cache, 'roots', `${codename}-${digest.slice(0, 12)}`);
+  if (existsSync(image)) return image;
+
+  const unfinished = `${image}.unfinished`;
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(unfinished, { recursive: true });
+  const started = Date.now();
+  progress(`making a root file system of ${release['PRETTY_NAME'] ?? codename}, once`);
+  await command([
+    'debootstrap',
+    '--variant=minbase',
+    `--include=${PACKAGES.join(',')}`,
+    codename,
+    unfinished,
+    mirrorOf(sources, codename),
+  ]);
+  await configure(unfinished);
+  await command(['chroot', unfinished, 'apt-get', 'update', '-q']);
+  await rename(unfinished, image);
+  progress(`made it in ${Math.round((Date.now() - started) / 1000)} s`);
+  return image;
+}
+
+async function configure(root: string): Promise<void> {
+  for (const path of APT_SETTINGS) {
+    await rm(join(root, path), { recursive: true, force: true });
+    if (!existsSync(`/${path}`)) continue;
+    await cp(`/${path}`, join(root, path), { recursive: true, verbatimSymlinks: true });
+  }
+  await cp('/etc/resolv.conf', join(root, 'etc/resolv.conf'), { dereference: true });
+  await writeFile(
+    join(root, 'etc/dpkg/dpkg.cfg.d/juju-local'),
+    'force-unsafe-io\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n',
+  );
+  for (const unit of MASKED) await symlink('/dev/null', join(root, 'etc/systemd/system', unit));
+  await rm(join(root, 'etc/hostname'), { force: true });
+  // Empty, so that each machine makes one up; a missing one would mean a first boot that asks questions.
+  await writeFile(join(root, 'etc/machine-id'), '');
+  await rm(join(root, 'var/cache/apt/archives'), { recursive: true, force: true });
+  await mkdir(join(root, 'var/cache/apt/archives/partial'), { recursive: true });
+}
+
+/** The text of all apt sources of this host. */
+async function aptSources(): Promise<readonly string[]> {
+  const folder = '/etc/apt/sources.list.d';
+  const names = existsSync(folder)
+    ? (await readdir(folder)).filter((name) => /\.(list|sources)$/.test(name))
+    : [];
+  const files = ['/etc/apt/sources.list', ...names.sort().map((name) => join(folder, name))].filter((file) =>
+    existsSync(file),
+  );
+  return Promise.all(files.map((file) => readFile(file, 'utf8')));
+}
+
+/** Where this host gets its own release from, in either format of sources.list(5). */
+function mirrorOf(sources: readonly string[], codename: string): string {
+  for (const text of sources) {
+    for (const stanza of text.split(/\n\s*\n/)) {
+      const uri = /^URIs:\s*(\S+)/m.exec(stanza)?.[1];
+      const suites = /^Suites:\s*(.+)$/m.exec(stanza)?.[1]?.split(/\s+/) ?? [];
+      if (uri !== undefined && suites.includes(codename)) return uri;
+    }
+    const line = new RegExp(`^deb\\s+(?:\\[[^\\]]*\\]\\s+)?(\\S+)\\s+${codename}\\s`, 'm').exec(text);
+    if (line?.[1] !== undefined) return line[1];
+  }
+  throw new Error(`no apt source of this host has ${codename}`);
+}
