@@ -74,6 +74,8 @@ async function configure(root: string): Promise<void> {
     join(root, 'etc/dpkg/dpkg.cfg.d/juju-local'),
     'force-unsafe-io\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n',
   );
+  // Container images of Debian delete downloaded packages at once; the next machine needs them.
+  await rm(join(root, 'etc/apt/apt.conf.d/docker-clean'), { force: true });
   for (const unit of MASKED) await symlink('/dev/null', join(root, 'etc/systemd/system', unit));
   await rm(join(root, 'etc/hostname'), { force: true });
   // Empty, so that each machine makes one up; a missing one would mean a first boot that asks questions.

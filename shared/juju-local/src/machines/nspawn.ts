@@ -30,7 +30,8 @@ export interface NspawnOptions {
   readonly model: string;
   /** Where the model's machines live: their disks and the model's network. */
   readonly directory: string;
-  readonly mounts?: readonly Mount[];
+  /** Asked for whenever a machine boots. */
+  readonly mounts?: () => readonly Mount[];
 }
 
 /**
@@ -44,11 +45,11 @@ export function nspawnMachines(options: NspawnOptions): Machines {
 class NspawnMachines implements Machines {
   readonly #prefix: string;
   readonly #directory: string;
-  readonly #mounts: readonly Mount[];
+  readonly #mounts: () => readonly Mount[];
   readonly #network: ModelNetwork;
   #image: string | undefined;
 
-  constructor({ model, directory, mounts = [] }: NspawnOptions) {
+  constructor({ model, directory, mounts = () => [] }: NspawnOptions) {
     this.#prefix = `jl${createHash('sha256').update(model).digest('hex').slice(0, 6)}`;
     this.#directory = join(directory, 'machines');
     this.#mounts = mounts;
@@ -155,7 +156,7 @@ class NspawnMachines implements Machines {
   async #boot(id: string, namespace: string): Promise<void> {
     const name = this.#name(id);
     const groups = await makeCgroups(name);
-    const binds = this.#mounts.map(({ host, machine }) => `--bind-ro=${host}:${machine}`);
+    const binds = this.#mounts().map(({ host, machine }) => `--bind-ro=${host}:${machine}`);
     const log = await open(this.#path(id, 'console.log'), 'a');
     const nspawn = [
       'systemd-nspawn',

@@ -1,0 +1,90 @@
+import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import { stringify } from 'yaml';
+import type { HookContext } from '../agent/context.ts';
+import type { Model } from '../model/model.ts';
+
+/** Wrong arguments (exit code 2) or a refusal at run time (1), as Juju's own tools tell them apart. */
+export class ToolError extends Error {
+  readonly exitCode: 1 | 2;
+
+  constructor(exitCode: 1 | 2, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** What a tool works on. */
+export interface ToolCall {
+  readonly model: Model;
+  readonly context: HookContext;
+  readonly args: readonly string[];
+  readonly stdin: string;
+  /** Reads a file of the machine that the hook runs on. */
+  readFile(path: string): Promise<string>;
+  log(level: string, message: string): void;
+  /** Called when something was changed that does not wait for the end of the hook. */
+  changed(): void;
+}
+
+/** A hook tool: what it prints. */
+export type Tool = (call: ToolCall) => string | Promise<string>;
+
+/** @throws {ToolError} 2 */
+export function parse<const O extends ParseArgsOptionsConfig>(call: ToolCall, options: O) {
+  try {
+    return parseArgs({ args: [...call.args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new ToolError(2, error instanceof Error ? error.message : String(error));
+  }
+}
+
+export const FORMAT = { format: { type: 'string', default: 'smart' } } as const;
+
+/** Prints an answer as Juju does (cmd/cmd/output.go). */
+export function format(value: unknown, how: string | undefined): string {
+  switch (how) {
+    case 'json':
+      return `${JSON.stringify(value ?? null)}\n`;
+    case 'yaml':
+      return stringify(value ?? null);
+    case 'smart':
+    case undefined:
+      return smart(value);
+    default:
+      throw new ToolError(2, `invalid value "${how}" for option --format: unknown format "${how}"`);
+  }
+}
+
+function smart(value: unknown): string {
+  if (value === undefined || value === null || value === '') return '';
+  if (typeof value === 'boolean') return value ? 'True\n' : 'False\n';
+  if (Array.isArray(value)) return value.length === 0 ? '' : `${value.map(String).join('\n')}\n`;
+  if (typeof value === 'object') return stringify(value);
+  return `${String(value)}\n`;
+}
+
+/** The relation that `-r` names, or that the hook is about. @throws {ToolError} 2 */
+export function relationOf({ model, context }: ToolCall, option: string | undefined) {
+  if (option === undefined && context.relation === undefined)
+    throw new ToolError(2, 'no relation id specified');
+  const id = option === undefined ? context.relation : Number(option.slice(option.lastIndexOf(':') + 1));
+  if (id === undefined || !Number.isInteger(id)) {
+    throw new ToolError(2, `invalid value "${option ?? ''}" for option -r: invalid relation id`);
+  }
+  const relation = model.relations.get(id);
+  if (!relation?.endpoints.some(({ app }) => app === context.unit.app)) {
+    throw new ToolError(2, `invalid value "${option ?? id}" for option -r: relation not found`);
+  }
+  return relation;
+}
+
+/** `key=value` arguments. @throws {ToolError} 2 */
+export function keyValues(args: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    args.map((arg) => {
+      const at = arg.indexOf('=');
+      if (at < 1) throw new ToolError(2, `expected "key=value", got "${arg}"`);
+      return [arg.slice(0, at), arg.slice(at + 1)];
+    }),
+  );
+}

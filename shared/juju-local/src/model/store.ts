@@ -1,0 +1,48 @@
+import { DatabaseSync } from 'node:sqlite';
+import { z } from 'zod';
+
+const Row = z.object({ key: z.string(), value: z.string() });
+
+/** Documents that survive a crash: a whole set of changes is written, or none of it. */
+export class Store {
+  readonly #database: DatabaseSync;
+  readonly #written = new Map<string, string>();
+
+  constructor(file: string) {
+    this.#database = new DatabaseSync(file);
+    this.#database.exec(
+      'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; CREATE TABLE IF NOT EXISTS document (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT',
+    );
+    for (const row of this.#database.prepare('SELECT key, value FROM document').all()) {
+      const { key, value } = Row.parse(row);
+      this.#written.set(key, value);
+    }
+  }
+
+  /** The documents of one kind. */
+  load<T>(kind: string, schema: z.ZodType<T>): T[] {
+    return [...this.#written]
+      .filter(([key]) => key.startsWith(`${kind} `))
+      .map(([, value]) => schema.parse(JSON.parse(value)));
+  }
+
+  /** Makes the documents exactly these, writing those that differ, in one transaction. */
+  save(documents: ReadonlyMap<string, unknown>): void {
+    const texts = new Map([...documents].map(([key, value]) => [key, JSON.stringify(value)]));
+    const changed = [...texts].filter(([key, text]) => this.#written.get(key) !== text);
+    const gone = [...this.#written.keys()].filter((key) => !texts.has(key));
+    if (changed.length === 0 && gone.length === 0) return;
+    this.#database.exec('BEGIN IMMEDIATE');
+    const put = this.#database.prepare('INSERT OR REPLACE INTO document (key, value) VALUES (?, ?)');
+    const drop = this.#database.prepare('DELETE FROM document WHERE key = ?');
+    for (const [key, text] of changed) put.run(key, text);
+    for (const key of gone) drop.run(key);
+    this.#database.exec('COMMIT');
+    for (const [key, text] of changed) this.#written.set(key, text);
+    for (const key of gone) this.#written.delete(key);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
