@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { HostError } from './errors.ts';
-import { readFileIfExists, replaceFile } from './files.ts';
+import { deleteFile, readFileIfExists, replaceFile } from './files.ts';
+import { osRelease } from './os.ts';
 import { lastLines, run, tryRun, type Argv, type RunResult } from './run.ts';
-import { renderSource, type Source } from './source.ts';
+import { hideCredentials, renderSource, type Source } from './source.ts';
 
 /** Seconds to wait for another program that uses dpkg, for example unattended-upgrades. */
 const LOCK_TIMEOUT = 600;
@@ -29,7 +30,8 @@ export async function installedPackages(names: readonly string[]): Promise<Reado
   return new Map(
     stdout.split('\n').flatMap((line) => {
       const [name, version, status] = line.split(' ');
-      return name !== undefined && version !== undefined && status?.startsWith('ii')
+      // The first letter is what is wanted of it (`h`: held), the second what it is.
+      return name !== undefined && version !== undefined && status?.[1] === 'i'
         ? [[name, version] as const]
         : [];
     }),
@@ -76,14 +78,17 @@ export async function setSource(name: string, source: Source): Promise<void> {
   const path = sourceFile(name);
   switch (source.kind) {
     case 'none':
-      await rm(path, { force: true });
+      await deleteFile(path);
       return;
     case 'ppa':
+      await deleteFile(path);
       await addPpa(source.owner, source.name);
       return;
     case 'deb': {
       const before = await readFileIfExists(path);
-      await replaceFile({ path, content: renderSource(source), mode: 0o644 });
+      const content = renderSource(source);
+      const mode = hideCredentials(content) === content ? 0o644 : 0o600;
+      await replaceFile({ path, content, mode });
       try {
         await update([
           '-o',
@@ -93,17 +98,39 @@ export async function setSource(name: string, source: Source): Promise<void> {
           '-o',
           'APT::Get::List-Cleanup=0',
         ]);
+        // Beside the others it may be in conflict with one of them, which stops all of apt.
+        const all = await tryRun(['apt-get', 'indextargets', '-q'], { env: ENVIRONMENT });
+        if (all.exitCode !== 0) throw aptError('apt cannot use it', all);
       } catch (error) {
-        if (before === undefined) await rm(path, { force: true });
-        else await replaceFile({ path, content: before, mode: 0o644 });
-        const message = error instanceof Error ? error.message : String(error);
-        throw new HostError('source', 'user', `source: apt cannot use it: ${message}`, { cause: error });
+        // The same text from before is what a crash kept from being taken away again.
+        if (before === undefined || before === content) await deleteFile(path);
+        else await replaceFile({ path, content: before, mode });
+        throw unusable(source, error);
       }
     }
   }
 }
 
+function unusable({ uri, suite }: Extract<Source, { kind: 'deb' }>, error: unknown): HostError {
+  const reason = error instanceof Error ? error.message : String(error);
+  const message = `source: apt cannot use ${uri} ${suite}, check the deb line and its key: ${reason}`;
+  return new HostError('source', 'user', hideCredentials(message), { cause: error });
+}
+
+/** Takes a PPA away that `setSource` put in place; the packages from it stay. */
+export async function removePpa(owner: string, name: string): Promise<void> {
+  await tryRun(['add-apt-repository', '--yes', '--remove', `ppa:${owner}/${name}`], { env: ENVIRONMENT });
+}
+
 async function addPpa(owner: string, name: string): Promise<void> {
+  const { id, version } = await osRelease();
+  if (id !== 'ubuntu') {
+    throw new HostError(
+      'source',
+      'user',
+      `source=ppa:${owner}/${name}: PPAs are for Ubuntu and this is ${id} ${version}: set source= to a deb line and its key`,
+    );
+  }
   if (!existsSync('/usr/bin/add-apt-repository')) await installPackages(['software-properties-common']);
   const result = await tryRun(['add-apt-repository', '--yes', `ppa:${owner}/${name}`], { env: ENVIRONMENT });
   if (result.exitCode !== 0) {
@@ -133,12 +160,21 @@ function aptError(what: string, { stdout, stderr }: RunResult): HostError {
     .split('\n')
     .filter((line) => /^(E|W): /.test(line))
     .map((line) => line.slice(3));
-  const missing = /Unable to locate package (\S+)/.exec(stderr)?.[1];
+  const missing = /(?:Unable to locate package |Package '?)([^\s']+)(?:$|'? has no installation candidate)/m.exec(
+    stderr,
+  )?.[1];
   if (missing !== undefined) {
     return new HostError(
       'apt',
       'user',
       `no source of this machine has the package ${missing}: set source= to one that has`,
+    );
+  }
+  if (/unmet dependencies/.test(stdout + stderr)) {
+    return new HostError(
+      'apt',
+      'user',
+      `${what}, because these packages are not for this machine: set source= to packages for its release`,
     );
   }
   return new HostError(

@@ -1,4 +1,4 @@
-import { chmod, chown, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HostError } from './errors.ts';
 import { lastLines, tryRun, type Argv } from './run.ts';
@@ -44,21 +44,23 @@ export async function isAsWanted(file: WantedFile): Promise<boolean> {
 
 /**
  * Puts a file in its place in one step: whenever the machine stops, the old or the new file is there, whole. What
- * an interrupted write leaves (`<path>.new`) the next one overwrites.
+ * an interrupted write leaves (`<path>.new`) the next one takes away.
  * @throws {HostError} `invalid-file` when its validator refuses it; the old file stays.
  */
 export async function replaceFile(file: WantedFile): Promise<void> {
-  const temporary = `${file.path}.new`;
+  const temporary = temporaryOf(file.path);
   const { uid, gid } = await idsOf(file);
-  const handle = await open(temporary, 'w', 0o600);
+  await rm(temporary, { force: true });
+  // Exclusive, because some folders belong to a service's user, who could have put a link to another file there.
+  const handle = await open(temporary, 'wx', 0o600);
   try {
     await handle.writeFile(textOf(file.content));
+    await handle.chown(uid, gid);
+    await handle.chmod(file.mode);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await chown(temporary, uid, gid);
-  await chmod(temporary, file.mode);
   if (file.validate) await validate(file.path, file.validate, temporary);
   await rename(temporary, file.path);
   const folder = await open(dirname(file.path));
@@ -67,6 +69,16 @@ export async function replaceFile(file: WantedFile): Promise<void> {
   } finally {
     await folder.close();
   }
+}
+
+/** Deletes a file, with what an interrupted write left beside it. */
+export async function deleteFile(path: string): Promise<void> {
+  await rm(temporaryOf(path), { force: true });
+  await rm(path, { force: true });
+}
+
+function temporaryOf(path: string): string {
+  return `${path}.new`;
 }
 
 export function textOf(content: string | Secret): string {

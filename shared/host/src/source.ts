@@ -23,7 +23,7 @@ const HOW = 'give ppa:owner/name, or a deb line and on the lines after it the ke
  * @throws {HostError} `source`
  */
 export function parseSource(text: string): Source {
-  const [first = '', ...rest] = text.trim().split('\n');
+  const [first = '', ...rest] = text.trim().split(/\r?\n/);
   if (first === '') return { kind: 'none' };
   const ppa = /^ppa:([a-z0-9][a-z0-9.+-]*)\/([a-z0-9][a-z0-9.+-]*)$/.exec(first);
   if (ppa?.[1] && ppa[2]) return { kind: 'ppa', owner: ppa[1], name: ppa[2] };
@@ -31,7 +31,7 @@ export function parseSource(text: string): Source {
     throw new HostError('source', 'user', `source=${first}: snaps cannot be used so far; ${HOW}`);
   }
   const deb = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+:\S+)\s+(\S+)((?:\s+\S+)*)$/.exec(first.trim());
-  if (!deb) throw new HostError('source', 'user', `source=${first} is no package source: ${HOW}`);
+  if (!deb) throw new HostError('source', 'user', `source=${hideCredentials(first)} is no package source: ${HOW}`);
   const [, options = '', uri = '', suite = '', components = ''] = deb;
   const key = KEY.exec(rest.join('\n'))?.[0];
   if (rest.join('').trim() !== '' && key === undefined) {
@@ -40,6 +40,9 @@ export function parseSource(text: string): Source {
       'user',
       'source: what follows the deb line is no ASCII-armoured PGP public key',
     );
+  }
+  if (key !== undefined && /(^|\s)signed-by=/.test(options)) {
+    throw new HostError('source', 'user', 'source: give signed-by= or a key on the lines after it, not both');
   }
   return {
     kind: 'deb',
@@ -80,6 +83,11 @@ export function renderSource(source: Extract<Source, { kind: 'deb' }>): string {
       : ['Signed-By:', ...key.split('\n').map((line) => ` ${line.trim() === '' ? '.' : line.trim()}`)]),
     '',
   ].join('\n');
+}
+
+/** A text without the user names and passwords in its URIs: those of private archives. */
+export function hideCredentials(text: string): string {
+  return text.replaceAll(/(:\/\/)[^\s/@]+@/g, '$1');
 }
 
 function words(text: string): readonly string[] {

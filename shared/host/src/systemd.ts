@@ -11,38 +11,35 @@ export interface ServiceState {
   readonly isMasked: boolean;
 }
 
+const PROPERTIES = ['LoadState', 'ActiveState', 'SubState', 'UnitFileState'] as const;
+
 /** The state of each service, in the order of the names. */
 export async function serviceStates(names: readonly string[]): Promise<readonly ServiceState[]> {
-  return Promise.all(
-    names.map(async (name) => {
-      const text = await run([
-        'systemctl',
-        'show',
-        '--property=LoadState,ActiveState,UnitFileState',
-        `${name}.service`,
-      ]);
-      const values = new Map(
-        text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
-      );
-      const [load, active, file] = [
-        values.get('LoadState'),
-        values.get('ActiveState') ?? '',
-        values.get('UnitFileState') ?? '',
-      ];
-      return {
-        name,
-        isInstalled: load !== 'not-found',
-        isRunning: ['active', 'reloading', 'activating'].includes(active),
-        hasFailed: active === 'failed',
-        isEnabled: file.startsWith('enabled'),
-        isMasked: file.startsWith('masked'),
-      };
-    }),
-  );
+  if (names.length === 0) return [];
+  const units = names.map((name) => `${name}.service`);
+  const text = await run(['systemctl', 'show', `--property=${PROPERTIES.join(',')}`, ...units]);
+  const blocks = text.split('\n\n');
+  return names.map((name, index) => {
+    const [load, active, sub, file] = PROPERTIES.map(
+      (property) => new RegExp(`^${property}=(.*)$`, 'm').exec(blocks[index] ?? '')?.[1] ?? '',
+    );
+    return {
+      name,
+      isInstalled: load !== 'not-found',
+      // One that dies again and again is `activating` while systemd waits to start it anew.
+      isRunning:
+        ['active', 'reloading', 'activating'].includes(active ?? '') && !sub?.startsWith('auto-restart'),
+      hasFailed: active === 'failed',
+      isEnabled: file?.startsWith('enabled') ?? false,
+      isMasked: load === 'masked',
+    };
+  });
 }
 
 /** @throws {HostError} `service`, with what the service said last, when it does not run afterwards. */
 export async function controlService(verb: 'start' | 'restart' | 'reload', name: string): Promise<void> {
+  // So that what failed earlier, or restarted often, does not count against it.
+  if (verb !== 'reload') await tryRun(['systemctl', 'reset-failed', `${name}.service`]);
   const { exitCode, stderr } = await tryRun(['systemctl', verb, `${name}.service`]);
   const [state] = await serviceStates([name]);
   if (exitCode === 0 && state?.isRunning) return;

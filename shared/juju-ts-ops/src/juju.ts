@@ -8,8 +8,8 @@ import type {
   RemoteSide,
 } from './charmcraft.ts';
 import { relationNumber, type HookContext } from './context.ts';
-import { decodeBag, type Bag, type RawBag, type Side } from './databag.ts';
-import { CharmBugError, UserError } from './errors.ts';
+import { commaList, decodeBag, type Bag, type RawBag, type Side } from './databag.ts';
+import { CharmBugError, SecretNotFoundError, UserError } from './errors.ts';
 import type { Redacted } from './redacted.ts';
 import type { HookTools, NetworkInfo } from './tools.ts';
 
@@ -31,6 +31,8 @@ export interface RelationUnit<Data> {
   readonly data: Data;
   /** Where the unit is reached, which Juju itself writes into every unit's databag; absent until it has. */
   readonly address?: string;
+  /** The subnets that its connections come from, `10.0.0.4/32`. */
+  readonly egressSubnets: readonly string[];
 }
 
 /** What a charm asks Juju for. Each answer is asked for once in a hook. */
@@ -100,6 +102,18 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
     return this.#once(`secret ${uri}`, () => this.#tools.secretGet({ uri }, how));
   }
 
+  /** The content of a secret of this application's own, by its label; `undefined` until it was made. */
+  ownSecret(label: string): Promise<Readonly<Record<string, Redacted>> | undefined> {
+    return this.#once(`own secret ${label}`, async () => {
+      try {
+        return await this.#tools.secretGet({ label }, 'peek');
+      } catch (error) {
+        if (error instanceof SecretNotFoundError) return undefined;
+        throw error;
+      }
+    });
+  }
+
   async #relation<N extends EndpointName<C>>(
     endpoint: N,
     id: number,
@@ -139,6 +153,7 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
             name,
             data: read<RemoteSide<C, E, N>['unit']>(side.unit, bag, name),
             ...(address !== undefined && { address }),
+            egressSubnets: commaList.decode(bag?.['egress-subnets'] ?? ''),
           };
         })
         .sort((a, b) => unitNumber(a.name) - unitNumber(b.name)),

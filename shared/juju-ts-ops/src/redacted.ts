@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { inspect } from 'node:util';
 
 const HIDDEN = '[redacted]';
@@ -16,6 +17,16 @@ export class Redacted {
   /** The value itself. Hand it to stdin or to a file, never to argv, a databag, a log or a status. */
   reveal(): string {
     return this.#value;
+  }
+
+  /** A secret made of this one, a URL with a password for example. */
+  map(change: (value: string) => string): Redacted {
+    return new Redacted(change(this.#value));
+  }
+
+  /** SHA-256 of the value, to tell whether it has changed. */
+  digest(): string {
+    return createHash('sha256').update(this.#value).digest('hex');
   }
 
   equals(other: Redacted): boolean {
