@@ -1,17 +1,30 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { createTwoFilesPatch } from 'diff';
-import { installedPackages, installPackages, removePackages, setSource, sourceFile } from './apt.ts';
-import { isAsWanted, readFileIfExists, replaceFile, textOf, type WantedFile } from './files.ts';
+import {
+  installedPackages,
+  installPackages,
+  removePackages,
+  removePpa,
+  setSource,
+  sourceFile,
+} from './apt.ts';
+import { HostError } from './errors.ts';
+import { deleteFile, isAsWanted, readFileIfExists, replaceFile, textOf, type WantedFile } from './files.ts';
+import { isModuleLoaded, loadModule } from './kernel.ts';
 import { digestOf, Memory } from './memory.ts';
+import { inContainer } from './os.ts';
 import {
   resourceId,
   type FileResource,
+  type KernelModuleResource,
   type Resource,
   type ServiceResource,
+  type SourceResource,
   type SysctlResource,
 } from './resources.ts';
 import { run } from './run.ts';
-import { parseSource } from './source.ts';
+import { hideCredentials, parseSource } from './source.ts';
 import { controlService, serviceStates } from './systemd.ts';
 
 /** One thing that was (or would be) changed. */
@@ -71,20 +84,8 @@ async function differenceOf(
   changing: ReadonlySet<string>,
 ): Promise<Difference | undefined> {
   switch (resource.kind) {
-    case 'source': {
-      const source = parseSource(resource.source);
-      const digest = digestOf(source);
-      const isThere =
-        source.kind !== 'deb' || (await readFileIfExists(sourceFile(resource.name))) !== undefined;
-      if (isThere && memory.applied.sources[resource.name] === digest) return undefined;
-      return {
-        how: source.kind === 'none' ? 'taken away' : `set to ${firstLine(resource.source)}`,
-        mend: async () => {
-          await setSource(resource.name, source);
-          await memory.remember('sources', resource.name, digest);
-        },
-      };
-    }
+    case 'source':
+      return sourceDifference(resource, memory);
     case 'packages': {
       const installed = await installedPackages(resource.names);
       const missing = resource.names.filter((name) => !installed.has(name));
@@ -111,10 +112,12 @@ async function differenceOf(
     }
     case 'absent-file': {
       if ((await readFileIfExists(resource.path)) === undefined) return undefined;
-      return { how: 'deleted', mend: () => rm(resource.path, { force: true }) };
+      return { how: 'deleted', mend: () => deleteFile(resource.path) };
     }
     case 'sysctl':
       return sysctlDifference(resource);
+    case 'kernel-module':
+      return moduleDifference(resource);
     case 'service':
       return serviceDifference(resource, memory, changing);
     case 'step': {
@@ -129,6 +132,25 @@ async function differenceOf(
       };
     }
   }
+}
+
+async function sourceDifference(
+  { name, source: text }: SourceResource,
+  memory: Memory,
+): Promise<Difference | undefined> {
+  const source = parseSource(text);
+  const before = memory.applied.sources[name];
+  const hasFile = existsSync(sourceFile(name));
+  if ((before ?? '') === text.trim() && hasFile === (source.kind === 'deb')) return undefined;
+  return {
+    how: source.kind === 'none' ? 'taken away' : `set to ${hideCredentials(firstLine(text))}`,
+    mend: async () => {
+      await setSource(name, source);
+      const old = parseSource(before ?? '');
+      if (old.kind === 'ppa' && before !== text.trim()) await removePpa(old.owner, old.name);
+      await memory.remember('sources', name, text.trim());
+    },
+  };
 }
 
 async function fileDifference(resource: FileResource): Promise<string> {
@@ -149,16 +171,46 @@ async function sysctlDifference({ name, values }: SysctlResource): Promise<Diffe
     content: entries.map(([key, value]) => `${key} = ${value}\n`).join(''),
     mode: 0o644,
   };
-  const parameter = (key: string): string => `/proc/sys/${key.replaceAll('.', '/')}`;
   const wrong: (readonly [string, string])[] = [];
   for (const [key, value] of entries) {
-    if ((await readFile(parameter(key), 'utf8')).trim() !== value) wrong.push([key, value]);
+    if ((await readFileIfExists(parameterFile(key)))?.trim().replaceAll(/\s+/g, ' ') !== value)
+      wrong.push([key, value]);
   }
   if (wrong.length === 0 && (await isAsWanted(file))) return undefined;
   return {
     how: `set ${entries.map(([key, value]) => `${key}=${value}`).join(' ')}`,
     mend: async () => {
-      for (const [key, value] of wrong) await writeFile(parameter(key), value);
+      for (const [key, value] of wrong) await setParameter(key, value);
+      await replaceFile(file);
+    },
+  };
+}
+
+function parameterFile(key: string): string {
+  return `/proc/sys/${key.replaceAll('.', '/')}`;
+}
+
+async function setParameter(key: string, value: string): Promise<void> {
+  try {
+    await writeFile(parameterFile(key), value, { flag: 'r+' });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new HostError('kernel', 'user', `this machine does not let ${key} be ${value}: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+async function moduleDifference({ name }: KernelModuleResource): Promise<Difference | undefined> {
+  // A container uses its host's kernel, and may not change it.
+  if (inContainer()) return undefined;
+  const file: WantedFile = { path: `/etc/modules-load.d/${name}.conf`, content: `${name}\n`, mode: 0o644 };
+  const isLoaded = await isModuleLoaded(name);
+  if (isLoaded && (await isAsWanted(file))) return undefined;
+  return {
+    how: isLoaded ? 'loaded at every boot' : 'loaded',
+    mend: async () => {
+      if (!isLoaded) await loadModule(name);
       await replaceFile(file);
     },
   };
@@ -175,12 +227,17 @@ async function serviceDifference(
   if (resource.state === 'stopped') {
     const wrong = [
       ...(state.isRunning || state.hasFailed ? ['stopped'] : []),
-      ...(state.isEnabled ? ['disabled'] : []),
+      ...(state.isEnabled === resource.enabled ? [] : [resource.enabled ? 'enabled' : 'disabled']),
     ];
-    if (wrong.length === 0) return undefined;
+    if (!state.isInstalled || wrong.length === 0) return undefined;
     return {
       how: wrong.join(', '),
-      mend: async () => void (await run(['systemctl', 'disable', '--now', `${name}.service`])),
+      mend: async () => {
+        await run(['systemctl', 'stop', `${name}.service`]);
+        if (state.hasFailed) await run(['systemctl', 'reset-failed', `${name}.service`]);
+        if (state.isEnabled !== resource.enabled)
+          await run(['systemctl', resource.enabled ? 'enable' : 'disable', '--quiet', `${name}.service`]);
+      },
     };
   }
   const digest = digestOf(await Promise.all(after.map(readFileIfExists)));
@@ -194,7 +251,6 @@ async function serviceDifference(
       if (state.isMasked) await run(['systemctl', 'unmask', `${name}.service`]);
       if (enable) await run(['systemctl', 'enable', '--quiet', `${name}.service`]);
       if (verb === undefined) return;
-      if (state.hasFailed) await run(['systemctl', 'reset-failed', `${name}.service`]);
       await controlService(verb, name);
       await memory.remember('services', name, digest);
     },

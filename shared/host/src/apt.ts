@@ -22,6 +22,8 @@ const OPTIONS = [
   'Dpkg::Options::=--force-confold',
 ] as const;
 
+const NO_PACKAGE = /Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation candidate/;
+
 /** Which of these packages are installed, with their versions. */
 export async function installedPackages(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const format = '${Package} ${Version} ${db:Status-Abbrev}\\n';
@@ -160,9 +162,7 @@ function aptError(what: string, { stdout, stderr }: RunResult): HostError {
     .split('\n')
     .filter((line) => /^(E|W): /.test(line))
     .map((line) => line.slice(3));
-  const missing = /(?:Unable to locate package |Package '?)([^\s']+)(?:$|'? has no installation candidate)/m.exec(
-    stderr,
-  )?.[1];
+  const missing = NO_PACKAGE.exec(stderr)?.slice(1).find((name) => name !== undefined);
   if (missing !== undefined) {
     return new HostError(
       'apt',

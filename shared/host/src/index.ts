@@ -5,7 +5,7 @@ export { HostError } from './errors.ts';
 export { readFileIfExists } from './files.ts';
 export { addresses, inSubnet, portHolder } from './network.ts';
 export type { InterfaceAddress } from './network.ts';
-export { osRelease } from './os.ts';
+export { inContainer, osRelease } from './os.ts';
 export type { Resource } from './resources.ts';
 export { run, tryRun } from './run.ts';
 export { parseSource } from './source.ts';

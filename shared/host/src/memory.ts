@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { readFileIfExists, replaceFile } from './files.ts';
 
-const Digests = z.record(z.string(), z.string()).default({});
+const Texts = z.record(z.string(), z.string()).default({});
 const Applied = z.object({
-  /** Digest of the text of each source that apt has read. */
-  sources: Digests,
+  /** The text of each source that apt has read. */
+  sources: Texts,
   /** Digest of the files that each service last started with, or was last told of. */
-  services: Digests,
+  services: Texts,
   /** Digest of the inputs that each step last succeeded with. */
-  steps: Digests,
+  steps: Texts,
   packages: z.array(z.string()).default([]),
 });
 type Applied = z.infer<typeof Applied>;
@@ -39,8 +39,8 @@ export class Memory {
     return this.#applied;
   }
 
-  async remember(kind: 'sources' | 'services' | 'steps', name: string, digest: string): Promise<void> {
-    await this.#write({ ...this.#applied, [kind]: { ...this.#applied[kind], [name]: digest } });
+  async remember(kind: 'sources' | 'services' | 'steps', name: string, value: string): Promise<void> {
+    await this.#write({ ...this.#applied, [kind]: { ...this.#applied[kind], [name]: value } });
   }
 
   async rememberPackages(names: readonly string[]): Promise<void> {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 
@@ -5,4 +6,9 @@ import { parseEnv } from 'node:util';
 export async function osRelease(): Promise<{ readonly id: string; readonly version: string }> {
   const release = parseEnv(await readFile('/etc/os-release', 'utf8'));
   return { id: release['ID'] ?? 'linux', version: release['VERSION_ID'] ?? '' };
+}
+
+/** Whether this machine is a container, as its systemd sees it. https://systemd.io/CONTAINER_INTERFACE/ */
+export function inContainer(): boolean {
+  return existsSync('/run/systemd/container');
 }

@@ -8,6 +8,7 @@ export type Resource =
   | FileResource
   | AbsentFileResource
   | SysctlResource
+  | KernelModuleResource
   | ServiceResource
   | StepResource;
 
@@ -49,6 +50,12 @@ export interface SysctlResource {
   readonly values: Readonly<Record<string, string>>;
 }
 
+/** A module that the kernel has, now and after the next boot. Nothing in a container: that is for its host to do. */
+export interface KernelModuleResource {
+  readonly kind: 'kernel-module';
+  readonly name: string;
+}
+
 /** A systemd service. */
 export interface ServiceResource {
   readonly kind: 'service';
@@ -77,6 +84,7 @@ export function resourceId(resource: Resource): string {
   switch (resource.kind) {
     case 'source':
     case 'sysctl':
+    case 'kernel-module':
     case 'service':
       return `${resource.kind}:${resource.name}`;
     case 'packages':

@@ -31,7 +31,8 @@ export function parseSource(text: string): Source {
     throw new HostError('source', 'user', `source=${first}: snaps cannot be used so far; ${HOW}`);
   }
   const deb = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+:\S+)\s+(\S+)((?:\s+\S+)*)$/.exec(first.trim());
-  if (!deb) throw new HostError('source', 'user', `source=${hideCredentials(first)} is no package source: ${HOW}`);
+  if (!deb)
+    throw new HostError('source', 'user', `source=${hideCredentials(first)} is no package source: ${HOW}`);
   const [, options = '', uri = '', suite = '', components = ''] = deb;
   const key = KEY.exec(rest.join('\n'))?.[0];
   if (rest.join('').trim() !== '' && key === undefined) {
