@@ -162,7 +162,9 @@ function aptError(what: string, { stdout, stderr }: RunResult): HostError {
     .split('\n')
     .filter((line) => /^(E|W): /.test(line))
     .map((line) => line.slice(3));
-  const missing = NO_PACKAGE.exec(stderr)?.slice(1).find((name) => name !== undefined);
+  const missing = NO_PACKAGE.exec(stderr)
+    ?.slice(1)
+    .find((name) => name !== undefined);
   if (missing !== undefined) {
     return new HostError(
       'apt',

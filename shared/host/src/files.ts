@@ -27,8 +27,7 @@ export async function readFileIfExists(path: string): Promise<string | undefined
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return undefined;
+    if (isNothingThere(error)) return undefined;
     throw error;
   }
 }
@@ -79,6 +78,12 @@ export async function deleteFile(path: string): Promise<void> {
 
 function temporaryOf(path: string): string {
   return `${path}.new`;
+}
+
+function isNothingThere(error: unknown): boolean {
+  // By its code alone: where Node runs code in contexts, its errors are no instances of the context's Error.
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 export function textOf(content: string | Secret): string {
