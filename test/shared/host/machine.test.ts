@@ -1,0 +1,265 @@
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { build } from 'esbuild';
+import { execa } from 'execa';
+import { z } from 'zod';
+import type { Resource } from '../../../shared/host/src/index.ts';
+import { nspawnMachines } from '../../../shared/juju-local/src/machines/nspawn.ts';
+
+const DIRECTORY = '/var/lib/juju-local/host-test';
+const ROOT = join(import.meta.dirname, '../../..');
+const SECONDS = 1000;
+const machines = nspawnMachines({
+  model: 'host-test',
+  directory: DIRECTORY,
+  mounts: () => [{ host: join(ROOT, `node_modules/node-linux-${process.arch}`), machine: '/opt/node' }],
+});
+const shared = machines.jujuDirectory('0');
+
+const Answer = z.object({
+  changes: z.array(z.object({ what: z.string(), how: z.string() })),
+  error: z.object({ code: z.string(), remedy: z.string(), message: z.string() }).optional(),
+});
+
+async function apply(...resources: readonly Resource[]): Promise<z.infer<typeof Answer>> {
+  const { stdout, stderr } = await machines.run('0', ['/opt/node/bin/node', '/var/lib/juju/driver.cjs'], {
+    stdin: JSON.stringify(resources),
+  });
+  if (stdout === '') throw new Error(stderr);
+  return Answer.parse(JSON.parse(stdout));
+}
+
+async function sh(script: string): Promise<string> {
+  const { stdout, stderr } = await machines.run('0', ['sh', '-c', script]);
+  return (stdout + stderr).trim();
+}
+
+/** A package with a service that says its configuration to the journal, and dies of the word `bad`. */
+async function makeArchive(): Promise<void> {
+  const tree = join(shared, 'greeter');
+  await mkdir(join(tree, 'DEBIAN'), { recursive: true });
+  await mkdir(join(tree, 'lib/systemd/system'), { recursive: true });
+  await writeFile(
+    join(tree, 'DEBIAN/control'),
+    'Package: greeter\nVersion: 1.0\nArchitecture: all\nMaintainer: Tests <tests@example.com>\nDescription: greets\n',
+  );
+  await writeFile(
+    join(tree, 'lib/systemd/system/greeter.service'),
+    `[Service]
+Type=notify
+NotifyAccess=all
+ExecStart=/bin/sh -c 'cat /etc/greeting; ! grep bad /etc/greeting || exit 1; systemd-notify --ready; exec sleep infinity'
+ExecReload=/bin/true
+[Install]
+WantedBy=multi-user.target
+`,
+  );
+  await mkdir(join(shared, 'archive'), { recursive: true });
+  const deb = join(shared, 'archive/greeter.deb');
+  await execa('dpkg-deb', ['--root-owner-group', '--build', tree, deb]);
+  const bytes = await readFile(deb);
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  const control = await readFile(join(tree, 'DEBIAN/control'), 'utf8');
+  await writeFile(
+    join(shared, 'archive/Packages'),
+    `${control}Filename: ./greeter.deb\nSize: ${bytes.length}\nSHA256: ${digest}\n`,
+  );
+}
+
+beforeAll(async () => {
+  await machines.prepare(() => undefined);
+  await machines.start('0');
+  await build({
+    entryPoints: [join(import.meta.dirname, 'driver.ts')],
+    outfile: join(shared, 'driver.cjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    logLevel: 'error',
+  });
+  await makeArchive();
+  await sh('apt-get install -y -q libatomic1'); // what Node itself needs
+  await cp(join(import.meta.dirname, 'signed-archive'), join(shared, 'signed'), { recursive: true });
+}, 180 * SECONDS);
+
+afterAll(async () => {
+  await machines.destroy();
+  await rm(DIRECTORY, { recursive: true, force: true });
+}, 30 * SECONDS);
+
+const source = (text: string): Resource => ({ kind: 'source', name: 'test', source: text });
+const packages: Resource = { kind: 'packages', names: ['greeter'] };
+const greeting = (content: string): Resource => ({
+  kind: 'file',
+  path: '/etc/greeting',
+  content,
+  mode: 0o644,
+});
+const greeter: Extract<Resource, { kind: 'service' }> = {
+  kind: 'service',
+  name: 'greeter',
+  state: 'running',
+  enabled: true,
+  after: ['/etc/greeting'],
+};
+/** A key of signed-archive, whose InRelease `key.asc` has signed. */
+const key = (name: string): Promise<string> =>
+  readFile(join(import.meta.dirname, 'signed-archive', name), 'utf8');
+const GOOD = 'deb [trusted=yes] file:/var/lib/juju/archive ./';
+const whole = [source(GOOD), packages, greeting('hello\n'), greeter] as const;
+const pid = (): Promise<string> => sh('systemctl show --property=MainPID --value greeter');
+const listed = (): Promise<string> => sh('cat /etc/apt/sources.list.d/test.sources');
+
+describe('on a machine', () => {
+  test('a package from a source of its own, its file and its service come about, once', async () => {
+    expect((await apply(packages)).error).toEqual({
+      code: 'apt',
+      remedy: 'user',
+      message: 'no source of this machine has the package greeter: set source= to one that has',
+    });
+    expect((await apply(...whole)).changes.map(({ what, how }) => [what, how.split('\n')[0]])).toEqual([
+      ['source:test', `set to ${GOOD}`],
+      ['packages:greeter', 'installed greeter'],
+      ['file:/etc/greeting', ''],
+      ['service:greeter', 'started, enabled'],
+    ]);
+    const traces =
+      'stat -c %y:%i /etc/greeting /var/log/apt/history.log /var/lib/apt/lists /var/lib/host-test/*';
+    const before = [await pid(), await sh(traces)];
+    expect(await apply(...whole)).toEqual({ changes: [] });
+    expect([await pid(), await sh(traces)]).toEqual(before);
+    expect(await sh('systemctl is-active greeter; systemctl is-enabled greeter')).toBe('active\nenabled');
+  }, 60_000);
+
+  test('a held package counts as installed', async () => {
+    await sh('apt-mark hold greeter');
+    expect(await apply(packages)).toEqual({ changes: [] });
+    await sh('apt-mark unhold greeter');
+  });
+
+  test('a changed file restarts its service, or reloads it, also when a crash came between the two', async () => {
+    const first = await pid();
+    await apply(greeting('good day\n'));
+    expect((await apply(greeting('good day\n'), greeter)).changes).toEqual([
+      { what: 'service:greeter', how: 'restarted' },
+    ]);
+    const second = await pid();
+    expect(second).not.toBe(first);
+    const reloading: Resource = { ...greeter, onChange: 'reload' };
+    expect((await apply(greeting('hello\n'), reloading)).changes.at(-1)?.how).toBe('reloaded');
+    expect(await pid()).toBe(second);
+  });
+
+  test('a service that died is started again, and one that was masked too', async () => {
+    await sh('systemctl kill --signal=KILL greeter; sleep 0.2');
+    expect((await apply(greeter)).changes).toEqual([{ what: 'service:greeter', how: 'started' }]);
+    await sh('systemctl mask --now greeter');
+    expect((await apply(greeter)).changes[0]?.how).toContain('started');
+    expect(await sh('systemctl is-active greeter')).toBe('active');
+    expect(await apply(greeter)).toEqual({ changes: [] });
+  });
+
+  test('what a service said when it did not start is told, and the right file mends it', async () => {
+    const { error } = await apply(greeting('bad\n'), greeter);
+    expect(error).toMatchObject({ code: 'service', remedy: 'retry' });
+    expect(error?.message).toMatch(/^greeter did not restart: .*bad/);
+    expect((await apply(greeting('hello\n'), greeter)).error).toBeUndefined();
+    expect(await sh('systemctl is-active greeter')).toBe('active');
+  });
+
+  test('restarting often is no failure', async () => {
+    for (const n of [1, 2, 3, 4, 5, 6, 7]) {
+      expect((await apply(greeting(`hello ${n}\n`), greeter)).error).toBeUndefined();
+    }
+  }, 30_000);
+
+  test.each([
+    ['file:/nowhere ./', 'apt cannot use file:/nowhere ./'],
+    ['file:/var/lib/juju/archive ./', 'apt cannot use file:/var/lib/juju/archive ./'],
+    [`[trusted=yes check-date=no] file:/var/lib/juju/archive ./`, 'the option [check-date]'],
+  ])('a source that cannot be used leaves the one before it: %s', async (line, message) => {
+    const before = await listed();
+    const { error } = await apply(source(`deb ${line}`));
+    expect(error).toMatchObject({ code: 'source', remedy: 'user' });
+    expect(error?.message).toContain(message);
+    expect(await listed()).toBe(before);
+    expect(await apply(...whole.slice(0, 2))).toEqual({ changes: [] });
+  });
+
+  test('a source that is in conflict with another is taken away again', async () => {
+    const before = await listed();
+    await sh("echo 'deb [trusted=yes] file:/var/lib/juju/signed ./' >/etc/apt/sources.list.d/other.list");
+    await sh(
+      "sed -i 's/trusted=yes/signed-by=\\/var\\/lib\\/juju\\/signed\\/key.asc/' /etc/apt/sources.list.d/other.list",
+    );
+    const { error } = await apply(source(`deb file:/var/lib/juju/signed ./\n${await key('key.asc')}`));
+    expect(error?.message).toMatch(/Conflicting values set for option Signed-By/);
+    expect(await listed()).toBe(before);
+    await sh('rm /etc/apt/sources.list.d/other.list');
+    expect(await sh('apt-get indextargets >/dev/null && echo fine')).toBe('fine');
+  });
+
+  test('a signed source needs the key that it is signed with', async () => {
+    const line = 'deb file:/var/lib/juju/signed ./';
+    const { error } = await apply(source(`${line}\n${await key('other-key.asc')}`));
+    expect(error).toMatchObject({ code: 'source', remedy: 'user' });
+    expect(error?.message).toContain('NO_PUBKEY');
+    const { changes } = await apply(source(`${line}\n${await key('key.asc')}`));
+    expect(changes).toEqual([{ what: 'source:test', how: `set to ${line}` }]);
+  });
+
+  test('a source that a crash left unread is taken away again when it cannot be used', async () => {
+    await sh(
+      "printf 'Types: deb\\nURIs: file:/nowhere\\nSuites: ./\\n' >/etc/apt/sources.list.d/test.sources",
+    );
+    expect((await apply(source('deb file:/nowhere ./'))).error?.code).toBe('source');
+    expect(await sh('ls /etc/apt/sources.list.d/test.sources')).toContain('No such file');
+    expect((await apply(source(GOOD))).error).toBeUndefined();
+  });
+
+  test('a PPA is refused where there are none', async () => {
+    const { error } = await apply(source('ppa:maas/3.7'));
+    expect(error).toMatchObject({ code: 'source', remedy: 'user' });
+  });
+
+  test('what an interrupted dpkg left is finished', async () => {
+    await sh('apt-get remove -y greeter; dpkg --unpack /var/lib/juju/archive/greeter.deb');
+    // What dpkg had not yet merged into its database when the power went.
+    await sh('dpkg-query --status greeter >/var/lib/dpkg/updates/0000; systemctl daemon-reload');
+    expect(await sh('apt-get install -y greeter')).toContain('dpkg was interrupted');
+    expect((await apply(packages)).error).toBeUndefined();
+    expect(await sh("dpkg-query --show --showformat='${db:Status-Abbrev}' greeter")).toBe('ii');
+  }, 30_000);
+
+  test('kernel parameters count at once and after a boot; modules are the affair of the container’s host', async () => {
+    const sysctl: Resource = {
+      kind: 'sysctl',
+      name: '60-test',
+      values: { 'net.ipv4.ip_nonlocal_bind': '1', 'net.ipv4.ip_local_port_range': '32000 60000' },
+    };
+    expect((await apply(sysctl)).changes).toHaveLength(1);
+    expect(await sh('cat /proc/sys/net/ipv4/ip_nonlocal_bind')).toBe('1');
+    expect(await sh('cat /etc/sysctl.d/60-test.conf')).toContain('net.ipv4.ip_nonlocal_bind = 1');
+    expect(await apply(sysctl, { kind: 'kernel-module', name: 'ip_vs' })).toEqual({ changes: [] });
+    const refused = await apply({ kind: 'sysctl', name: '60-none', values: { 'net.ipv4.no_such': '1' } });
+    expect(refused.error?.message).toContain('this machine does not let net.ipv4.no_such be 1');
+  });
+
+  test('what is to go, goes, once', async () => {
+    await apply(greeter);
+    const leaving: readonly Resource[] = [
+      { kind: 'service', name: 'greeter', state: 'stopped', enabled: false },
+      { kind: 'absent-packages', names: ['greeter', 'bash'] },
+      source(''),
+    ];
+    expect((await apply(...leaving)).changes.map(({ how }) => how)).toEqual([
+      'stopped, disabled',
+      'removed greeter',
+      'taken away',
+    ]);
+    expect(await apply(...leaving)).toEqual({ changes: [] });
+    expect(await sh('ls /etc/apt/sources.list.d/test.sources /bin/bash')).toContain('/bin/bash');
+  }, 30_000);
+});
