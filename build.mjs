@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
@@ -22,6 +22,7 @@ process.env.TZ = 'UTC'; // zip entries carry local time
 
 const ROOT = import.meta.dirname;
 const BASES = ['22.04', '24.04', '26.04'];
+const TRIPLET = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 const DEBIAN_ARCHITECTURE = { x64: 'amd64', arm64: 'arm64' };
 // The code cache is only the same in every build, and only accepted when it runs, with one hash seed in both.
 const NODE_FLAGS = ['--hash-seed=1'];
@@ -181,6 +182,28 @@ async function bundleCharm(folder) {
   return outputFiles[0].contents;
 }
 
+/** The one library that Node needs and Ubuntu's cloud images do not have; it goes into the charm. */
+async function libatomic(arch, work) {
+  const path = `usr/lib/${TRIPLET[arch]}/libatomic.so.1`;
+  if (arch === process.arch) return readFile(join('/', path));
+  const folder = join(work, 'apt');
+  await mkdir(join(folder, 'lists/partial'), { recursive: true });
+  // A package database of its own, so that this machine's stays as it is.
+  const options = [
+    ['APT::Architecture', DEBIAN_ARCHITECTURE[arch]],
+    ['APT::Architectures', DEBIAN_ARCHITECTURE[arch]],
+    ['Dir::State', folder],
+    ['Dir::State::status', '/dev/null'],
+    ['Dir::Cache', join(folder, 'cache')],
+    ['APT::Sandbox::User', 'root'],
+  ].flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  await execa('apt-get', [...options, 'update', '-q']);
+  await execa('apt-get', [...options, 'download', '-q', 'libatomic1'], { cwd: folder });
+  const [deb] = (await readdir(folder)).filter((name) => name.endsWith('.deb'));
+  await execa('dpkg-deb', ['--extract', deb, 'root'], { cwd: folder });
+  return readFile(join(folder, 'root', path));
+}
+
 async function makeExecutable(code, base, arch, work) {
   const [main, output, config] = ['main.cjs', 'dispatch', 'sea.json'].map((name) => join(work, name));
   await writeFile(main, code);
@@ -198,6 +221,8 @@ async function makeExecutable(code, base, arch, work) {
     }),
   );
   await execa(process.execPath, [...NODE_FLAGS, '--build-sea', config]);
+  // Only now: what has been through patchelf does not survive --build-sea.
+  await execa('patchelf', ['--set-rpath', '$ORIGIN/lib', output]);
   return readFile(output);
 }
 
@@ -244,6 +269,7 @@ async function buildCharm(folder, charmcraft, arch, base, work, version) {
   const add = (name, content, mode) =>
     zip.addBuffer(content, name, { mtime: ZIP_TIME, mode, forceDosTimestamp: true });
   for (const [name, content] of Object.entries(files)) add(name, content, 0o100644);
+  add('lib/libatomic.so.1', await libatomic(arch, work), 0o100644);
   add('dispatch', dispatch, 0o100755);
   zip.end();
   await pipeline(zip.outputStream, createWriteStream(`${target}.new`));
@@ -282,10 +308,12 @@ if (!values.types && !values.check) {
   try {
     let made;
     const base = () => (made ??= nodeBase(arch, work));
-    for (const { folder, charmcraft } of charms) {
-      const target = await buildCharm(folder, charmcraft, arch, base, work, version);
-      console.log(`build: ${resolve(target).slice(ROOT.length + 1)}`);
-    }
+    const build = async ({ folder, charmcraft }) => {
+      const own = await mkdtemp(join(work, 'charm-'));
+      const target = await buildCharm(folder, charmcraft, arch, base, own, version);
+      console.log(`build: ${target.slice(ROOT.length + 1)}`);
+    };
+    await Promise.all(charms.map(build));
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -11,6 +11,10 @@ const DEBIAN_PACKAGES = {
   haproxy: 'haproxy',
   keepalived: 'keepalived',
   'named-checkconf': 'bind9utils',
+  'apt-ftparchive': 'apt-utils',
+  gpg: 'gnupg',
+  patchelf: 'patchelf',
+  strip: 'binutils',
 };
 
 function run(command, args, env = {}) {
