@@ -1,0 +1,120 @@
+// Makes the stand-in MAAS packages and signs them into apt repositories, one for each version.
+//   node test/doubles/maas/build.ts <folder>     which machines see as /srv/maas-apt
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { packagesOf, type Package } from './packages.ts';
+
+/** Where machines see the repositories. */
+export const MACHINE_FOLDER = '/srv/maas-apt';
+export const VERSIONS = ['3.4', '3.7'] as const;
+export type Version = (typeof VERSIONS)[number];
+
+/**
+ * Makes the repositories in `folder`, unless they are there already, and gives the text of the charms' option
+ * `source` for each version.
+ */
+export async function buildMaasRepository(folder: string): Promise<Readonly<Record<Version, string>>> {
+  const files = join(import.meta.dirname, 'files');
+  const inputs = await Promise.all(
+    [join(files, 'maas_double.py'), join(import.meta.dirname, 'packages.ts'), import.meta.filename].map(
+      (path) => readFile(path),
+    ),
+  );
+  const digest = createHash('sha256').update(Buffer.concat(inputs)).digest('hex');
+  const marker = join(folder, 'digest');
+  if (!existsSync(marker) || (await readFile(marker, 'utf8')) !== digest) {
+    const unfinished = `${folder}.unfinished`;
+    await rm(unfinished, { recursive: true, force: true });
+    await build(unfinished, files);
+    await writeFile(join(unfinished, 'digest'), digest);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(dirname(folder), { recursive: true });
+    await rename(unfinished, folder);
+  }
+  const key = await readFile(join(folder, 'key.asc'), 'utf8');
+  const source = (version: Version): string => `deb file:${MACHINE_FOLDER}/${version} ./\n${key}`;
+  return { '3.4': source('3.4'), '3.7': source('3.7') };
+}
+
+async function build(folder: string, files: string): Promise<void> {
+  const work = await mkdtemp(join(tmpdir(), 'maas-double-'));
+  try {
+    const gpg = (args: readonly string[], input = ''): Promise<{ stdout: string }> =>
+      execa(
+        'gpg',
+        [
+          '--homedir',
+          join(work, 'gnupg'),
+          '--batch',
+          '--quiet',
+          '--pinentry-mode',
+          'loopback',
+          '--passphrase',
+          '',
+          ...args,
+        ],
+        { input },
+      );
+    await mkdir(join(work, 'gnupg'), { mode: 0o700 });
+    await gpg(['--quick-generate-key', 'MAAS stand-in', 'rsa2048', 'sign', '1y']);
+    for (const version of VERSIONS) {
+      const repository = join(folder, version);
+      await mkdir(repository, { recursive: true });
+      for (const definition of packagesOf(version))
+        await makePackage(definition, join(work, version), repository, files);
+      const { stdout: packages } = await execa('apt-ftparchive', ['packages', '.'], { cwd: repository });
+      await writeFile(join(repository, 'Packages'), `${packages}\n`);
+      const { stdout: release } = await execa('apt-ftparchive', ['release', '.'], { cwd: repository });
+      await writeFile(join(repository, 'InRelease'), (await gpg(['--clear-sign'], `${release}\n`)).stdout);
+    }
+    const { stdout: key } = await gpg(['--armor', '--export']);
+    await writeFile(join(folder, 'key.asc'), key);
+    await execa('gpgconf', ['--homedir', join(work, 'gnupg'), '--kill', 'all']);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function makePackage(
+  { name, version, depends, files, postinst, code }: Package,
+  work: string,
+  repository: string,
+  source: string,
+) {
+  const root = join(work, name);
+  const control = [
+    `Package: ${name}`,
+    `Version: ${version}`,
+    'Architecture: all',
+    'Maintainer: nobody <nobody@example.com>',
+    ...(depends.length > 0 ? [`Depends: ${depends.join(', ')}`] : []),
+    'Description: stand-in for tests',
+    '',
+  ];
+  const all = {
+    ...files,
+    'DEBIAN/control': control.join('\n'),
+    'DEBIAN/postinst': `#!/bin/sh\nset -e\n${postinst}`,
+  };
+  for (const [path, content] of Object.entries(all)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), content);
+    if (path.startsWith('usr/sbin/') || path === 'DEBIAN/postinst') await chmod(join(root, path), 0o755);
+  }
+  if (code) {
+    const target = join(root, 'usr/lib/python3/dist-packages');
+    await mkdir(target, { recursive: true });
+    await cp(join(source, 'maas_double.py'), join(target, 'maas_double.py'));
+  }
+  await execa('dpkg-deb', ['--root-owner-group', '-Zgzip', '--build', root, repository]);
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const [folder] = process.argv.slice(2);
+  if (folder === undefined) throw new Error('usage: node test/doubles/maas/build.ts <folder>');
+  await buildMaasRepository(folder);
+}

@@ -1,0 +1,839 @@
+"""A stand-in for MAAS: its commands and daemons, as far as high availability goes, on a real PostgreSQL.
+
+What the real MAAS 3.4 refuses, this refuses in the same words. Times that MAAS counts in minutes are scaled by
+`time_scale` of /etc/maas/double.conf, so that tests need not wait for them.
+"""
+
+import argparse
+import getpass
+import grp
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import random
+import re
+import secrets
+import signal
+import socket
+import socketserver
+import string
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+
+import psycopg2
+import yaml
+
+VERSION = open("/usr/share/maas/version").read().strip()
+SHORT = tuple(int(part) for part in VERSION.split(".")[:2])
+HOME = "/var/lib/maas"
+REGIOND_CONF = os.environ.get("MAAS_REGION_CONFIG", "/etc/maas/regiond.conf")
+RACKD_CONF = os.environ.get("MAAS_CLUSTER_CONFIG", "/etc/maas/rackd.conf")
+WEB_SOCKET = f"{HOME}/maas-regiond-webapp.sock"
+HTTP_CONF = f"{HOME}/http/regiond.nginx.conf"
+SETTINGS = {"time_scale": 0.2, "dbupgrade_seconds": 3.0, "region_start_seconds": 2.0}
+
+
+def settings():
+    try:
+        with open("/etc/maas/double.conf") as file:
+            return {**SETTINGS, **(yaml.safe_load(file) or {})}
+    except FileNotFoundError:
+        return SETTINGS
+
+
+def scaled(seconds):
+    return seconds * settings()["time_scale"]
+
+
+def hostname():
+    return socket.gethostname().split(".")[0]
+
+
+def log(message):
+    print(message, flush=True)
+
+
+class CommandError(Exception):
+    """Something that a command says without a traceback."""
+
+
+# --- Configuration files -------------------------------------------------------------------------------------------
+
+
+def text(value):
+    if not isinstance(value, str):
+        raise ValueError(f"The input must be a Unicode string (not a {type(value).__name__}: {value!r})")
+    return value
+
+
+def number(least, most=None):
+    def check(value):
+        if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value)):
+            raise ValueError("Please enter an integer value.")
+        if int(value) < least:
+            raise ValueError(f"Please enter a number that is {least} or greater.")
+        if most is not None and int(value) > most:
+            raise ValueError(f"Please enter a number that is {most} or smaller.")
+        return int(value)
+
+    return check
+
+
+def boolean(value):
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in ("true", "t", "yes", "y", "on", "1"):
+        return True
+    if str(value).lower() in ("false", "f", "no", "n", "off", "0"):
+        return False
+    raise ValueError("Value should be 'true' or 'false'")
+
+
+def url(value):
+    if value in (None, ""):
+        return None
+    value = text(value)
+    if "://" not in value:
+        value = f"http://{value}"
+    parts = urllib.parse.urlsplit(value)
+    try:
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("That is not a valid URL.")
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[A-Za-z0-9.:-]+", host):
+        raise ValueError("That is not a valid URL.")
+    if ":" in host and "[" not in parts.netloc:
+        raise ValueError("That is not a valid URL.")
+    if re.fullmatch(r"[\d.]+", host) and any(int(part or 256) > 255 for part in host.split(".")):
+        raise ValueError("That is not a valid URL.")
+    return value
+
+
+def urls(value):
+    return [url(item) for item in (value if isinstance(value, list) else [value])]
+
+
+REGION_OPTIONS = {
+    "maas_url": (url, "http://localhost:5240/MAAS"),
+    "database_host": (text, "localhost"),
+    "database_port": (number(1, 65535), 5432),
+    "database_name": (text, "maasdb"),
+    "database_user": (text, "maas"),
+    "database_pass": (text, ""),
+    "database_conn_max_age": (number(0), 300),
+    "num_workers": (number(1), 4),
+    "debug": (boolean, False),
+    "debug_queries": (boolean, False),
+    "debug_http": (boolean, False),
+}
+if SHORT >= (3, 5):
+    REGION_OPTIONS["broadcast_address"] = (text, "")
+RACK_OPTIONS = {
+    "maas_url": (urls, ["http://localhost:5240/MAAS"]),
+    "tftp_port": (number(1, 65535), 69),
+    "tftp_root": (text, "/var/lib/maas/boot-resources/current/"),
+    "debug": (boolean, False),
+}
+
+
+def read_config(path, options):
+    """Every option is checked whenever the file is read; keys that MAAS does not know stay and are ignored."""
+    with open(path) as file:
+        data = yaml.safe_load(file) or {}
+    if not isinstance(data, dict):
+        raise ValueError(f"Configuration in {path} is not a mapping: {data!r}")
+    values = {name: check(data[name]) if name in data else default for name, (check, default) in options.items()}
+    if isinstance(data.get("database_port"), str):
+        raise TypeError("'<=' not supported between instances of 'str' and 'int'")
+    return data, values
+
+
+def write_config(path, data):
+    """Always a new file, with the mode and owner of the old one."""
+    try:
+        before = os.stat(path)
+        mode, uid, gid = before.st_mode & 0o777, before.st_uid, before.st_gid
+    except FileNotFoundError:
+        mode, uid, gid = 0o640, 0, grp.getgrnam("maas").gr_gid
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "w") as file:
+        if data:
+            yaml.safe_dump(data, file, default_flow_style=False)
+    os.chmod(temporary, mode)
+    os.chown(temporary, uid, gid)
+    os.rename(temporary, path)
+
+
+def create_config(path):
+    if not os.path.exists(path):
+        write_config(path, {})
+
+
+# --- Database ------------------------------------------------------------------------------------------------------
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS maasserver_config (name text PRIMARY KEY, value text);
+CREATE TABLE IF NOT EXISTS maasserver_secret (path text PRIMARY KEY, value text);
+CREATE TABLE IF NOT EXISTS maasserver_node (
+  system_id text PRIMARY KEY, hostname text UNIQUE, node_type int, address text, version text);
+CREATE TABLE IF NOT EXISTS maasserver_regionprocess (
+  system_id text, pid int, address text, port int, updated timestamptz, PRIMARY KEY (system_id, pid));
+CREATE TABLE IF NOT EXISTS auth_user (username text PRIMARY KEY, email text UNIQUE, password text);
+CREATE TABLE IF NOT EXISTS piston3_token (username text, key text);
+CREATE TABLE IF NOT EXISTS double_migration (version text, host text, finished timestamptz DEFAULT now());
+"""
+
+
+def connect(conf):
+    return psycopg2.connect(
+        host=conf["database_host"],
+        port=conf["database_port"],
+        dbname=conf["database_name"],
+        user=conf["database_user"],
+        password=conf["database_pass"],
+        connect_timeout=5,
+        application_name="maas-regiond",
+    )
+
+
+def query(conf, sql, args=()):
+    """One transaction on a connection of its own: broken ones are replaced for every request."""
+    connection = connect(conf)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql, args)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def dbupgrade(_args):
+    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    connection = connect(conf)
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_is_in_recovery()")
+    if cursor.fetchone()[0]:
+        raise psycopg2.InternalError("cannot execute DROP VIEW in a read-only transaction")
+    # MAAS itself takes no lock: of two that run at once one fails. This one is only there to fail in its place.
+    cursor.execute("SELECT pg_try_advisory_lock(99, 1)")
+    if not cursor.fetchone()[0]:
+        time.sleep(1)
+        raise psycopg2.InternalError("tuple concurrently updated")
+    cursor.execute("SELECT to_regclass('double_migration')")
+    last = None
+    if cursor.fetchone()[0]:
+        cursor.execute("SELECT version FROM double_migration ORDER BY finished DESC LIMIT 1")
+        last = (cursor.fetchone() or [None])[0]
+    if last and tuple(int(part) for part in last.split(".")) > SHORT:
+        raise RuntimeError(f"the database was migrated to {last}, which is newer than {VERSION}")
+    short = ".".join(str(part) for part in SHORT)
+    if last == short:
+        log("  No migrations to apply.")
+        return
+    for name in ("0001_initial", "0002_controllers", "0003_secrets"):
+        log(f"  Applying maasserver.{name}... OK")
+        time.sleep(settings()["dbupgrade_seconds"] / 3)
+    cursor.execute(SCHEMA)
+    if SHORT >= (3, 5):
+        cursor.execute("CREATE SCHEMA IF NOT EXISTS temporal; CREATE EXTENSION IF NOT EXISTS btree_gin")
+    cursor.execute("INSERT INTO double_migration (version, host) VALUES (%s, %s)", (short, hostname()))
+
+
+# --- maas-region ---------------------------------------------------------------------------------------------------
+
+
+def flag(name):
+    return f"--{name.replace('_', '-')}"
+
+
+def local_config_set(args):
+    create_config(REGIOND_CONF)
+    data = read_config(REGIOND_CONF, REGION_OPTIONS)[0]
+    for name, (check, _) in REGION_OPTIONS.items():
+        value = getattr(args, name)
+        if value is None:
+            continue
+        try:
+            data[name] = check(value)
+        except ValueError as error:
+            raise CommandError(f"{name.replace('_', '-')}: {error}")
+    write_config(REGIOND_CONF, data)
+
+
+def local_config_get(args):
+    create_config(REGIOND_CONF)
+    values = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    chosen = {name: values[name] for name in REGION_OPTIONS if getattr(args, name)}
+    if args.plain:
+        for value in chosen.values():
+            print(value)
+    elif args.json:
+        print(json.dumps(chosen))
+    else:
+        print(yaml.safe_dump(chosen, default_flow_style=False).strip())
+
+
+def local_config_reset(args):
+    data = read_config(REGIOND_CONF, REGION_OPTIONS)[0]
+    for name in REGION_OPTIONS:
+        if getattr(args, name):
+            data.pop(name, None)
+    write_config(REGIOND_CONF, data)
+
+
+def createadmin(args):
+    username = args.username or input("Username: ")
+    password = args.password
+    if password is None:
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != password:
+            raise CommandError("Passwords do not match")
+        email = args.email or input("Email: ")
+        input("Import SSH keys [] (lp:user-id or gh:user-id): ")
+    else:
+        email = args.email or input("Email: ")
+    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    try:
+        query(conf, "INSERT INTO auth_user VALUES (%s, %s, %s)", (username, email, digest))
+    except psycopg2.errors.UniqueViolation:
+        print(f"AlreadyExistingUser: A user with the email {email} already exists.", file=sys.stderr)
+        sys.exit(1)
+
+
+def apikey(args):
+    if not args.username:
+        raise CommandError("You must provide a username with --username.")
+    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    if not query(conf, "SELECT 1 FROM auth_user WHERE username = %s", (args.username,)):
+        raise CommandError("User does not exist.")
+    keys = query(conf, "SELECT key FROM piston3_token WHERE username = %s", (args.username,))
+    if not keys or args.generate:
+        letters = string.ascii_letters + string.digits
+        key = ":".join("".join(secrets.choice(letters) for _ in range(length)) for length in (18, 18, 32))
+        query(conf, "INSERT INTO piston3_token VALUES (%s, %s)", (args.username, key))
+        keys.append((key,))
+    for (key,) in keys:
+        print(key)
+
+
+def region_main():
+    require_root()
+    parser = argparse.ArgumentParser(prog="maas-region")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    known = ("local_config_set", "local_config_get", "local_config_reset", "dbupgrade", "createadmin", "apikey")
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-") and sys.argv[1] not in known:
+        print(f"Unknown command: {sys.argv[1]!r}\nType 'maas-region help' for usage.", file=sys.stderr)
+        sys.exit(1)
+    for verb in known[:3]:
+        sub = verbs.add_parser(verb)
+        sub.set_defaults(run=globals()[verb])
+        for name in REGION_OPTIONS:
+            how = {} if verb == "local_config_set" else {"action": "store_true"}
+            sub.add_argument(flag(name), dest=name, **how)
+        if verb == "local_config_get":
+            sub.add_argument("--json", action="store_true")
+            sub.add_argument("--plain", action="store_true")
+    verbs.add_parser("dbupgrade").set_defaults(run=dbupgrade)
+    admin = verbs.add_parser("createadmin")
+    admin.set_defaults(run=createadmin)
+    for name in ("username", "password", "email", "ssh-import"):
+        admin.add_argument(f"--{name}")
+    key = verbs.add_parser("apikey")
+    key.set_defaults(run=apikey)
+    key.add_argument("--username")
+    key.add_argument("--generate", action="store_true")
+    run_command(parser.parse_args())
+
+
+def require_root():
+    if os.geteuid() != 0:
+        print("This utility may only be run as root.", file=sys.stderr)
+        sys.exit(1)
+
+
+def run_command(args):
+    try:
+        args.run(args)
+    except CommandError as error:
+        print(f"CommandError: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+# --- regiond -------------------------------------------------------------------------------------------------------
+
+
+class Region:
+    """One region controller."""
+
+    def __init__(self, conf):
+        self.conf = conf
+        self.secret = None
+        self.system_id = None
+        self.listeners = []
+        self.connections = set()
+
+    def start(self):
+        """As start_up() of MAAS: all or nothing, under a lock of the database."""
+        time.sleep(settings()["region_start_seconds"])
+        connection = connect(self.conf)
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(20120116, 1)")
+            cursor.execute("SELECT value FROM maasserver_secret WHERE path = 'rpc-shared'")
+            row = cursor.fetchone()
+            self.secret = row[0] if row else secrets.token_hex(16)
+            if not row:
+                cursor.execute("INSERT INTO maasserver_secret VALUES ('rpc-shared', %s)", (self.secret,))
+            cursor.execute(
+                "INSERT INTO maasserver_config VALUES ('maas_url', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (self.conf["maas_url"],),
+            )
+            self.system_id = self.register(cursor)
+        connection.close()
+        write_own("secret", self.secret)
+        write_own("maas_id", self.system_id)
+
+    def register(self, cursor):
+        known = read_own("maas_id")
+        cursor.execute("SELECT system_id FROM maasserver_node WHERE system_id = %s", (known,))
+        if not cursor.fetchone():
+            cursor.execute("SELECT system_id FROM maasserver_node WHERE hostname = %s", (hostname(),))
+            row = cursor.fetchone()
+            known = row[0] if row else "".join(random.choices(string.ascii_lowercase + string.digits, k=6))
+        cursor.execute(
+            "INSERT INTO maasserver_node VALUES (%s, %s, 3, %s, %s) ON CONFLICT (system_id) DO UPDATE "
+            "SET address = excluded.address, version = excluded.version",
+            (known, hostname(), own_address(), VERSION),
+        )
+        return known
+
+    def serve(self):
+        for index in range(min(self.conf["num_workers"], 10)):
+            listener = socket.create_server(("", 5250 + index), family=socket.AF_INET)
+            self.listeners.append(listener)
+            threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
+        query(self.conf, "DELETE FROM maasserver_regionprocess WHERE system_id = %s", (self.system_id,))
+        self.beat()
+        threading.Thread(target=self.heart, daemon=True).start()
+        server = WebServer(self)
+        os.makedirs(os.path.dirname(HTTP_CONF), exist_ok=True)
+        with open(HTTP_CONF, "w") as file:
+            file.write("# Its presence starts maas-http.\n")
+        log("Region controller serves.")
+        server.serve_forever()
+
+    def heart(self):
+        while True:
+            time.sleep(scaled(60))
+            try:
+                self.beat()
+            except psycopg2.Error as error:
+                log(f"Failed to update regiond's processes and endpoints: {error}")
+
+    def beat(self):
+        for index in range(len(self.listeners)):
+            query(
+                self.conf,
+                "INSERT INTO maasserver_regionprocess VALUES (%s, %s, %s, %s, now()) ON CONFLICT (system_id, pid) "
+                "DO UPDATE SET updated = now(), address = excluded.address",
+                (self.system_id, os.getpid() + index, own_address(), 5250 + index),
+            )
+        query(
+            self.conf,
+            "DELETE FROM maasserver_regionprocess WHERE updated < now() - %s * interval '1 second'",
+            (scaled(90),),
+        )
+
+    def stop(self, *_):
+        query(self.conf, "DELETE FROM maasserver_regionprocess WHERE system_id = %s", (self.system_id,))
+        log("Region controller stopped.")
+        os._exit(0)
+
+    def eventloops(self):
+        rows = query(
+            self.conf,
+            "SELECT hostname, pid, p.address, port FROM maasserver_regionprocess p JOIN maasserver_node n "
+            "USING (system_id) ORDER BY 1, 2",
+        )
+        return {f"{name}:pid={pid}": [[address, port]] for name, pid, address, port in rows}
+
+    def accept(self, listener):
+        while True:
+            connection, peer = listener.accept()
+            threading.Thread(target=self.converse, args=(connection, peer), daemon=True).start()
+
+    def converse(self, connection, peer):
+        """A rack proves that it knows the secret, is entered, and stays connected."""
+        with connection, connection.makefile("rw") as stream:
+            try:
+                challenge = secrets.token_hex(16)
+                print(challenge, file=stream, flush=True)
+                answer = json.loads(stream.readline() or "{}")
+                if not hmac.compare_digest(answer.get("digest", ""), proof(self.secret, challenge)):
+                    log(f"Rack controller FAILED authentication from '::ffff:{peer[0]}:{peer[1]}'; dropping connection.")
+                    return
+                print(json.dumps({"system_id": self.enter_rack(answer, peer[0])}), file=stream, flush=True)
+                while stream.readline():
+                    print("{}", file=stream, flush=True)
+            except (OSError, ValueError, psycopg2.Error) as error:
+                log(f"Connection of {peer[0]} lost: {error}")
+
+    def enter_rack(self, answer, address):
+        known = answer.get("system_id") or "".join(random.choices(string.ascii_lowercase + string.digits, k=6))
+        rows = query(
+            self.conf,
+            "INSERT INTO maasserver_node VALUES (%s, %s, 2, %s, %s) ON CONFLICT (hostname) DO UPDATE "
+            "SET address = excluded.address RETURNING system_id",
+            (known, answer["hostname"], address, VERSION),
+        )
+        return rows[0][0]
+
+
+def proof(secret, challenge):
+    return hmac.new(bytes.fromhex(secret), challenge.encode(), hashlib.sha256).hexdigest()
+
+
+def own_address():
+    """Never a virtual one: those have a prefix of 32 bits, or are not the first of their interface."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("198.18.0.1", 9))
+        return probe.getsockname()[0]
+
+
+def read_own(name):
+    try:
+        with open(f"{HOME}/{name}") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def write_own(name, content):
+    path = f"{HOME}/{name}"
+    with open(os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "w") as file:
+        file.write(content)
+    os.rename(f"{path}.tmp", path)
+
+
+class WebServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """What regiond itself answers, behind maas-http."""
+
+    daemon_threads = True
+
+    def __init__(self, region):
+        if os.path.exists(WEB_SOCKET):
+            os.unlink(WEB_SOCKET)
+        super().__init__(WEB_SOCKET, WebHandler)
+        self.region = region
+
+
+class WebHandler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def address_string(self):
+        return "unix"
+
+    def answer(self, status, body, content_type="application/json", headers=()):
+        data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("X-Maas-Region", hostname())
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self):
+        self.guard(self.get)
+
+    def do_DELETE(self):
+        self.guard(self.delete)
+
+    def guard(self, handle):
+        try:
+            handle()
+        except psycopg2.Error as error:
+            self.answer(500, str(error), "text/plain")
+
+    def get(self):
+        region = self.server.region
+        path = self.path.replace("//", "/")
+        if path == "/MAAS/rpc/":
+            self.answer(200, {"eventloops": region.eventloops()})
+        elif path == "/MAAS/rpc":
+            self.answer(301, b"", headers=[("Location", "/MAAS/rpc/")])
+        elif path == "/MAAS/api/2.0/version/":
+            query(region.conf, "SELECT 1")
+            self.answer(200, {"capabilities": ["authenticate-api"], "version": VERSION, "subversion": ""})
+        elif path in ("/MAAS/api/2.0/regioncontrollers/", "/MAAS/api/2.0/rackcontrollers/"):
+            if self.is_authorized():
+                kind = 3 if "region" in path else 2
+                rows = query(region.conf, "SELECT system_id, hostname, address FROM maasserver_node WHERE node_type = %s", (kind,))
+                self.answer(200, [{"system_id": i, "hostname": h, "ip_addresses": [a], "node_type": kind} for i, h, a in rows])
+        else:
+            self.answer(404, f"Unknown API endpoint: {path}.", "text/plain")
+
+    def delete(self):
+        region = self.server.region
+        match = re.fullmatch(r"/MAAS/api/2.0/regioncontrollers/(\w+)/", self.path)
+        if not self.is_authorized():
+            return
+        name = match and query(region.conf, "SELECT hostname FROM maasserver_node WHERE system_id = %s AND node_type = 3", (match[1],))
+        if not name:
+            self.answer(404, "No RegionController matches the given query.", "text/plain")
+        elif query(region.conf, "SELECT 1 FROM maasserver_regionprocess WHERE system_id = %s", (match[1],)):
+            self.answer(400, f"Unable to delete {name[0][0]} as it's currently running.", "text/plain")
+        else:
+            query(region.conf, "DELETE FROM maasserver_node WHERE system_id = %s", (match[1],))
+            self.answer(204, b"", "text/plain")
+
+    def is_authorized(self):
+        """OAuth 1.0a with the signature method PLAINTEXT."""
+        header = self.headers.get("Authorization", "")
+        fields = {name: urllib.parse.unquote(value) for name, value in re.findall(r'(\w+)="([^"]*)"', header)}
+        if not header.startswith("OAuth "):
+            self.answer(400, "Unrecognised signature: method=GET op=None", "text/plain")
+            return False
+        key = f"{fields.get('oauth_consumer_key')}:{fields.get('oauth_token')}:{fields.get('oauth_signature', '')[1:]}"
+        if query(self.server.region.conf, "SELECT 1 FROM piston3_token WHERE key = %s", (key,)):
+            return True
+        self.answer(401, "Authorization Error: Invalid API key.", "text/plain")
+        return False
+
+
+def regiond_main():
+    log("twistd starting up.")
+    try:
+        conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    except Exception:
+        # MAAS swallows what was wrong with the file.
+        while True:
+            log("Error starting: Connection to database cannot be established.")
+            log("ImproperlyConfigured: settings.DATABASES is improperly configured. Please supply the ENGINE value.")
+            time.sleep(1)
+    while True:
+        try:
+            connect(conf).close()
+            break
+        except psycopg2.OperationalError as error:
+            log(f"Error starting: Connection to database cannot be established.\ndjango.db.utils.OperationalError: {error}")
+            time.sleep(1)
+    region = Region(conf)
+    while True:
+        try:
+            region.start()
+            break
+        except psycopg2.Error as error:
+            log(f"maasserver.start_up: [error] Database error during start-up\n{error}")
+            time.sleep(3)
+    signal.signal(signal.SIGTERM, region.stop)
+    region.serve()
+
+
+# --- maas-http: nginx in front of regiond --------------------------------------------------------------------------
+
+
+class ProxyHandler(http.server.BaseHTTPRequestHandler):
+    """Answers static pages itself, also while regiond is down, and 502 for the rest."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        if self.path.startswith("/MAAS/r/"):
+            return self.answer(200, b"<html>MAAS</html>", [("Content-Type", "text/html")])
+        if self.path in ("/", "/MAAS", "/MAAS/"):
+            return self.answer(301, b"", [("Location", "/MAAS/r/")])
+        return self.forward()
+
+    def do_DELETE(self):
+        self.forward()
+
+    def answer(self, status, body, headers):
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def forward(self):
+        try:
+            with socket.socket(socket.AF_UNIX) as upstream:
+                upstream.connect(WEB_SOCKET)
+                lines = [f"{self.command} {self.path} HTTP/1.0"] + [f"{name}: {value}" for name, value in self.headers.items()]
+                upstream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+                reply = b"".join(iter(lambda: upstream.recv(65536), b""))
+            self.wfile.write(reply)
+            self.close_connection = True
+        except OSError:
+            self.answer(502, b"<html><h1>502 Bad Gateway</h1></html>", [("Content-Type", "text/html")])
+
+
+def http_main():
+    http.server.ThreadingHTTPServer(("", 5240), ProxyHandler).serve_forever()
+
+
+def idle_main(name):
+    """A service of MAAS that reads regiond.conf when it starts, and does nothing else here."""
+    values = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    log(f"{name} uses the database on {values['database_host']}")
+    signal.pause()
+
+
+# --- rackd ---------------------------------------------------------------------------------------------------------
+
+
+class Rack:
+    """One rack controller: connected to every event loop of every region."""
+
+    def __init__(self, secret):
+        self.secret = secret
+        self.connections = {}
+        self.announced = None
+
+    def run(self):
+        while True:
+            loops = self.find()
+            for name, endpoint in loops.items():
+                if name not in self.connections:
+                    self.connections[name] = None
+                    threading.Thread(target=self.keep, args=(name, endpoint), daemon=True).start()
+            alive = [name for name, state in list(self.connections.items()) if state]
+            self.announce(loops, alive)
+            time.sleep(scaled(30) if loops and len(alive) == len(loops) else 1)
+
+    def announce(self, loops, alive):
+        regions = sorted({name.split(":")[0] for name in loops})
+        if not loops or len(alive) < len(loops) or self.announced == (sorted(loops)):
+            return
+        self.announced = sorted(loops)
+        log(f"Fully connected to all {len(loops)} event-loops on all {len(regions)} region controllers ({', '.join(regions)}).")
+
+    def find(self):
+        """Asks every URL of the file, read anew each time, and if none answers the regions it knows already."""
+        try:
+            configured = read_config(RACKD_CONF, RACK_OPTIONS)[1]["maas_url"]
+        except Exception as error:
+            log(f"{RACKD_CONF}: {error}")
+            configured = []
+        for base in [*configured, *read_own("rpc.state").split()]:
+            try:
+                with urllib.request.urlopen(f"{base}/rpc/", timeout=5) as reply:
+                    loops = json.load(reply)["eventloops"] or {}
+                hosts = sorted({endpoint[0] for endpoints in loops.values() for endpoint in endpoints})
+                write_own("rpc.state", "".join(f"http://{host}:5240/MAAS\n" for host in hosts))
+                return {name: endpoints[0] for name, endpoints in loops.items()}
+            except (OSError, ValueError) as error:
+                log(f"Region not available: {error} (While requesting RPC info at {base}).")
+        return {}
+
+    def keep(self, name, endpoint):
+        try:
+            with socket.create_connection(tuple(endpoint), timeout=10) as connection, connection.makefile("rw") as stream:
+                challenge = stream.readline().strip()
+                greeting = {"digest": proof(self.secret, challenge), "hostname": hostname(), "system_id": read_own("maas_id")}
+                print(json.dumps(greeting), file=stream, flush=True)
+                reply = stream.readline()
+                if not reply:
+                    log(f"Event-loop '{name}' FAILED authentication; dropping connection.")
+                    return
+                write_own("maas_id", json.loads(reply)["system_id"])
+                log(f"Event-loop '{name}' authenticated.")
+                self.connections[name] = True
+                while True:
+                    print("{}", file=stream, flush=True)
+                    if not stream.readline():
+                        break
+                    time.sleep(1)
+        except (OSError, ValueError) as error:
+            log(f"Event-loop {name} ({endpoint[0]}:{endpoint[1]}): An error occurred while connecting: {error}.")
+        finally:
+            if self.connections.get(name):
+                log(f"ClusterClient connection lost (to {name})")
+            time.sleep(0.5)
+            self.connections.pop(name, None)
+
+
+def rackd_main():
+    end = time.time() + scaled(300)
+    while not read_own("secret"):
+        if time.time() > end:
+            log("No shared secret: rackd runs without any service until it is restarted.")
+            signal.pause()
+        time.sleep(1)
+    Rack(read_own("secret")).run()
+
+
+# --- maas-rack -----------------------------------------------------------------------------------------------------
+
+
+def rack_config(args):
+    create_config(RACKD_CONF)
+    data = read_config(RACKD_CONF, RACK_OPTIONS)[0]
+    if args.region_url:
+        data["maas_url"] = urls(args.region_url)
+    if args.debug is not None:
+        data["debug"] = boolean(args.debug)
+    write_config(RACKD_CONF, data)
+
+
+def install_secret(_args):
+    line = sys.stdin.readline().strip()
+    path = f"{HOME}/secret"
+    try:
+        bytes.fromhex(line)
+    except ValueError as error:
+        odd = "Odd-length string" if len(line) % 2 else "Non-hexadecimal digit found"
+        print(f"Secret could not be decoded: {odd}", file=sys.stderr)
+        raise SystemExit(1) from error
+    if line:
+        write_own("secret", line)
+        os.chown(path, 0, grp.getgrnam("maas").gr_gid)
+    elif os.path.exists(path):
+        os.unlink(path)
+    print(f"Secret installed to {path}.")
+
+
+def rack_register(args):
+    if not args.url and not sys.stdin.isatty():
+        print(
+            "MAAS region controller URL must be given when supplying the shared secret via stdin with a "
+            "non-interactive shell.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    subprocess.run(["systemctl", "stop", "maas-rackd"], check=True)
+    if os.path.exists(f"{HOME}/maas_id"):
+        os.unlink(f"{HOME}/maas_id")
+    rack_config(argparse.Namespace(region_url=args.url, debug=None))
+    if not args.secret:
+        install_secret(args)
+        sys.exit(0)  # the real one ends here too, before it starts rackd
+    write_own("secret", args.secret)
+    subprocess.run(["systemctl", "enable", "--now", "maas-rackd"], check=True)
+
+
+def rack_main():
+    require_root()
+    parser = argparse.ArgumentParser(prog="maas-rack")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    config = verbs.add_parser("config")
+    config.set_defaults(run=rack_config)
+    config.add_argument("--region-url", action="append")
+    config.add_argument("--debug")
+    verbs.add_parser("install-shared-secret").set_defaults(run=install_secret)
+    register = verbs.add_parser("register")
+    register.set_defaults(run=rack_register)
+    register.add_argument("--url", action="append")
+    register.add_argument("--secret")
+    run_command(parser.parse_args())
