@@ -11,7 +11,10 @@ export function plan(state: State): PostgresqlPlan {
   const over = new Set(clients.map(({ endpoint, app }) => `${app} ${endpoint}`));
   const twice = clients.find(({ app }) => over.has(`${app} db`) && over.has(`${app} database`));
   return {
-    machine: [{ kind: 'packages', names: ['postgresql'] }, ...(version === undefined ? [] : server(state, version))],
+    machine: [
+      { kind: 'packages', names: ['postgresql'] },
+      ...(version === undefined ? [] : server(state, version)),
+    ],
     secrets: clients.map(({ relation, app, user, password, database, endpoint }) => ({
       label: secretLabel(relation),
       content: {
@@ -55,22 +58,35 @@ function server({ options, clients }: State, version: string): readonly Resource
     {
       kind: 'file',
       path: access,
-      content: 'local all postgres peer\nhost all all 0.0.0.0/0 scram-sha-256\nhost all all ::/0 scram-sha-256\n',
+      content:
+        'local all postgres peer\nhost all all 0.0.0.0/0 scram-sha-256\nhost all all ::/0 scram-sha-256\n',
       ...owned,
     },
-    { kind: 'service', name: `postgresql@${version}-main`, state: 'running', enabled: true, after: [settings, access] },
-    ...clients.map(
-      (client): Resource => ({
-        kind: 'step',
-        id: `database-of-${client.relation}`,
-        inputs: { database: client.database, user: client.user, password: client.password.digest(), gin: options.plugin_btree_gin_enable },
-        run: () => createDatabase(client, options.plugin_btree_gin_enable),
-      }),
-    ),
+    {
+      kind: 'service',
+      name: `postgresql@${version}-main`,
+      state: 'running',
+      enabled: true,
+      after: [settings, access],
+    },
+    ...clients.map((client): Resource => ({
+      kind: 'step',
+      id: `database-of-${client.relation}`,
+      inputs: {
+        database: client.database,
+        user: client.user,
+        password: client.password.digest(),
+        gin: options.plugin_btree_gin_enable,
+      },
+      run: () => createDatabase(client, options.plugin_btree_gin_enable),
+    })),
   ];
 }
 
-function databag(client: Client, { address, version }: State): NonNullable<PostgresqlPlan['databags']>[number] {
+function databag(
+  client: Client,
+  { address, version }: State,
+): NonNullable<PostgresqlPlan['databags']>[number] {
   const { relation, database, user, password, subnets, units, endpoint } = client;
   if (endpoint === 'db') {
     return {
@@ -101,7 +117,9 @@ function databag(client: Client, { address, version }: State): NonNullable<Postg
 /** Makes the role and its database, unless they are there. The SQL goes over stdin, because it has the password. */
 async function createDatabase({ database, user, password }: Client, withGin: boolean): Promise<void> {
   const psql = (name: string, sql: string): Promise<string> =>
-    run(['runuser', '-u', 'postgres', '--', 'psql', '-v', 'ON_ERROR_STOP=1', '-q', '-d', name], { stdin: sql });
+    run(['runuser', '-u', 'postgres', '--', 'psql', '-v', 'ON_ERROR_STOP=1', '-q', '-d', name], {
+      stdin: sql,
+    });
   await psql(
     'postgres',
     `SELECT 'CREATE ROLE "${user}" LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${user}') \\gexec
@@ -109,5 +127,8 @@ async function createDatabase({ database, user, password }: Client, withGin: boo
      SELECT 'CREATE DATABASE "${database}"' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '${database}') \\gexec
      ALTER DATABASE "${database}" OWNER TO "${user}";`,
   );
-  await psql(database, `ALTER SCHEMA public OWNER TO "${user}"; ${withGin ? 'CREATE EXTENSION IF NOT EXISTS btree_gin;' : ''}`);
+  await psql(
+    database,
+    `ALTER SCHEMA public OWNER TO "${user}"; ${withGin ? 'CREATE EXTENSION IF NOT EXISTS btree_gin;' : ''}`,
+  );
 }

@@ -41,7 +41,10 @@ export async function read(juju: PostgresqlJuju): Promise<State> {
     juju.relations('database'),
   ]);
   const [version] = existsSync('/etc/postgresql') ? readdirSync('/etc/postgresql') : [];
-  const clients = [...db.map((relation) => clientOf(juju, 'db', relation)), ...database.map((relation) => clientOf(juju, 'database', relation))];
+  const clients = [
+    ...db.map((relation) => clientOf(juju, 'db', relation)),
+    ...database.map((relation) => clientOf(juju, 'database', relation)),
+  ];
   return {
     options: values,
     address: network.bindAddresses[0] ?? '',
