@@ -45,11 +45,13 @@ if (!npmIsCurrent()) {
 }
 
 if (process.argv[2] !== 'npm') {
-  if (process.platform !== 'linux') fail('a Debian or Ubuntu machine is needed; `npm run build` and `npm run check` work anywhere');
+  if (process.platform !== 'linux')
+    fail('a Debian or Ubuntu machine is needed; `npm run build` and `npm run check` work anywhere');
   const missing = Object.keys(DEBIAN_PACKAGES).filter((program) => !onPath(program));
   if (missing.length > 0) {
     const packages = [...new Set(missing.map((program) => DEBIAN_PACKAGES[program]))];
-    if (process.getuid() !== 0) fail(`run it as root, or install these first: apt-get install ${packages.join(' ')}`);
+    if (process.getuid() !== 0)
+      fail(`run it as root, or install these first: apt-get install ${packages.join(' ')}`);
     if (!/^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'))) {
       fail('a Debian or Ubuntu machine is needed');
     }
@@ -57,6 +59,9 @@ if (process.argv[2] !== 'npm') {
     const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
     run('apt-get', ['update', '-qq'], quiet);
     // A daemon that a package brings must not start on this machine: only the tests' own machines run them.
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { ...quiet, RUNLEVEL: '1' });
+    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
+      ...quiet,
+      RUNLEVEL: '1',
+    });
   }
 }

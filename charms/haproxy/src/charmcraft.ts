@@ -1,62 +1,62 @@
 // Written by `node build.mjs --types` from charmcraft.yaml.
 export const charmcraft = {
-  name: 'haproxy',
-  subordinate: true,
-  provides: {
-    website: {
-      interface: 'http',
-      scope: 'global',
-    },
+  "name": "haproxy",
+  "subordinate": true,
+  "provides": {
+    "website": {
+      "interface": "http",
+      "scope": "global"
+    }
   },
-  requires: {
-    'juju-info': {
-      interface: 'juju-info',
-      scope: 'container',
+  "requires": {
+    "juju-info": {
+      "interface": "juju-info",
+      "scope": "container"
     },
-    reverseproxy: {
-      interface: 'http',
-      scope: 'global',
-    },
+    "reverseproxy": {
+      "interface": "http",
+      "scope": "global"
+    }
   },
-  peers: {},
-  options: {
-    port: {
-      type: 'int',
-      default: 80,
+  "peers": {},
+  "options": {
+    "port": {
+      "type": "int",
+      "default": 80
     },
-    balance: {
-      type: 'string',
-      default: 'source',
+    "balance": {
+      "type": "string",
+      "default": "source"
     },
-    'server-timeout': {
-      type: 'string',
-      default: '15m',
+    "server-timeout": {
+      "type": "string",
+      "default": "15m"
     },
-    'tunnel-timeout': {
-      type: 'string',
-      default: '1h',
+    "tunnel-timeout": {
+      "type": "string",
+      "default": "1h"
     },
-    'health-check': {
-      type: 'string',
-      default: '',
+    "health-check": {
+      "type": "string",
+      "default": ""
     },
-    'stats-port': {
-      type: 'int',
-      default: 0,
+    "stats-port": {
+      "type": "int",
+      "default": 0
     },
-    'extra-config': {
-      type: 'string',
-      default: '',
-    },
+    "extra-config": {
+      "type": "string",
+      "default": ""
+    }
   },
-  actions: {
-    'show-backends': {
-      params: {},
-      required: [],
+  "actions": {
+    "show-backends": {
+      "params": {},
+      "required": []
     },
-    'show-plan': {
-      params: {},
-      required: [],
-    },
-  },
+    "show-plan": {
+      "params": {},
+      "required": []
+    }
+  }
 } as const;

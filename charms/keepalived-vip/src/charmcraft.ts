@@ -1,71 +1,71 @@
 // Written by `node build.mjs --types` from charmcraft.yaml.
 export const charmcraft = {
-  name: 'keepalived-vip',
-  subordinate: true,
-  provides: {
-    vip: {
-      interface: 'keepalived-vip',
-      scope: 'global',
-    },
+  "name": "keepalived-vip",
+  "subordinate": true,
+  "provides": {
+    "vip": {
+      "interface": "keepalived-vip",
+      "scope": "global"
+    }
   },
-  requires: {
-    'juju-info': {
-      interface: 'juju-info',
-      scope: 'container',
-    },
+  "requires": {
+    "juju-info": {
+      "interface": "juju-info",
+      "scope": "container"
+    }
   },
-  peers: {
-    'vrrp-cluster': {
-      interface: 'vrrp-cluster',
-      scope: 'global',
-    },
+  "peers": {
+    "vrrp-cluster": {
+      "interface": "vrrp-cluster",
+      "scope": "global"
+    }
   },
-  options: {
-    vip: {
-      type: 'string',
-      default: '',
+  "options": {
+    "vip": {
+      "type": "string",
+      "default": ""
     },
-    interface: {
-      type: 'string',
-      default: '',
+    "interface": {
+      "type": "string",
+      "default": ""
     },
-    'virtual-router-id': {
-      type: 'int',
-      default: 51,
+    "virtual-router-id": {
+      "type": "int",
+      "default": 51
     },
-    priority: {
-      type: 'int',
-      default: 0,
+    "priority": {
+      "type": "int",
+      "default": 0
     },
-    'advert-interval': {
-      type: 'float',
-      default: 1,
+    "advert-interval": {
+      "type": "float",
+      "default": 1
     },
-    'vrrp-version': {
-      type: 'int',
-      default: 3,
+    "vrrp-version": {
+      "type": "int",
+      "default": 3
     },
-    preempt: {
-      type: 'boolean',
-      default: false,
+    "preempt": {
+      "type": "boolean",
+      "default": false
     },
-    unicast: {
-      type: 'boolean',
-      default: true,
+    "unicast": {
+      "type": "boolean",
+      "default": true
     },
-    track: {
-      type: 'string',
-      default: 'haproxy named',
-    },
+    "track": {
+      "type": "string",
+      "default": "haproxy named"
+    }
   },
-  actions: {
-    'show-owner': {
-      params: {},
-      required: [],
+  "actions": {
+    "show-owner": {
+      "params": {},
+      "required": []
     },
-    'show-plan': {
-      params: {},
-      required: [],
-    },
-  },
+    "show-plan": {
+      "params": {},
+      "required": []
+    }
+  }
 } as const;

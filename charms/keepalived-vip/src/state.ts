@@ -3,7 +3,7 @@ import { addresses, serviceStates, type InterfaceAddress } from '@maas-ha/host';
 import { NotYetError, Redacted, SecretNotFoundError, unitNumber, type Juju, type Options } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
-import { options } from './options.ts';
+import type { options } from './options.ts';
 
 export type KeepalivedJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
 

@@ -1,29 +1,29 @@
 // Written by `node build.mjs --types` from charmcraft.yaml.
 export const charmcraft = {
-  name: 'maas-rack',
-  subordinate: false,
-  provides: {},
-  requires: {
-    rpc: {
-      interface: 'maas-rpc',
-      scope: 'global',
-    },
+  "name": "maas-rack",
+  "subordinate": false,
+  "provides": {},
+  "requires": {
+    "rpc": {
+      "interface": "maas-rpc",
+      "scope": "global"
+    }
   },
-  peers: {},
-  options: {
-    source: {
-      type: 'string',
-      default: '',
+  "peers": {},
+  "options": {
+    "source": {
+      "type": "string",
+      "default": ""
     },
-    debug: {
-      type: 'boolean',
-      default: false,
-    },
+    "debug": {
+      "type": "boolean",
+      "default": false
+    }
   },
-  actions: {
-    'show-plan': {
-      params: {},
-      required: [],
-    },
-  },
+  "actions": {
+    "show-plan": {
+      "params": {},
+      "required": []
+    }
+  }
 } as const;

@@ -1,82 +1,87 @@
 // Written by `node build.mjs --types` from charmcraft.yaml.
 export const charmcraft = {
-  name: 'maas-region',
-  subordinate: false,
-  provides: {
-    rpc: {
-      interface: 'maas-rpc',
-      scope: 'global',
+  "name": "maas-region",
+  "subordinate": false,
+  "provides": {
+    "rpc": {
+      "interface": "maas-rpc",
+      "scope": "global"
     },
-    api: {
-      interface: 'http',
-      scope: 'global',
-    },
+    "api": {
+      "interface": "http",
+      "scope": "global"
+    }
   },
-  requires: {
-    db: {
-      interface: 'pgsql',
-      scope: 'global',
+  "requires": {
+    "db": {
+      "interface": "pgsql",
+      "scope": "global"
     },
-    database: {
-      interface: 'postgresql_client',
-      scope: 'global',
+    "database": {
+      "interface": "postgresql_client",
+      "scope": "global"
     },
-    vip: {
-      interface: 'keepalived-vip',
-      scope: 'global',
-    },
+    "vip": {
+      "interface": "keepalived-vip",
+      "scope": "global"
+    }
   },
-  peers: {
-    'region-cluster': {
-      interface: 'maas-region-cluster',
-      scope: 'global',
-    },
+  "peers": {
+    "region-cluster": {
+      "interface": "maas-region-cluster",
+      "scope": "global"
+    }
   },
-  options: {
-    source: {
-      type: 'string',
-      default: '',
+  "options": {
+    "source": {
+      "type": "string",
+      "default": ""
     },
-    'maas-url': {
-      type: 'string',
-      default: '',
+    "maas-url": {
+      "type": "string",
+      "default": ""
     },
-    'database-name': {
-      type: 'string',
-      default: 'maasdb',
+    "database-name": {
+      "type": "string",
+      "default": "maasdb"
     },
-    'num-workers': {
-      type: 'int',
-      default: 4,
+    "num-workers": {
+      "type": "int",
+      "default": 4
     },
-    debug: {
-      type: 'boolean',
-      default: false,
-    },
+    "debug": {
+      "type": "boolean",
+      "default": false
+    }
   },
-  actions: {
-    'create-admin': {
-      params: {
-        username: {
-          type: 'string',
+  "actions": {
+    "create-admin": {
+      "params": {
+        "username": {
+          "type": "string"
         },
-        email: {
-          type: 'string',
-        },
+        "email": {
+          "type": "string"
+        }
       },
-      required: ['username', 'email'],
+      "required": [
+        "username",
+        "email"
+      ]
     },
-    'get-api-key': {
-      params: {
-        username: {
-          type: 'string',
-        },
+    "get-api-key": {
+      "params": {
+        "username": {
+          "type": "string"
+        }
       },
-      required: ['username'],
+      "required": [
+        "username"
+      ]
     },
-    'show-plan': {
-      params: {},
-      required: [],
-    },
-  },
+    "show-plan": {
+      "params": {},
+      "required": []
+    }
+  }
 } as const;

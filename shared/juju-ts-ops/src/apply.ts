@@ -149,9 +149,9 @@ async function applyPorts(wanted: readonly string[], { tools, mode }: Writer): P
   ];
 }
 
-function ownSide<C extends Charmcraft, E extends Endpoints<C>>(
+function ownSide<C extends Charmcraft>(
   charmcraft: C,
-  endpoints: E,
+  endpoints: Endpoints<C>,
   endpoint: EndpointName<C>,
 ): Side {
   const contract = endpoints[endpoint];

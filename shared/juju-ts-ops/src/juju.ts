@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type {
   Charmcraft,
   EndpointName,
@@ -71,6 +71,7 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
       }
       if (problems.length > 0) throw new UserError(problems.join('; '));
       // One key for each schema, each the output of that schema: exactly what Options<S> says.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
       return values as Options<S>;
     });
   }
@@ -169,6 +170,7 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
   #once<T>(key: string, asks: () => Promise<T>): Promise<T> {
     const known = this.#answers.get(key);
     // Every key is used with one type of answer only: the method that makes it.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     if (known) return known as Promise<T>;
     const answer = asks();
     this.#answers.set(key, answer);
@@ -185,6 +187,7 @@ function remoteSide<C extends Charmcraft, E extends Endpoints<C>, N extends Endp
   if (!contract) throw new CharmBugError(`no contract for the endpoint ${endpoint}`);
   const side = endpoint in charmcraft.provides ? contract.requirer : contract.provider;
   // The same choice, by role, that the type RemoteSide makes.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return side as RemoteSide<C, E, N>;
 }
 
@@ -193,6 +196,6 @@ export function unitNumber(unit: string): number {
   return Number(unit.slice(unit.lastIndexOf('/') + 1));
 }
 
-function shown(value: unknown): string {
+function shown(value: string | number | boolean | undefined): string {
   return value === undefined ? '' : String(value);
 }

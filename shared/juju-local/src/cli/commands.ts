@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { LEVELS } from '../agent/log.ts';
 import { ask, modelDirectory } from '../daemon/protocol.ts';
 import { UsageError } from '../errors.ts';
+import { Scalar } from '../model/documents.ts';
 import { nspawnMachines } from '../machines/nspawn.ts';
 import { chooseModel, ensureDaemon, isRunning, models } from './connect.ts';
 import { FullStatus, tabularStatus, unitsOf } from './status.ts';
@@ -178,7 +179,7 @@ export const commands: Readonly<Record<string, Command>> = {
       const answer = await request('get-config', { app });
       const [key] = words;
       if (key !== undefined) {
-        const Settings = z.object({ settings: z.record(z.string(), z.object({ value: z.unknown() })) });
+        const Settings = z.object({ settings: z.record(z.string(), z.object({ value: Scalar.optional() })) });
         const setting = Settings.parse(answer).settings[key];
         if (!setting)
           throw new UsageError(`key "${key}" not found in "${app}" application config or charm settings.`);
@@ -279,7 +280,7 @@ export const commands: Readonly<Record<string, Command>> = {
       const most = values.replay === true ? Number.POSITIVE_INFINITY : count(values.lines);
       const follow = values.tail === true || (values['no-tail'] !== true && process.stdout.isTTY);
       let offset = 0;
-      for (let isFirst = true; isFirst || follow; isFirst = false) {
+      for (let isFirst = true; ; isFirst = false) {
         const read = Log.parse(await request('debug-log', { offset, level }));
         const lines = read.lines.filter(
           ({ entity }) => included.length === 0 || included.some((name) => matches(entity, name)),
@@ -288,7 +289,8 @@ export const commands: Readonly<Record<string, Command>> = {
           console.log(`${entity}: ${time.slice(11, 19)} ${each} ${module} ${message}`);
         }
         offset = read.offset;
-        if (follow) await sleep(500);
+        if (!follow) return;
+        await sleep(500);
       }
     },
   ),

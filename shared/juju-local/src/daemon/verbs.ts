@@ -281,10 +281,13 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   ),
 
-  'model-config': verb(z.object({ values: z.record(z.string(), z.string()) }), ({ model }, { values }) => {
-    Object.assign(model.settings.config, values);
-    return model.settings.config;
-  }),
+  'model-config': verb(
+    z.object({ values: z.record(z.string(), z.string()) }),
+    async ({ model, machines }, { values }) => {
+      Object.assign(model.settings.config, values);
+      return { ...model.settings.config, subnet: await machines.subnet() };
+    },
+  ),
 
   'idle-units': verb(z.unknown(), ({ model, scheduler }) =>
     [...model.units.values()].filter((unit) => scheduler.isIdle(unit)).map(({ name }) => name),

@@ -59,8 +59,8 @@ function smart(value: unknown): string {
   if (value === undefined || value === null || value === '') return '';
   if (typeof value === 'boolean') return value ? 'True\n' : 'False\n';
   if (Array.isArray(value)) return value.length === 0 ? '' : `${value.map(String).join('\n')}\n`;
-  if (typeof value === 'object') return stringify(value);
-  return `${String(value)}\n`;
+  if (typeof value === 'string' || typeof value === 'number') return `${value}\n`;
+  return stringify(value);
 }
 
 /** The relation that `-r` names, or that the hook is about. @throws {ToolError} 2 */

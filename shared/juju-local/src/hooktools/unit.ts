@@ -52,13 +52,14 @@ export const unitTools: Readonly<Record<string, Tool>> = {
     }
     const { address = '' } = model.machineOf(context.unit);
     const subnet = `${address.split('.').slice(0, 3).join('.')}.0/24`;
+    const given = new Map<string, unknown>(Object.entries(values));
     const answers: Record<string, unknown> = {
       'bind-address': address,
       'primary-address': address,
       'ingress-address': address,
       'egress-subnets': [`${address}/32`],
     };
-    const asked = Object.keys(answers).filter((name) => values[name as keyof typeof values] === true);
+    const asked = Object.keys(answers).filter((name) => given.get(name) === true);
     const [only] = asked;
     if (asked.length === 1 && only !== undefined) return format(answers[only], values.format);
     if (asked.length > 1)

@@ -43,6 +43,8 @@ export interface Machines {
   stop(id: string): Promise<void>;
   /** Powers the machine off and deletes its disk, its network and everything else of it. */
   remove(id: string): Promise<void>;
+  /** The network that all machines are on, `10.213.0.0/24`; its addresses from .200 to .254 are never given to a machine. */
+  subnet(): Promise<string>;
   /** Every machine that has been started and not removed. */
   list(): Promise<MachineInfo[]>;
   /**

@@ -82,6 +82,10 @@ class NspawnMachines implements Machines {
     await rm(join(this.#directory, id), { recursive: true, force: true });
   }
 
+  async subnet(): Promise<string> {
+    return `${await this.#network.subnet()}.0/24`;
+  }
+
   async list(): Promise<MachineInfo[]> {
     const ids = await readdir(this.#directory).catch(() => []);
     return Promise.all(

@@ -1,28 +1,28 @@
 // Written by `node build.mjs --types` from charmcraft.yaml.
 export const charmcraft = {
-  name: 'postgresql',
-  subordinate: false,
-  provides: {
-    db: {
-      interface: 'pgsql',
-      scope: 'global',
+  "name": "postgresql",
+  "subordinate": false,
+  "provides": {
+    "db": {
+      "interface": "pgsql",
+      "scope": "global"
     },
-    database: {
-      interface: 'postgresql_client',
-      scope: 'global',
-    },
+    "database": {
+      "interface": "postgresql_client",
+      "scope": "global"
+    }
   },
-  requires: {},
-  peers: {},
-  options: {
-    experimental_max_connections: {
-      type: 'int',
-      default: 200,
+  "requires": {},
+  "peers": {},
+  "options": {
+    "experimental-max-connections": {
+      "type": "int",
+      "default": 200
     },
-    plugin_btree_gin_enable: {
-      type: 'boolean',
-      default: false,
-    },
+    "plugin-btree-gin-enable": {
+      "type": "boolean",
+      "default": false
+    }
   },
-  actions: {},
+  "actions": {}
 } as const;

@@ -52,7 +52,7 @@ function server({ options, clients }: State, version: string): readonly Resource
     {
       kind: 'file',
       path: settings,
-      content: `listen_addresses = '*'\nmax_connections = ${options.experimental_max_connections}\n`,
+      content: `listen_addresses = '*'\nmax_connections = ${options['experimental-max-connections']}\n`,
       ...owned,
     },
     {
@@ -76,9 +76,9 @@ function server({ options, clients }: State, version: string): readonly Resource
         database: client.database,
         user: client.user,
         password: client.password.digest(),
-        gin: options.plugin_btree_gin_enable,
+        gin: options['plugin-btree-gin-enable'],
       },
-      run: () => createDatabase(client, options.plugin_btree_gin_enable),
+      run: () => createDatabase(client, options['plugin-btree-gin-enable']),
     })),
   ];
 }

@@ -6,8 +6,8 @@ import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 
 export const options = {
-  experimental_max_connections: z.int().min(20, 'at least 20'),
-  plugin_btree_gin_enable: z.boolean(),
+  'experimental-max-connections': z.int().min(20, 'at least 20'),
+  'plugin-btree-gin-enable': z.boolean(),
 };
 
 export type PostgresqlJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;

@@ -1,0 +1,102 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { execa } from 'execa';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+import { buildMaasRepository, MACHINE_FOLDER, type Version } from '../doubles/maas/build.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const REPOSITORY = '/var/cache/juju-local/maas-apt';
+
+/** What differs on this machine from the bundle that is meant for a controller with Charmhub. */
+export interface Deployment {
+  readonly bundle: 'bundle.yaml' | 'bundle-postgresql-14.yaml';
+  readonly version: Version;
+  readonly options?: Readonly<Record<string, Readonly<Record<string, string | number>>>>;
+}
+
+/** A model of this machine, through the command that users type. */
+export class LocalModel {
+  readonly name: string;
+  readonly #isVerbose: boolean;
+
+  /** @param isVerbose whether the command's own progress is shown */
+  constructor(name: string, isVerbose = false) {
+    this.name = name;
+    this.#isVerbose = isVerbose;
+  }
+
+  /** Runs `juju-local <args>` and returns what it printed. @throws with what it said when it fails. */
+  async juju(...args: readonly string[]): Promise<string> {
+    const { stdout } = await execa(join(ROOT, 'node_modules/.bin/juju-local'), args, {
+      stdin: 'ignore',
+      stderr: this.#isVerbose ? 'inherit' : 'pipe',
+      env: { JUJU_LOCAL_MODEL: this.name },
+    });
+    return stdout;
+  }
+
+  /** A free address of the model's subnet, for a virtual IP. */
+  async freeAddress(last = 200): Promise<string> {
+    const { subnet } = z.object({ subnet: z.string() }).parse(parse(await this.juju('model-config')));
+    return subnet.replace(/\d+\/24$/, String(last));
+  }
+
+  /** Deploys a bundle with what this machine has in place of Charmhub: a PostgreSQL charm for tests, and on Debian the stand-in MAAS. */
+  async deploy({ bundle, version, options = {} }: Deployment): Promise<void> {
+    const source = await maasSource(version);
+    if (source !== '') await this.juju('model-config', `machine-mounts=${REPOSITORY}:${MACHINE_FOLDER}`);
+    const overlay = {
+      applications: {
+        postgresql: {
+          charm: join(ROOT, 'dist/postgresql.charm'),
+          channel: '',
+          base: '',
+          options: unsetOptionsOf14,
+        },
+        'maas-region': { options: { source, ...options['maas-region'] } },
+        'maas-rack': { options: { source, ...options['maas-rack'] } },
+        haproxy: { options: { ...options['haproxy'] } },
+        'keepalived-vip': { options: { vip: await this.freeAddress(), ...options['keepalived-vip'] } },
+      },
+    };
+    const folder = await mkdtemp(join(tmpdir(), 'overlay-'));
+    try {
+      const file = join(folder, 'overlay.yaml');
+      await writeFile(file, stringify(overlay));
+      await this.juju('deploy', join(ROOT, bundle), '--overlay', file);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }
+}
+
+/** The charm for tests has the options of charmed PostgreSQL 16, whose names have hyphens. */
+const unsetOptionsOf14 = { experimental_max_connections: null, plugin_btree_gin_enable: null };
+
+/** On Ubuntu nothing, which means the real MAAS; on Debian the stand-in, made here. */
+async function maasSource(version: Version): Promise<string> {
+  const release = parseEnv(await readFile('/etc/os-release', 'utf8'));
+  if (release['ID'] === 'ubuntu') return '';
+  return (await buildMaasRepository(REPOSITORY))[version];
+}
+
+/** Builds the charms that are not built yet. */
+export async function buildCharms(): Promise<void> {
+  await execa(process.execPath, [join(ROOT, 'build.mjs')], {
+    stdout: 'inherit',
+    stderr: 'inherit',
+    cwd: ROOT,
+  });
+}
+
+/** The host names of the regions that MAAS lists behind an address. @throws while it does not answer. */
+export async function regionsOf(host: string): Promise<readonly string[]> {
+  const response = await fetch(`http://${host}/MAAS/rpc/`, { signal: AbortSignal.timeout(3000) });
+  const { eventloops } = z
+    .object({ eventloops: z.record(z.string(), z.unknown()) })
+    .parse(await response.json());
+  return [...new Set(Object.keys(eventloops).map((loop) => loop.split(':')[0] ?? ''))].sort();
+}
