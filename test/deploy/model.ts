@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { buildMaasRepository, MACHINE_FOLDER, type Version } from '../doubles/maas/build.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const REPOSITORY = '/var/cache/juju-local/maas-apt';
+const REPOSITORY = join(ROOT, 'dist/maas-apt');
 
 /** What differs on this machine from the bundle that is meant for a controller with Charmhub. */
 export interface Deployment {

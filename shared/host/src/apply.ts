@@ -121,13 +121,13 @@ async function differenceOf(
     case 'service':
       return serviceDifference(resource, memory, changing);
     case 'step': {
-      const digest = digestOf(resource.inputs);
-      if (resource.inputs && memory.applied.steps[resource.id] === digest) return undefined;
+      const digest = resource.inputs && digestOf(resource.inputs);
+      if (digest !== undefined && memory.applied.steps[resource.id] === digest) return undefined;
       return {
         how: 'done',
         mend: async () => {
           await resource.run();
-          if (resource.inputs) await memory.remember('steps', resource.id, digest);
+          if (digest !== undefined) await memory.remember('steps', resource.id, digest);
         },
       };
     }

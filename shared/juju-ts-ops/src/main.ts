@@ -42,6 +42,7 @@ async function walk<C extends Charmcraft, S extends OptionSchemas<C>, E extends 
   juju: Juju<C, S, E>,
 ): Promise<void> {
   const { unit, app, event } = juju.context;
+  const isInstall = event.kind === 'lifecycle' && event.name === 'install';
   try {
     for (let round = 1; ; round += 1) {
       const plan = charm.plan(await charm.read(juju));
@@ -61,7 +62,8 @@ async function walk<C extends Charmcraft, S extends OptionSchemas<C>, E extends 
       );
       const isNew = event.kind === 'lifecycle' && (event.name === 'start' || event.name === 'upgrade-charm');
       if (plan.version !== undefined && (round > 1 || isNew)) await tools.applicationVersionSet(plan.version);
-      await applyStatus(plan.status, tools);
+      // Juju tells of relations only after `install`: until then it says itself that it is installing.
+      if (!isInstall) await applyStatus(plan.status, tools);
       return;
     }
   } catch (error) {

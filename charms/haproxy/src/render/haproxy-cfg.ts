@@ -31,7 +31,8 @@ export function renderHaproxyCfg(config: HaproxyConfig): string {
       'stats timeout 30s',
       'user haproxy',
       'group haproxy',
-      'maxconn 20000',
+      // HAProxy itself makes of it, and of what systemd lets it have, the number of connections it takes.
+      'fd-hard-limit 65536',
     ]),
     section('defaults', [
       'log global',
