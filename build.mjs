@@ -205,11 +205,12 @@ async function libatomic(arch, work) {
 }
 
 async function makeExecutable(code, base, arch, work) {
-  const [main, output, config] = ['main.cjs', 'dispatch', 'sea.json'].map((name) => join(work, name));
-  await writeFile(main, code);
+  // Relative names, because the executable remembers them.
+  const [main, output, config] = ['main.cjs', 'dispatch', 'sea.json'];
+  await writeFile(join(work, main), code);
   const native = arch === process.arch;
   await writeFile(
-    config,
+    join(work, config),
     JSON.stringify({
       main,
       output,
@@ -220,10 +221,10 @@ async function makeExecutable(code, base, arch, work) {
       execArgvExtension: 'none',
     }),
   );
-  await execa(process.execPath, [...NODE_FLAGS, '--build-sea', config]);
+  await execa(process.execPath, [...NODE_FLAGS, '--build-sea', config], { cwd: work });
   // Only now: what has been through patchelf does not survive --build-sea.
-  await execa('patchelf', ['--set-rpath', '$ORIGIN/lib', output]);
-  return readFile(output);
+  await execa('patchelf', ['--set-rpath', '$ORIGIN/lib', output], { cwd: work });
+  return readFile(join(work, output));
 }
 
 /** Everything in the zip but the executable, in Juju's own files. https://documentation.ubuntu.com/juju/3.6/reference/charm/ */

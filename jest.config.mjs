@@ -11,4 +11,9 @@ export default {
   transform,
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
+  reporters: ['default', '<rootDir>/test/reporter.mjs'],
+  // Machines that are made at the same time would slow each other's failovers down.
+  maxWorkers: 1,
+  // Milliseconds; nothing is measured by it, and a machine may be busy.
+  testTimeout: 60_000,
 };

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { parseEnv } from 'node:util';
 import { execa } from 'execa';
 import { parse, stringify } from 'yaml';
@@ -14,7 +15,34 @@ const REPOSITORY = join(ROOT, 'dist/maas-apt');
 export interface Deployment {
   readonly bundle: 'bundle.yaml' | 'bundle-postgresql-14.yaml';
   readonly version: Version;
-  readonly options?: Readonly<Record<string, Readonly<Record<string, string | number>>>>;
+  /** Units of an application, where not as many as the bundle says. */
+  readonly units?: Readonly<Record<string, number>>;
+}
+
+const Status = z.object({ current: z.string(), message: z.string().default('') });
+const Unit = z.object({
+  'workload-status': Status,
+  'public-address': z.string(),
+  machine: z.string().default(''),
+  leader: z.boolean().default(false),
+  get subordinates() {
+    return z.record(z.string(), Unit).default({});
+  },
+});
+const ModelStatus = z.object({
+  applications: z.record(z.string(), z.object({ units: z.record(z.string(), Unit).default({}) })),
+});
+
+/** A unit as `juju status` shows it. */
+export interface UnitStatus {
+  readonly name: string;
+  readonly app: string;
+  /** Number of its machine. */
+  readonly machine: string;
+  readonly address: string;
+  readonly isLeader: boolean;
+  readonly workload: string;
+  readonly message: string;
 }
 
 /** A model of this machine, through the command that users type. */
@@ -38,6 +66,54 @@ export class LocalModel {
     return stdout;
   }
 
+  /** Every unit, subordinates included. */
+  async units(): Promise<readonly UnitStatus[]> {
+    const { applications } = ModelStatus.parse(JSON.parse(await this.juju('status', '--format', 'json')));
+    const all = Object.values(applications).flatMap(({ units }) =>
+      Object.entries(units).flatMap(([name, unit]) =>
+        [[name, unit] as const, ...Object.entries(unit.subordinates)].map(([each, status]) => ({
+          name: each,
+          app: each.split('/')[0] ?? '',
+          machine: unit.machine,
+          address: unit['public-address'],
+          isLeader: status.leader,
+          workload: status['workload-status'].current,
+          message: status['workload-status'].message,
+        })),
+      ),
+    );
+    return all.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+  }
+
+  /** The units of one application. */
+  async unitsOf(app: string): Promise<readonly UnitStatus[]> {
+    return (await this.units()).filter((unit) => unit.app === app);
+  }
+
+  /** @throws when there is none. */
+  async unit(name: string): Promise<UnitStatus> {
+    const found = (await this.units()).find((unit) => unit.name === name);
+    if (!found) throw new Error(`no unit ${name}`);
+    return found;
+  }
+
+  /** Waits until every unit is idle and active. @throws with what the units say when it takes longer. */
+  async settle(seconds = 300): Promise<void> {
+    await this.juju('wait', '--timeout', String(seconds));
+  }
+
+  /** The relations with all their databags, as the model keeps them. */
+  relations(): readonly string[] {
+    using database = new DatabaseSync(`/var/lib/juju-local/${this.name}/model.sqlite`, { readOnly: true });
+    const rows = database.prepare("SELECT value FROM document WHERE key LIKE 'relation %'").all();
+    return rows.map((row) => z.object({ value: z.string() }).parse(row).value);
+  }
+
+  /** Runs a program on a machine, as root, and returns what it printed. */
+  async on(machine: string, ...argv: readonly string[]): Promise<string> {
+    return this.juju('ssh', machine, ...argv);
+  }
+
   /** A free address of the model's subnet, for a virtual IP. */
   async freeAddress(last = 200): Promise<string> {
     const { subnet } = z.object({ subnet: z.string() }).parse(parse(await this.juju('model-config')));
@@ -45,7 +121,7 @@ export class LocalModel {
   }
 
   /** Deploys a bundle with what this machine has in place of Charmhub: a PostgreSQL charm for tests, and on Debian the stand-in MAAS. */
-  async deploy({ bundle, version, options = {} }: Deployment): Promise<void> {
+  async deploy({ bundle, version, units = {} }: Deployment): Promise<void> {
     const source = await maasSource(version);
     if (source !== '') await this.juju('model-config', `machine-mounts=${REPOSITORY}:${MACHINE_FOLDER}`);
     const overlay = {
@@ -56,10 +132,9 @@ export class LocalModel {
           base: '',
           options: unsetOptionsOf14,
         },
-        'maas-region': { options: { source, ...options['maas-region'] } },
-        'maas-rack': { options: { source, ...options['maas-rack'] } },
-        haproxy: { options: { ...options['haproxy'] } },
-        'keepalived-vip': { options: { vip: await this.freeAddress(), ...options['keepalived-vip'] } },
+        'maas-region': { options: { source }, ...scale(units['maas-region']) },
+        'maas-rack': { options: { source }, ...scale(units['maas-rack']) },
+        'keepalived-vip': { options: { vip: await this.freeAddress() } },
       },
     };
     const folder = await mkdtemp(join(tmpdir(), 'overlay-'));
@@ -71,6 +146,10 @@ export class LocalModel {
       await rm(folder, { recursive: true });
     }
   }
+}
+
+function scale(units: number | undefined): { num_units?: number } {
+  return units === undefined ? {} : { num_units: units };
 }
 
 /** The charm for tests has the options of charmed PostgreSQL 16, whose names have hyphens. */

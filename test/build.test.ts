@@ -1,0 +1,141 @@
+// What `npm run build` makes, and what it refuses to make.
+import { cp, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { parse } from 'yaml';
+import { charmFolder, readArchive } from '../shared/juju-local/src/charm/archive.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const MINUTE = 60_000;
+const folders: string[] = [];
+
+/** A copy of what the build needs, to change and to build in. */
+async function project(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'build-test-'));
+  folders.push(folder);
+  for (const name of ['build.mjs', 'package.json', 'LICENSE', 'charms'])
+    await cp(join(ROOT, name), join(folder, name), { recursive: true });
+  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  return folder;
+}
+
+async function build(folder: string, ...args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await execa(process.execPath, ['build.mjs', ...args], {
+    cwd: folder,
+    reject: false,
+  });
+  return exitCode === 0 ? stdout : `exit ${exitCode}: ${stderr}`;
+}
+
+async function edit(file: string, change: (text: string) => string): Promise<void> {
+  const before = await readFile(file, 'utf8');
+  const after = change(before);
+  expect(after).not.toBe(before);
+  await writeFile(file, after);
+}
+
+afterAll(async () => {
+  for (const folder of folders) await rm(folder, { recursive: true });
+});
+
+describe('a charm', () => {
+  let first: string;
+
+  beforeAll(async () => {
+    first = await project();
+    expect(await build(first, 'haproxy')).toBe('build: dist/haproxy.charm');
+  }, 3 * MINUTE);
+
+  test('has what Juju reads, and an executable dispatch', async () => {
+    const { digest, metadata, bases, options, actions, version } = await readArchive(
+      join(first, 'dist/haproxy.charm'),
+    );
+    expect(metadata).toMatchObject({ name: 'haproxy', subordinate: true });
+    expect(bases.map(({ name, channel }) => `${name}@${channel}`)).toEqual([
+      'ubuntu@22.04',
+      'ubuntu@24.04',
+      'ubuntu@26.04',
+    ]);
+    expect(options).toHaveProperty('port');
+    expect(actions).toHaveProperty('show-plan');
+    expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+    const folder = charmFolder(digest);
+    expect((await stat(join(folder, 'dispatch'))).mode & 0o777).toBe(0o755);
+    for (const name of ['LICENSE', 'README.md', 'icon.svg'])
+      expect((await stat(join(folder, name))).size).not.toBe(0);
+    // Juju would take an unquoted 22.04 for a number.
+    expect(await readFile(join(folder, 'manifest.yaml'), 'utf8')).toContain('channel: "22.04"');
+    for (const action of Object.values(parse(await readFile(join(folder, 'actions.yaml'), 'utf8'))))
+      expect(action).toHaveProperty('additionalProperties', false);
+  });
+
+  test('runs without a Node on the machine, and says who starts it when nobody does', async () => {
+    const { digest } = await readArchive(join(first, 'dist/haproxy.charm'));
+    const result = await execa(join(charmFolder(digest), 'dispatch'), [], {
+      reject: false,
+      extendEnv: false,
+      env: { PATH: '/nonexistent' },
+    });
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain('this program is run by Juju');
+  });
+
+  test(
+    'is the same, byte for byte, wherever it is built',
+    async () => {
+      const second = await project();
+      await build(second, 'haproxy');
+      const charms = [first, second].map((folder) => readFile(join(folder, 'dist/haproxy.charm')));
+      const [a, b] = await Promise.all(charms);
+      expect(a?.equals(b ?? Buffer.alloc(0))).toBe(true);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    'can be built for arm64 on another machine',
+    async () => {
+      const other = process.arch === 'arm64' ? 'x64' : 'arm64';
+      expect(await build(first, '--arch', other, 'haproxy')).toContain(`dist/haproxy_${other}.charm`);
+      const { digest } = await readArchive(join(first, `dist/haproxy_${other}.charm`));
+      const header = await readFile(join(charmFolder(digest), 'dispatch'));
+      const machine = { x64: 62, arm64: 183 }[other]; // e_machine of the ELF header
+      expect(header.readUInt16LE(18)).toBe(machine);
+    },
+    5 * MINUTE,
+  );
+});
+
+describe('the build refuses', () => {
+  test('an option that the code does not know', async () => {
+    const folder = await project();
+    const file = join(folder, 'charms/haproxy/charmcraft.yaml');
+    await edit(file, (text) =>
+      text.replace(
+        '  options:\n',
+        '  options:\n    colour: { type: string, default: red, description: none }\n',
+      ),
+    );
+    expect(await build(folder, '--check', 'haproxy')).toContain('run: node build.mjs --types');
+    await build(folder, '--types', 'haproxy');
+    expect(await build(folder, '--check', 'haproxy')).toMatch(
+      /declares the options \[.*colour.*\], the code has/,
+    );
+  });
+
+  test('an action that charmcraft.yaml does not declare', async () => {
+    const folder = await project();
+    await edit(join(folder, 'charms/haproxy/src/actions.ts'), (text) =>
+      text.replace("'show-backends':", "'hide-backends':"),
+    );
+    expect(await build(folder, '--check', 'haproxy')).toMatch(/declares the actions \[show-backends\]/);
+  });
+
+  test('a key of charmcraft.yaml that means nothing', async () => {
+    const folder = await project();
+    await edit(join(folder, 'charms/haproxy/charmcraft.yaml'), (text) => `${text}colour: red\n`);
+    expect(await build(folder, '--check', 'haproxy')).toContain('Unrecognized key: "colour"');
+  });
+});

@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** How often the client asks, in milliseconds, and how long it waits for one answer. */
+const PACE = 20;
+const PATIENCE = 1000;
+
+/** What a client saw that asked an address all along. */
+export interface Watch {
+  readonly asked: number;
+  readonly failed: number;
+  /** The longest time between two good answers, in milliseconds. */
+  readonly longestGap: number;
+}
+
+/** Asks a URL over and over, each time on a connection of its own, while something else happens. */
+export async function watching(url: string, what: () => Promise<void>): Promise<Watch> {
+  const over = new AbortController();
+  let [asked, failed, longestGap] = [0, 0, 0];
+  let lastGood = Date.now();
+  const asking = (async () => {
+    while (!over.signal.aborted) {
+      asked += 1;
+      try {
+        const response = await fetch(url, {
+          headers: { connection: 'close' },
+          signal: AbortSignal.timeout(PATIENCE),
+        });
+        await response.arrayBuffer();
+        if (!response.ok) throw new Error(`status ${response.status}`);
+        longestGap = Math.max(longestGap, Date.now() - lastGood);
+        lastGood = Date.now();
+      } catch {
+        failed += 1;
+      }
+      await sleep(PACE);
+    }
+  })();
+  try {
+    await what();
+  } finally {
+    over.abort();
+    await asking;
+  }
+  return { asked, failed, longestGap: Math.max(longestGap, Date.now() - lastGood) };
+}
+
+/** Tries something until it does not throw. @throws its last error after `seconds`. */
+export async function eventually<T>(seconds: number, attempt: () => Promise<T>): Promise<T> {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await sleep(200);
+    }
+  }
+}
