@@ -12,6 +12,8 @@ export default class CountingReporter {
     const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, numTodoTests } = results;
     // A file that cannot even be loaded has no failed test of its own.
     const failed = Math.max(numFailedTests, numFailedTestSuites);
-    console.log(`${numPassedTests} passed, ${failed} failed, ${numPendingTests + numTodoTests} skipped`);
+    const counts = `${numPassedTests} passed, ${failed} failed, ${numPendingTests + numTodoTests} skipped`;
+    // After what jest itself says, so that it is the last line.
+    process.once('exit', () => console.log(counts));
   }
 }

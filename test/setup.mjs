@@ -1,20 +1,26 @@
-// Installs what a clean clone lacks, on whatever Node the machine has: npm packages always, and Debian
-// packages unless it is called with `npm`.
+// Installs what a clean clone lacks, on whatever Node the machine has: npm packages always, and the Debian
+// packages that making machines needs (`machines`), or those that the tests need as well (`tests`).
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
-const DEBIAN_PACKAGES = {
+const POLICY = '/usr/sbin/policy-rc.d';
+
+/** Debian packages by a program of theirs. */
+const MACHINES = {
   debootstrap: 'debootstrap',
   'systemd-nspawn': 'systemd-container',
   nft: 'nftables',
   ip: 'iproute2',
-  haproxy: 'haproxy',
-  keepalived: 'keepalived',
-  'named-checkconf': 'bind9utils',
   'apt-ftparchive': 'apt-utils',
   gpg: 'gnupg',
   patchelf: 'patchelf',
   strip: 'binutils',
+};
+const TESTS = {
+  ...MACHINES,
+  haproxy: 'haproxy',
+  keepalived: 'keepalived',
+  'named-checkconf': 'bind9utils',
 };
 
 function run(command, args, env = {}) {
@@ -39,29 +45,32 @@ function onPath(program) {
   );
 }
 
+function installDebianPackages(programs) {
+  if (process.platform !== 'linux')
+    fail('a Debian or Ubuntu machine is needed; `npm run build` and `npm run check` work anywhere');
+  const missing = Object.keys(programs).filter((program) => !onPath(program));
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.map((program) => programs[program]))];
+  if (process.getuid() !== 0)
+    fail(`run it as root, or install these first: apt-get install ${packages.join(' ')}`);
+  if (!/^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8')))
+    fail('a Debian or Ubuntu machine is needed');
+  console.log(`setup: installing ${packages.join(', ')}`);
+  const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
+  run('apt-get', ['update', '-qq'], quiet);
+  // A daemon that a package brings must not start on this machine: only the tests' own machines run them.
+  const isOurs = !existsSync(POLICY);
+  if (isOurs) {
+    process.once('exit', () => rmSync(POLICY, { force: true }));
+    writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  }
+  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], quiet);
+}
+
+const [what] = process.argv.slice(2);
 if (!npmIsCurrent()) {
   console.log('setup: installing the npm packages');
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
 }
-
-if (process.argv[2] !== 'npm') {
-  if (process.platform !== 'linux')
-    fail('a Debian or Ubuntu machine is needed; `npm run build` and `npm run check` work anywhere');
-  const missing = Object.keys(DEBIAN_PACKAGES).filter((program) => !onPath(program));
-  if (missing.length > 0) {
-    const packages = [...new Set(missing.map((program) => DEBIAN_PACKAGES[program]))];
-    if (process.getuid() !== 0)
-      fail(`run it as root, or install these first: apt-get install ${packages.join(' ')}`);
-    if (!/^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'))) {
-      fail('a Debian or Ubuntu machine is needed');
-    }
-    console.log(`setup: installing ${packages.join(', ')}`);
-    const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
-    run('apt-get', ['update', '-qq'], quiet);
-    // A daemon that a package brings must not start on this machine: only the tests' own machines run them.
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
-      ...quiet,
-      RUNLEVEL: '1',
-    });
-  }
-}
+if (what === 'machines') installDebianPackages(MACHINES);
+if (what === 'tests') installDebianPackages(TESTS);

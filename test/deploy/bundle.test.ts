@@ -9,12 +9,12 @@ const MINUTE = 60_000;
 const model = new LocalModel('test-bundle');
 let vip: string;
 
-/** A program's answer on every unit's machine, by unit. */
-async function onEach(app: string, ...argv: readonly string[]): Promise<Readonly<Record<string, string>>> {
+/** What a command line says on every unit's machine, by unit. */
+async function onEach(app: string, commandLine: string): Promise<Readonly<Record<string, string>>> {
   const units = await model.unitsOf(app);
   return Object.fromEntries(
     await Promise.all(
-      units.map(async ({ name, machine }) => [name, (await model.on(machine, ...argv)).trim()] as const),
+      units.map(async ({ name, machine }) => [name, await model.on(machine, commandLine)] as const),
     ),
   );
 }
@@ -25,7 +25,7 @@ async function hostNamesOf(app: string): Promise<readonly string[]> {
 
 /** The regions that a rack has connections to, by address. */
 async function connectionsOf({ machine }: UnitStatus): Promise<readonly string[]> {
-  const listing = await model.on(machine, 'ss', '--no-header', '--tcp', '--numeric', 'state', 'established');
+  const listing = await model.on(machine, 'ss --no-header --tcp --numeric state established');
   const peers = [...listing.matchAll(/\s(\d+\.\d+\.\d+\.\d+):525\d/g)].map(([, address = '']) => address);
   return [...new Set(peers)].sort();
 }
@@ -33,24 +33,12 @@ async function connectionsOf({ machine }: UnitStatus): Promise<readonly string[]
 async function migrations(): Promise<readonly string[]> {
   const sql = "'SELECT version FROM double_migration'";
   const { machine } = await model.unit('postgresql/0');
-  const rows = await model.on(
-    machine,
-    'runuser',
-    '-u',
-    'postgres',
-    '--',
-    'psql',
-    '-At',
-    '-d',
-    'maasdb',
-    '-c',
-    sql,
-  );
+  const rows = await model.on(machine, `runuser -u postgres -- psql -At -d maasdb -c ${sql}`);
   return rows.split('\n').filter((row) => row !== '');
 }
 
 async function holders(address: string): Promise<readonly string[]> {
-  const addresses = await onEach('keepalived-vip', 'ip', '-brief', 'address');
+  const addresses = await onEach('keepalived-vip', 'ip -brief address');
   return Object.entries(addresses)
     .filter(([, text]) => text.includes(`${address}/`))
     .map(([name]) => name);
@@ -93,17 +81,17 @@ describeOnMachines('bundle.yaml', () => {
   });
 
   test('each rack names the virtual address and is connected to every region', async () => {
-    for (const text of Object.values(await onEach('maas-rack', 'cat', '/etc/maas/rackd.conf')))
+    for (const text of Object.values(await onEach('maas-rack', 'cat /etc/maas/rackd.conf')))
       expect(text).toContain(`"http://${vip}/MAAS"`);
     await eventually(60, () => racksAreConnectedTo('maas-region'));
   });
 
   test('configuration and secret are the same on all regions, and only root and MAAS read them', async () => {
-    const secrets = await onEach('maas-region', 'cat', '/var/lib/maas/secret');
+    const secrets = await onEach('maas-region', 'cat /var/lib/maas/secret');
     expect(new Set(Object.values(secrets)).size).toBe(1);
-    const modes = await onEach('maas-region', 'stat', '-c', '%a:%U:%G', '/etc/maas/regiond.conf');
+    const modes = await onEach('maas-region', 'stat -c %a:%U:%G /etc/maas/regiond.conf');
     expect(new Set(Object.values(modes))).toEqual(new Set(['640:root:maas']));
-    const balancers = await onEach('haproxy', 'md5sum', '/etc/haproxy/haproxy.cfg');
+    const balancers = await onEach('haproxy', 'md5sum /etc/haproxy/haproxy.cfg');
     expect(new Set(Object.values(balancers)).size).toBe(1);
   });
 
@@ -130,11 +118,11 @@ describeOnMachines('bundle.yaml', () => {
       await model.juju('add-unit', 'maas-region');
       await model.settle();
       expect(await regionsOf(vip)).toEqual(await hostNamesOf('maas-region'));
-      const secrets = await onEach('maas-region', 'cat', '/var/lib/maas/secret');
+      const secrets = await onEach('maas-region', 'cat /var/lib/maas/secret');
       expect(Object.keys(secrets)).toHaveLength(4);
       expect(new Set(Object.values(secrets)).size).toBe(1);
       for (const { address } of await model.unitsOf('maas-region'))
-        for (const text of Object.values(await onEach('haproxy', 'cat', '/etc/haproxy/haproxy.cfg')))
+        for (const text of Object.values(await onEach('haproxy', 'cat /etc/haproxy/haproxy.cfg')))
           expect(text).toContain(`${address}:5240`);
       expect(await migrations()).toEqual(['3.7']);
       await eventually(60, () => racksAreConnectedTo('maas-region'));
@@ -156,11 +144,9 @@ describeOnMachines('bundle.yaml', () => {
         'maas-region/2',
         'maas-region/3',
       ]);
-      for (const text of Object.values(await onEach('haproxy', 'cat', '/etc/haproxy/haproxy.cfg')))
+      for (const text of Object.values(await onEach('haproxy', 'cat /etc/haproxy/haproxy.cfg')))
         expect(text).not.toContain(address);
-      for (const text of Object.values(
-        await onEach('keepalived-vip', 'cat', '/etc/keepalived/keepalived.conf'),
-      ))
+      for (const text of Object.values(await onEach('keepalived-vip', 'cat /etc/keepalived/keepalived.conf')))
         expect(text).not.toMatch(new RegExp(`${address}\\b`));
       await eventually(60, async () => {
         expect(await regionsOf(vip)).toEqual(await hostNamesOf('maas-region'));
@@ -173,23 +159,21 @@ describeOnMachines('bundle.yaml', () => {
   test(
     'another virtual address: every configuration follows, and no rack restarts',
     async () => {
-      const started = await onEach('maas-rack', 'systemctl', 'show', '--property=MainPID', 'maas-rackd');
+      const started = await onEach('maas-rack', 'systemctl show --property=MainPID maas-rackd');
       const [old, next] = [vip, await model.freeAddress(201)];
       await model.juju('config', 'keepalived-vip', `vip=${next}`);
       await eventually(120, async () => {
         expect(await regionsOf(next)).toHaveLength(3);
         expect(await holders(old)).toEqual([]);
         const files = [
-          ...Object.values(await onEach('maas-region', 'cat', '/etc/maas/regiond.conf')),
-          ...Object.values(await onEach('maas-rack', 'cat', '/etc/maas/rackd.conf')),
+          ...Object.values(await onEach('maas-region', 'cat /etc/maas/regiond.conf')),
+          ...Object.values(await onEach('maas-rack', 'cat /etc/maas/rackd.conf')),
         ];
         for (const text of files) expect(text).toContain(`"http://${next}/MAAS"`);
       });
       vip = next;
       await model.settle();
-      expect(await onEach('maas-rack', 'systemctl', 'show', '--property=MainPID', 'maas-rackd')).toEqual(
-        started,
-      );
+      expect(await onEach('maas-rack', 'systemctl show --property=MainPID maas-rackd')).toEqual(started);
     },
     5 * MINUTE,
   );
@@ -271,8 +255,8 @@ describeOnMachines('bundle.yaml', () => {
   );
 
   test('no secret is in a databag, a status or a log line', async () => {
-    const [secret = ''] = Object.values(await onEach('maas-region', 'cat', '/var/lib/maas/secret'));
-    const [conf = ''] = Object.values(await onEach('maas-region', 'cat', '/etc/maas/regiond.conf'));
+    const [secret = ''] = Object.values(await onEach('maas-region', 'cat /var/lib/maas/secret'));
+    const [conf = ''] = Object.values(await onEach('maas-region', 'cat /etc/maas/regiond.conf'));
     const password = /database_pass: "(.+)"/.exec(conf)?.[1] ?? '';
     expect(secret).toMatch(/^[0-9a-f]{32}$/);
     expect(password).not.toBe('');

@@ -109,9 +109,9 @@ export class LocalModel {
     return rows.map((row) => z.object({ value: z.string() }).parse(row).value);
   }
 
-  /** Runs a program on a machine, as root, and returns what it printed. */
-  async on(machine: string, ...argv: readonly string[]): Promise<string> {
-    return this.juju('ssh', machine, ...argv);
+  /** Runs a command line on a machine, as root, and returns what it printed. */
+  async on(machine: string, commandLine: string): Promise<string> {
+    return (await this.juju('ssh', machine, commandLine)).trim();
   }
 
   /** A free address of the model's subnet, for a virtual IP. */

@@ -31,7 +31,7 @@ describeOnMachines('bundle-postgresql-14.yaml', () => {
   test('the regions use the database that the relation gave', async () => {
     const database = await model.unit('postgresql/0');
     for (const { machine } of await model.unitsOf('maas-region'))
-      expect(await model.on(machine, 'cat', '/etc/maas/regiond.conf')).toContain(
+      expect(await model.on(machine, 'cat /etc/maas/regiond.conf')).toContain(
         `database_host: "${database.address}"`,
       );
   });
