@@ -1,20 +1,27 @@
 // Installs what a clean clone lacks, on whatever Node the machine has: npm packages always, and the Debian
-// packages that making machines needs (`machines`), or those that the tests need as well (`tests`).
+// packages that building charms needs (`build`), or making machines as well (`machines`), or all tests (`tests`).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 const POLICY = '/usr/sbin/policy-rc.d';
 
-/** Debian packages by a program of theirs. */
+/** The one library that the project's own Node needs and small images lack. */
+const LIBATOMIC = {
+  x64: '/usr/lib/x86_64-linux-gnu/libatomic.so.1',
+  arm64: '/usr/lib/aarch64-linux-gnu/libatomic.so.1',
+}[process.arch];
+
+/** Debian packages by a program of theirs, or by the path of a file. */
+const NODE = { [LIBATOMIC]: 'libatomic1' };
+const BUILD = { ...NODE, patchelf: 'patchelf', strip: 'binutils' };
 const MACHINES = {
+  ...BUILD,
   debootstrap: 'debootstrap',
   'systemd-nspawn': 'systemd-container',
   nft: 'nftables',
   ip: 'iproute2',
   'apt-ftparchive': 'apt-utils',
   gpg: 'gnupg',
-  patchelf: 'patchelf',
-  strip: 'binutils',
 };
 const TESTS = {
   ...MACHINES,
@@ -39,16 +46,15 @@ function npmIsCurrent() {
   return existsSync(installed) && statSync(installed).mtimeMs >= statSync('package-lock.json').mtimeMs;
 }
 
-function onPath(program) {
+function isHere(program) {
+  if (program.startsWith('/')) return existsSync(program);
   return [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'].some((folder) =>
     existsSync(`${folder}/${program}`),
   );
 }
 
 function installDebianPackages(programs) {
-  if (process.platform !== 'linux')
-    fail('a Debian or Ubuntu machine is needed; `npm run build` and `npm run check` work anywhere');
-  const missing = Object.keys(programs).filter((program) => !onPath(program));
+  const missing = Object.keys(programs).filter((program) => !isHere(program));
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((program) => programs[program]))];
   if (process.getuid() !== 0)
@@ -68,9 +74,10 @@ function installDebianPackages(programs) {
 }
 
 const [what] = process.argv.slice(2);
+if (process.platform !== 'linux') fail('Debian or Ubuntu is needed, on x64 or arm64');
+const packages = { build: BUILD, machines: MACHINES, tests: TESTS }[what] ?? NODE;
+installDebianPackages(packages);
 if (!npmIsCurrent()) {
   console.log('setup: installing the npm packages');
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
 }
-if (what === 'machines') installDebianPackages(MACHINES);
-if (what === 'tests') installDebianPackages(TESTS);
