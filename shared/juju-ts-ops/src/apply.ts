@@ -68,7 +68,7 @@ async function applySecret(
   const existing = await existingSecret(secret.label, tools);
   if (!existing) {
     if (mode === 'preview') return { uri: 'secret:new', change: { what, how: 'would be made' } };
-    const uri = await tools.secretAdd(secret.label, 'application', secret.content);
+    const uri = await tools.secretAdd('application', secret.content, { label: secret.label });
     for (const { id } of secret.grants) await tools.secretGrant(uri, id);
     return { uri, change: { what, how: 'made' } };
   }
@@ -86,7 +86,10 @@ async function applySecret(
 
 async function existingSecret(label: string, tools: HookTools) {
   try {
-    const [info, content] = await Promise.all([tools.secretInfo(label), tools.secretGet({ label }, 'peek')]);
+    const [info, content] = await Promise.all([
+      tools.secretInfo({ label }),
+      tools.secretGet({ label }, 'peek'),
+    ]);
     return { ...info, content };
   } catch (error) {
     if (error instanceof SecretNotFoundError) return undefined;

@@ -10,6 +10,8 @@ export interface Charmcraft {
   readonly peers: Readonly<Record<string, Endpoint>>;
   readonly options: Readonly<Record<string, Option>>;
   readonly actions: Readonly<Record<string, Action>>;
+  readonly storage?: Readonly<Record<string, { readonly type: 'filesystem' | 'block' }>>;
+  readonly resources?: Readonly<Record<string, { readonly type: string }>>;
 }
 
 export interface Endpoint {
@@ -72,11 +74,15 @@ export type RemoteSide<C extends Charmcraft, E extends Endpoints<C>, N extends E
   false
 >;
 
-type OptionValue<O extends Option> = O['type'] extends 'int' | 'float'
-  ? number
-  : O['type'] extends 'boolean'
-    ? boolean
-    : string;
+/** The value of an option of each type; of a secret, its URI. */
+interface OptionTypes {
+  readonly string: string;
+  readonly int: number;
+  readonly float: number;
+  readonly boolean: boolean;
+  readonly secret: string;
+}
+export type OptionValue<O extends Option> = OptionTypes[O['type']];
 
 /** For each declared option, a schema that takes what `config-get` gives: nothing at all where there is no default. */
 export type OptionSchemas<C extends Charmcraft> = {

@@ -172,3 +172,21 @@ export function relationNumber(id: string): number {
   if (!Number.isInteger(number) || number < 0) throw new CharmBugError(`not a relation id: ${id}`);
   return number;
 }
+
+/** The event in words, for logs and errors: `db-relation-changed (db:7, mysql/0)`. */
+export function describeEvent(event: Event): string {
+  switch (event.kind) {
+    case 'relation': {
+      const { endpoint, id } = event.relation;
+      return `${endpoint}-relation-${event.name} (${endpoint}:${id}, ${event.remoteUnit ?? event.remoteApp})`;
+    }
+    case 'storage':
+      return `${event.storage.replace(/\/\d+$/, '')}-storage-${event.name} (${event.storage})`;
+    case 'secret':
+      return `${event.name} (${event.label ?? event.uri})`;
+    case 'lifecycle':
+      return event.name;
+    case 'action':
+      return `action ${event.name}`;
+  }
+}

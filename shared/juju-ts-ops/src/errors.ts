@@ -28,23 +28,67 @@ export class NotYetError extends CharmError {
   }
 }
 
-/** A hook tool refused. `exitCode` is 2 for wrong arguments and 1 for a failure at run time, as in Juju. */
+/** Which run of which tool an error comes from. */
+export interface ToolCall {
+  readonly tool: string;
+  /** 2 for wrong arguments, 1 for a failure at run time; absent where the tool did not end by itself. */
+  readonly exitCode?: number;
+  /** The relation that it was asked about. */
+  readonly relation?: number;
+  /** The unit and the hook that asked, `web/0, db-relation-changed (db:7, mysql/0)`. */
+  readonly during?: string;
+}
+
+/** A hook tool refused. Code `hook-tool`, or that of the subclass. */
 export class HookToolError extends CharmError {
   readonly tool: string;
   readonly exitCode: number | undefined;
+  readonly relation?: number;
+  readonly during?: string;
 
-  constructor(tool: string, exitCode: number | undefined, message: string, options?: ErrorOptions) {
-    super('hook-tool', 'bug', `${tool}: ${message}`, options);
-    this.tool = tool;
-    this.exitCode = exitCode;
+  constructor(call: ToolCall, message: string, options: ErrorOptions & { readonly code?: string } = {}) {
+    super(options.code ?? 'hook-tool', 'bug', `${call.tool}: ${message}`, options);
+    this.tool = call.tool;
+    this.exitCode = call.exitCode;
+    if (call.relation !== undefined) this.relation = call.relation;
+    if (call.during !== undefined) this.during = call.during;
   }
 }
 
 /** The relation is gone, or never was. */
-export class RelationNotFoundError extends HookToolError {}
+export class RelationNotFoundError extends HookToolError {
+  constructor(call: ToolCall, message: string) {
+    super(call, message, { code: 'relation-not-found' });
+  }
+}
 
 /** The secret is gone, never was, or is not granted to this unit. */
-export class SecretNotFoundError extends HookToolError {}
+export class SecretNotFoundError extends HookToolError {
+  constructor(call: ToolCall, message: string) {
+    super(call, message, { code: 'secret-not-found' });
+  }
+}
+
+/** Only the leader may do this, or read this. */
+export class NotLeaderError extends HookToolError {
+  constructor(call: ToolCall, message: string) {
+    super(call, message, { code: 'not-leader' });
+  }
+}
+
+/** The tool gave no answer in time and was stopped. */
+export class ToolTimeoutError extends HookToolError {
+  constructor(call: ToolCall, message: string) {
+    super(call, message, { code: 'tool-timeout' });
+  }
+}
+
+/** This Juju does not have the tool. */
+export class ToolMissingError extends HookToolError {
+  constructor(call: ToolCall, message: string) {
+    super(call, message, { code: 'tool-missing' });
+  }
+}
 
 /** The charm asked for something that Juju never allows: a mistake in the charm. */
 export class CharmBugError extends CharmError {

@@ -22,16 +22,21 @@ export {
   CharmBugError,
   CharmError,
   HookToolError,
+  NotLeaderError,
   NotYetError,
   RelationNotFoundError,
   SecretNotFoundError,
+  ToolMissingError,
+  ToolTimeoutError,
   UserError,
 } from './errors.ts';
 export { unitNumber } from './juju.ts';
 export type { Juju, Relation, RelationUnit } from './juju.ts';
-export { log } from './log.ts';
-export { main } from './main.ts';
+export { main, runEvent } from './main.ts';
 export type { DatabagPlan, Plan, SecretPlan } from './plan.ts';
 export { Redacted } from './redacted.ts';
 export { active, blocked, maintenance, waiting, worst } from './status.ts';
 export type { Status, StatusLevel } from './status.ts';
+export type { Surroundings, ToolResult, ToolRunner } from './process.ts';
+export type { HookTools, LogLevel, NetworkInfo } from './tools.ts';
+export { isAtLeast } from './version.ts';

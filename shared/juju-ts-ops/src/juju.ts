@@ -10,8 +10,9 @@ import type {
 import { relationNumber, type HookContext } from './context.ts';
 import { commaList, decodeBag, type Bag, type RawBag, type Side } from './databag.ts';
 import { CharmBugError, SecretNotFoundError, UserError } from './errors.ts';
+import type { Surroundings } from './process.ts';
 import type { Redacted } from './redacted.ts';
-import type { HookTools, NetworkInfo } from './tools.ts';
+import type { HookTools, LogLevel, NetworkInfo } from './tools.ts';
 
 /** One relation as it stood when the hook began, with every databag that this unit may read. */
 export interface Relation<Remote extends Side> {
@@ -38,18 +39,34 @@ export interface RelationUnit<Data> {
 /** What a charm asks Juju for. Each answer is asked for once in a hook. */
 export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends Endpoints<C>> {
   readonly context: HookContext;
+  /** Juju's own tools, for what no method here does. Nothing that they answer is kept. */
+  readonly tools: HookTools;
   readonly #charmcraft: C;
   readonly #schemas: S;
   readonly #endpoints: E;
-  readonly #tools: HookTools;
+  readonly #print: (line: string) => void;
   readonly #answers = new Map<string, Promise<unknown>>();
 
-  constructor(context: HookContext, charmcraft: C, schemas: S, endpoints: E, tools: HookTools) {
+  constructor(
+    context: HookContext,
+    charmcraft: C,
+    schemas: S,
+    endpoints: E,
+    tools: HookTools,
+    { print }: Pick<Surroundings, 'print'>,
+  ) {
     this.context = context;
+    this.tools = tools;
     this.#charmcraft = charmcraft;
     this.#schemas = schemas;
     this.#endpoints = endpoints;
-    this.#tools = tools;
+    this.#print = print;
+  }
+
+  /** Says something in `juju debug-log`. Debug lines cost nothing: Juju keeps what a hook prints as debug. */
+  async log(level: LogLevel, message: string): Promise<void> {
+    if (level === 'DEBUG') this.#print(message);
+    else await this.tools.jujuLog(level, message);
   }
 
   /**
@@ -58,7 +75,7 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
    */
   options(): Promise<Options<S>> {
     return this.#once('config-get', async () => {
-      const config = await this.#tools.configGet();
+      const config = await this.tools.configGet();
       const values: Record<string, unknown> = {};
       const problems: string[] = [];
       for (const [name, schema] of Object.entries<z.ZodType>(this.#schemas)) {
@@ -77,13 +94,13 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
   }
 
   isLeader(): Promise<boolean> {
-    return this.#once('is-leader', () => this.#tools.isLeader());
+    return this.#once('is-leader', () => this.tools.isLeader());
   }
 
   /** The relations on an endpoint, oldest first. */
   relations<N extends EndpointName<C>>(endpoint: N): Promise<readonly Relation<RemoteSide<C, E, N>>[]> {
     return this.#once(`relations ${endpoint}`, async () => {
-      const ids = await this.#tools.relationIds(endpoint);
+      const ids = await this.tools.relationIds(endpoint);
       const relations = await Promise.all(ids.map((id) => this.#relation(endpoint, relationNumber(id))));
       return relations.sort((a, b) => a.id - b.id);
     });
@@ -91,7 +108,7 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
 
   /** Addresses of this unit as the model's network says for an endpoint. */
   network(binding: EndpointName<C>): Promise<NetworkInfo> {
-    return this.#once(`network ${binding}`, () => this.#tools.networkGet(binding));
+    return this.#once(`network ${binding}`, () => this.tools.networkGet(binding));
   }
 
   /**
@@ -100,14 +117,14 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
    */
   secret(uri: string): Promise<Readonly<Record<string, Redacted>>> {
     const how = this.context.event.kind === 'action' ? 'peek' : 'refresh';
-    return this.#once(`secret ${uri}`, () => this.#tools.secretGet({ uri }, how));
+    return this.#once(`secret ${uri}`, () => this.tools.secretGet({ uri }, how));
   }
 
   /** The content of a secret of this application's own, by its label; `undefined` until it was made. */
   ownSecret(label: string): Promise<Readonly<Record<string, Redacted>> | undefined> {
     return this.#once(`own secret ${label}`, async () => {
       try {
-        return await this.#tools.secretGet({ label }, 'peek');
+        return await this.tools.secretGet({ label }, 'peek');
       } catch (error) {
         if (error instanceof SecretNotFoundError) return undefined;
         throw error;
@@ -121,8 +138,8 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
   ): Promise<Relation<RemoteSide<C, E, N>>> {
     const isPeer = endpoint in this.#charmcraft.peers;
     const [app, names] = await Promise.all([
-      isPeer ? this.context.app : this.#tools.relationApp(id),
-      this.#tools.relationUnits(id),
+      isPeer ? this.context.app : this.tools.relationApp(id),
+      this.tools.relationUnits(id),
     ]);
     const units = this.#isContainerScoped(endpoint)
       ? names.filter(
@@ -130,7 +147,7 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
         )
       : names;
     const [appBag, ...unitBags] = await Promise.all(
-      [app, ...units].map((owner) => this.#tools.relationGet(id, owner)),
+      [app, ...units].map((owner) => this.tools.relationGet(id, owner)),
     );
     const side = remoteSide<C, E, N>(this.#charmcraft, this.#endpoints, endpoint);
     const problems: string[] = [];

@@ -1,16 +1,20 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
-import { stringify as stringifyYaml } from 'yaml';
 import { z } from 'zod';
 import type { RawBag } from './databag.ts';
-import { HookToolError, RelationNotFoundError, SecretNotFoundError } from './errors.ts';
+import {
+  HookToolError,
+  NotLeaderError,
+  RelationNotFoundError,
+  SecretNotFoundError,
+  ToolMissingError,
+  ToolTimeoutError,
+  type ToolCall,
+} from './errors.ts';
+import type { ToolRunner } from './process.ts';
 import { Redacted } from './redacted.ts';
 import type { Status, StatusLevel } from './status.ts';
-
-/** How long one hook tool may take, in milliseconds. Juju answers in milliseconds; a tool that hangs must not hang the unit. */
-const TOOL_TIMEOUT = 300_000;
 
 const Strings = z
   .array(z.string())
@@ -20,26 +24,87 @@ const Texts = z
   .record(z.string(), z.string())
   .nullable()
   .transform((map) => map ?? {});
+const Config = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).nullable();
 const Network = z.object({
   'bind-addresses': z
-    .array(z.object({ addresses: z.array(z.object({ value: z.string() })).nullish() }))
+    .array(
+      z.object({
+        'interface-name': z.string().optional(),
+        'mac-address': z.string().optional(),
+        addresses: z
+          .array(
+            z.object({ value: z.string(), cidr: z.string().optional(), hostname: z.string().optional() }),
+          )
+          .nullish(),
+      }),
+    )
     .nullish(),
   'egress-subnets': z.array(z.string()).nullish(),
   'ingress-addresses': z.array(z.string()).nullish(),
 });
+const StatusAnswer = z.object({ status: z.string(), message: z.string().default('') });
 const SecretInfo = z.record(
   z.string(),
   z.object({
     revision: z.int(),
-    access: z.array(z.object({ target: z.string() })).nullish(),
+    label: z.string().optional(),
+    owner: z.string().optional(),
+    description: z.string().optional(),
+    rotation: z.string().optional(),
+    expiry: z.string().optional(),
+    rotates: z.string().optional(),
+    access: z.array(z.object({ target: z.string(), scope: z.string().optional() })).nullish(),
   }),
 );
+const GoalEntries = z.record(z.string(), z.object({ status: z.string(), since: z.string().default('') }));
+const GoalAnswer = z.object({
+  units: GoalEntries.nullish(),
+  relations: z.record(z.string(), GoalEntries).nullish(),
+});
+const CloudAnswer = z.object({
+  type: z.string(),
+  name: z.string(),
+  region: z.string().optional(),
+  endpoint: z.string().optional(),
+  credential: z
+    .object({
+      'auth-type': z.string().optional(),
+      attrs: z.record(z.string(), z.string()).nullish(),
+    })
+    .nullish(),
+});
 
-/** What Juju says about a network: addresses in the order of Juju, best first. */
+/** What Juju says about a network: addresses in the order of Juju, best first; IPv4 and IPv6 alike. */
 export interface NetworkInfo {
   readonly bindAddresses: readonly string[];
   readonly ingressAddresses: readonly string[];
+  /** Where this unit's connections come from, `10.0.0.4/32`. */
   readonly egressSubnets: readonly string[];
+  /** The bind addresses again, with where they are. */
+  readonly interfaces: readonly NetworkInterface[];
+}
+
+export interface NetworkInterface {
+  readonly name: string;
+  readonly addresses: readonly {
+    readonly address: string;
+    readonly cidr?: string;
+    readonly hostname?: string;
+  }[];
+}
+
+/** How often the owner is told to make a new revision of a secret. */
+export type Rotation = 'never' | 'hourly' | 'daily' | 'weekly' | 'monthly' | 'quarterly' | 'yearly';
+
+/** What may be said about a secret beside its content. */
+export interface SecretSettings {
+  /** The owner's name for it. */
+  readonly label?: string;
+  readonly description?: string;
+  /** When `secret-rotate` runs. */
+  readonly rotate?: Rotation;
+  /** When `secret-expired` runs: a duration from now (`72h`), or a moment in RFC 3339. */
+  readonly expire?: string;
 }
 
 /** What the owner of a secret may know about it without its content. */
@@ -47,200 +112,461 @@ export interface SecretMetadata {
   /** With its scheme, as it goes into a databag: `secret:9m4e2mr0ui3e8a215n4g`. */
   readonly uri: string;
   readonly revision: number;
-  /** The applications that may read it. */
+  readonly label?: string;
+  readonly description?: string;
+  readonly rotation?: string;
+  /** RFC 3339. */
+  readonly expiry?: string;
+  /** The applications (`mysql`) and units (`mysql/0`) that may read it. */
   readonly grantedTo: readonly string[];
+}
+
+/** How many units and relations the model is going to have, whether they are there already or not. */
+export interface GoalState {
+  readonly units: Readonly<Record<string, { readonly status: string; readonly since: string }>>;
+  /** By endpoint: the applications and units at the other end. Peers are not among them. */
+  readonly relations: Readonly<
+    Record<string, Readonly<Record<string, { readonly status: string; readonly since: string }>>>
+  >;
+}
+
+/** The cloud that the model is on, with its credential. */
+export interface CloudSpec {
+  readonly type: string;
+  readonly name: string;
+  readonly region?: string;
+  readonly endpoint?: string;
+  readonly authType?: string;
+  readonly attributes: Readonly<Record<string, Redacted>>;
 }
 
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR';
 
+type SecretName = { readonly uri: string } | { readonly label: string };
+type SecretContent = Readonly<Record<string, Redacted>>;
+
 /**
  * Juju's hook tools, one function each, with their answers parsed. Nothing is cached here.
- * Every function throws {@link HookToolError} when Juju refuses, or one of its subclasses where they say so.
- * The tools are described at https://documentation.ubuntu.com/juju/3.6/reference/hook-command/.
+ * Every function throws {@link HookToolError} when Juju refuses, or one of its subclasses where they say so,
+ * {@link ToolTimeoutError} and {@link ToolMissingError} among them.
+ * The tools are described at https://documentation.ubuntu.com/juju/3.6/reference/hook-command/. Those for
+ * containers and Kubernetes (`pod-spec-set` and its like) are left out.
+ *
+ * @param during the unit and the hook, for errors
  */
-export const tools = {
-  async configGet(): Promise<Readonly<Record<string, string | number | boolean>>> {
-    const Config = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).nullable();
-    return (await ask(Config, 'config-get', [])) ?? {};
-  },
-
-  async isLeader(): Promise<boolean> {
-    return ask(z.boolean(), 'is-leader', []);
-  },
-
-  /** Ids as Juju prints them: `db:7`. A relation that is being broken is not among them. */
-  async relationIds(endpoint: string): Promise<readonly string[]> {
-    return ask(Strings, 'relation-ids', [endpoint]);
-  },
-
-  /** @throws {RelationNotFoundError} */
-  async relationUnits(relation: number): Promise<readonly string[]> {
-    return ask(Strings, 'relation-list', ['-r', String(relation)]);
-  },
-
-  /** @throws {RelationNotFoundError} */
-  async relationApp(relation: number): Promise<string> {
-    return ask(z.string(), 'relation-list', ['-r', String(relation), '--app']);
-  },
-
-  /** The databag of a unit (`mysql/0`) or of an application (`mysql`). */
-  async relationGet(relation: number, owner: string): Promise<RawBag> {
-    const app = owner.includes('/') ? [] : ['--app'];
-    return ask(Texts, 'relation-get', ['-r', String(relation), ...app, '-', owner]);
-  },
-
-  /** Sets keys of the own databag; `""` deletes one. The values travel on stdin. */
-  async relationSet(relation: number, bag: 'app' | 'unit', values: RawBag): Promise<void> {
-    const app = bag === 'app' ? ['--app'] : [];
-    await run('relation-set', ['-r', String(relation), ...app, '--file', '-'], stringifyYaml(values));
-  },
-
-  async networkGet(binding: string): Promise<NetworkInfo> {
-    const network = await ask(Network, 'network-get', [binding]);
-    return {
-      bindAddresses: (network['bind-addresses'] ?? []).flatMap(({ addresses }) =>
-        (addresses ?? []).map(({ value }) => value),
-      ),
-      ingressAddresses: network['ingress-addresses'] ?? [],
-      egressSubnets: network['egress-subnets'] ?? [],
+export function hookTools(runTool: ToolRunner, during?: string) {
+  async function run(tool: string, args: readonly string[], more: More = {}): Promise<string> {
+    const { stdout, stderr, exitCode, problem } = await runTool(tool, args, more.input);
+    if (exitCode === 0) return stdout;
+    const call: ToolCall = {
+      tool,
+      ...(exitCode !== undefined && { exitCode }),
+      ...(more.relation !== undefined && { relation: more.relation }),
+      ...(during !== undefined && { during }),
     };
-  },
-
-  async statusGet(): Promise<{ readonly level: string; readonly message: string }> {
-    const answer = await ask(
-      z.object({ status: z.string(), message: z.string().default('') }),
-      'status-get',
-      ['--include-data'],
-    );
-    return { level: answer.status, message: answer.message };
-  },
-
-  /** Shown at once, whether the hook succeeds or not. */
-  async statusSet(status: Status): Promise<void> {
-    const level: StatusLevel = status.level;
-    await run('status-set', ['--', level, status.message]);
-  },
-
-  async applicationVersionSet(version: string): Promise<void> {
-    await run('application-version-set', ['--', version]);
-  },
-
-  /** `["80/tcp"]`, without what this very hook has opened. */
-  async openedPorts(): Promise<readonly string[]> {
-    return ask(Strings, 'opened-ports', []);
-  },
-
-  async openPort(port: string): Promise<void> {
-    await run('open-port', [port]);
-  },
-
-  async closePort(port: string): Promise<void> {
-    await run('close-port', [port]);
-  },
-
-  /**
-   * The content of a secret, by its URI or, for an own secret, by its label. `refresh` follows to the newest
-   * revision, `peek` looks at it without following.
-   * @throws {SecretNotFoundError} also when it is not granted to this unit.
-   */
-  async secretGet(
-    secret: { readonly uri: string } | { readonly label: string },
-    how: 'refresh' | 'peek',
-  ): Promise<Readonly<Record<string, Redacted>>> {
-    const which = 'uri' in secret ? [secret.uri] : ['--label', secret.label];
-    const content = await ask(z.record(z.string(), z.string()), 'secret-get', [...which, `--${how}`]);
-    return Object.fromEntries(Object.entries(content).map(([key, value]) => [key, new Redacted(value)]));
-  },
-
-  /** What the owner may know about one of its secrets. @throws {SecretNotFoundError} */
-  async secretInfo(label: string): Promise<SecretMetadata> {
-    const [entry] = Object.entries(await ask(SecretInfo, 'secret-info-get', ['--label', label]));
-    if (!entry) throw new SecretNotFoundError('secret-info-get', undefined, `no secret is labelled ${label}`);
-    const [id, { revision, access }] = entry;
-    const grantedTo = (access ?? []).map(({ target }) => target.replace(/^application-/, ''));
-    return { uri: `secret:${id}`, revision, grantedTo };
-  },
-
-  /** Makes a secret and returns its URI. Only the leader may make one that the application owns. */
-  async secretAdd(
-    label: string,
-    owner: 'application' | 'unit',
-    content: Readonly<Record<string, Redacted>>,
-  ): Promise<string> {
-    return withSecretFiles(content, async (values) =>
-      (await run('secret-add', ['--owner', owner, '--label', label, ...values])).trim(),
-    );
-  },
-
-  /** Makes a new revision. */
-  async secretSet(uri: string, content: Readonly<Record<string, Redacted>>): Promise<void> {
-    await withSecretFiles(content, (values) => run('secret-set', [uri, ...values]));
-  },
-
-  async secretGrant(uri: string, relation: number): Promise<void> {
-    await run('secret-grant', [uri, '-r', String(relation)]);
-  },
-
-  async actionGet(): Promise<Readonly<Record<string, unknown>>> {
-    return (await ask(z.record(z.string(), z.unknown()).nullable(), 'action-get', [])) ?? {};
-  },
-
-  async actionSet(results: Readonly<Record<string, string>>): Promise<void> {
-    const values = Object.entries(results).map(([key, value]) => `${key}=${value}`);
-    if (values.length > 0) await run('action-set', ['--', ...values]);
-  },
-
-  async actionFail(message: string): Promise<void> {
-    await run('action-fail', ['--', message]);
-  },
-
-  async jujuLog(level: LogLevel, message: string): Promise<void> {
-    await run('juju-log', ['--log-level', level, '--', message]);
-  },
-};
-
-export type HookTools = typeof tools;
-
-/** Runs a tool that answers in JSON. */
-async function ask<T>(schema: z.ZodType<T>, tool: string, args: readonly string[]): Promise<T> {
-  const output = await run(tool, ['--format=json', ...args]);
-  let answer: unknown;
-  try {
-    answer = JSON.parse(output);
-  } catch (cause) {
-    throw new HookToolError(tool, 0, 'its answer is not JSON', { cause });
+    throw toolError(call, stderr.replace(/^ERROR /, '').trim(), problem);
   }
-  const parsed = schema.safeParse(answer);
-  if (parsed.success) return parsed.data;
-  throw new HookToolError(tool, 0, `an answer of an unknown form: ${z.prettifyError(parsed.error)}`);
+
+  /** Runs a tool that answers in JSON. */
+  async function ask<T>(
+    schema: z.ZodType<T>,
+    tool: string,
+    args: readonly string[],
+    more?: More,
+  ): Promise<T> {
+    const output = await run(tool, ['--format=json', ...args], more);
+    let answer: unknown;
+    try {
+      answer = JSON.parse(output);
+    } catch (cause) {
+      throw new HookToolError({ tool, exitCode: 0 }, 'its answer is not JSON', { cause });
+    }
+    const parsed = schema.safeParse(answer);
+    if (parsed.success) return parsed.data;
+    throw new HookToolError(
+      { tool, exitCode: 0 },
+      `an answer of an unknown form: ${z.prettifyError(parsed.error)}`,
+    );
+  }
+
+  const about = (relation: number, ...args: readonly string[]): [readonly string[], More] => [
+    ['-r', String(relation), ...args],
+    { relation },
+  ];
+
+  return {
+    /** The options that have a value. */
+    async configGet(): Promise<Readonly<Record<string, string | number | boolean>>> {
+      return (await ask(Config, 'config-get', [])) ?? {};
+    },
+
+    async isLeader(): Promise<boolean> {
+      return ask(z.boolean(), 'is-leader', []);
+    },
+
+    /** Ids as Juju prints them: `db:7`. A relation that is being broken is not among them. */
+    async relationIds(endpoint: string): Promise<readonly string[]> {
+      return ask(Strings, 'relation-ids', [endpoint]);
+    },
+
+    /** @throws {RelationNotFoundError} */
+    async relationUnits(relation: number): Promise<readonly string[]> {
+      return ask(Strings, 'relation-list', ...about(relation));
+    },
+
+    /** @throws {RelationNotFoundError} */
+    async relationApp(relation: number): Promise<string> {
+      return ask(z.string(), 'relation-list', ...about(relation, '--app'));
+    },
+
+    /**
+     * The databag of a unit (`mysql/0`) or of an application (`mysql`).
+     * @throws {RelationNotFoundError}
+     * @throws {NotLeaderError} when it is this application's own, and this unit may not read it.
+     */
+    async relationGet(relation: number, owner: string): Promise<RawBag> {
+      const app = owner.includes('/') ? [] : ['--app'];
+      return ask(Texts, 'relation-get', ...about(relation, ...app, '-', owner));
+    },
+
+    /**
+     * Sets keys of the own databag; `""` deletes one. The values travel on stdin.
+     * @throws {RelationNotFoundError}
+     * @throws {NotLeaderError} for the application's databag, on any other unit.
+     */
+    async relationSet(relation: number, bag: 'app' | 'unit', values: RawBag): Promise<void> {
+      const app = bag === 'app' ? ['--app'] : [];
+      const [args, more] = about(relation, ...app, '--file', '-');
+      await run('relation-set', args, { ...more, input: yamlMap(values) });
+    },
+
+    /** UUID of the model at the other end. @throws {RelationNotFoundError} */
+    async relationModel(relation: number): Promise<string> {
+      const { uuid } = await ask(z.object({ uuid: z.string() }), 'relation-model-get', ...about(relation));
+      return uuid;
+    },
+
+    /** @param relation asks for the addresses that this one relation uses, where the model has several networks */
+    async networkGet(binding: string, relation?: number): Promise<NetworkInfo> {
+      const which = relation === undefined ? [] : ['-r', String(relation)];
+      const network = await ask(Network, 'network-get', [binding, ...which]);
+      const interfaces = (network['bind-addresses'] ?? []).map((item) => ({
+        name: item['interface-name'] ?? '',
+        addresses: (item.addresses ?? []).map(({ value, cidr, hostname }) => ({
+          address: value,
+          ...(cidr !== undefined && cidr !== '' && { cidr }),
+          ...(hostname !== undefined && hostname !== '' && { hostname }),
+        })),
+      }));
+      return {
+        bindAddresses: interfaces.flatMap(({ addresses }) => addresses.map(({ address }) => address)),
+        ingressAddresses: network['ingress-addresses'] ?? [],
+        egressSubnets: network['egress-subnets'] ?? [],
+        interfaces,
+      };
+    },
+
+    /** `public-address` is what users reach the machine by. */
+    async unitGet(what: 'private-address' | 'public-address'): Promise<string> {
+      return ask(z.string(), 'unit-get', [what]);
+    },
+
+    async statusGet(): Promise<{ readonly level: string; readonly message: string }> {
+      const answer = await ask(StatusAnswer, 'status-get', ['--include-data']);
+      return { level: answer.status, message: answer.message };
+    },
+
+    /** The status of the application, and what its units say. @throws {NotLeaderError} */
+    async appStatusGet(): Promise<{ readonly level: string; readonly message: string }> {
+      const answer = await ask(z.object({ 'application-status': StatusAnswer }), 'status-get', [
+        '--include-data',
+        '--application',
+      ]);
+      const { status, message } = answer['application-status'];
+      return { level: status, message };
+    },
+
+    /** Shown at once, whether the hook succeeds or not. @throws {NotLeaderError} for the application's */
+    async statusSet(status: Status, of: 'unit' | 'application' = 'unit'): Promise<void> {
+      const level: StatusLevel = status.level;
+      const application = of === 'application' ? ['--application'] : [];
+      await run('status-set', [...application, '--', level, status.message]);
+    },
+
+    async applicationVersionSet(version: string): Promise<void> {
+      await run('application-version-set', ['--', version]);
+    },
+
+    /** `["80/tcp", "8080-8088/udp", "icmp"]`, without what this very hook has opened. */
+    async openedPorts(): Promise<readonly string[]> {
+      return ask(Strings, 'opened-ports', []);
+    },
+
+    /** @param port `80/tcp`, `8080-8088/udp` or `icmp` @param endpoints for whose networks; absent: for all */
+    async openPort(port: string, endpoints: readonly string[] = []): Promise<void> {
+      await run('open-port', [port, ...only(endpoints)]);
+    },
+
+    async closePort(port: string, endpoints: readonly string[] = []): Promise<void> {
+      await run('close-port', [port, ...only(endpoints)]);
+    },
+
+    /** What this unit keeps in the controller. */
+    async stateGet(): Promise<RawBag> {
+      return ask(Texts, 'state-get', []);
+    },
+
+    /** The values travel on stdin. Juju takes keys of up to 256 bytes and values of up to 64 KiB. */
+    async stateSet(values: RawBag): Promise<void> {
+      await run('state-set', ['--file', '-'], { input: yamlMap(values) });
+    },
+
+    async stateDelete(key: string): Promise<void> {
+      await run('state-delete', [key]);
+    },
+
+    /**
+     * The content of a secret, by its URI or, for an own secret, by its label. `refresh` follows to the newest
+     * revision, `peek` looks at it without following, `tracked` is the one that was followed last.
+     * @throws {SecretNotFoundError} also when it is not granted to this unit.
+     */
+    async secretGet(secret: SecretName, how: 'refresh' | 'peek' | 'tracked'): Promise<SecretContent> {
+      const which = 'uri' in secret ? [secret.uri] : ['--label', secret.label];
+      const content = await ask(z.record(z.string(), z.string()), 'secret-get', [
+        ...which,
+        ...(how === 'tracked' ? [] : [`--${how}`]),
+      ]);
+      return Object.fromEntries(Object.entries(content).map(([key, value]) => [key, new Redacted(value)]));
+    },
+
+    /** Gives a secret of somebody else's a label of this unit's own, which secret events then carry. @throws {SecretNotFoundError} */
+    async secretLabel(uri: string, label: string): Promise<void> {
+      await ask(z.unknown(), 'secret-get', [uri, '--label', label]);
+    },
+
+    /** What the owner may know about one of its secrets. @throws {SecretNotFoundError} */
+    async secretInfo(secret: SecretName): Promise<SecretMetadata> {
+      const which = 'uri' in secret ? [secret.uri] : ['--label', secret.label];
+      const [entry] = Object.entries(await ask(SecretInfo, 'secret-info-get', which));
+      if (!entry) throw new SecretNotFoundError({ tool: 'secret-info-get' }, 'no such secret');
+      const [id, { revision, access, label, description, rotation, expiry }] = entry;
+      const grantedTo = (access ?? []).map(({ target }) =>
+        target.replace(/^application-/, '').replace(/^unit-(.*)-(\d+)$/, '$1/$2'),
+      );
+      return {
+        uri: `secret:${id}`,
+        revision,
+        grantedTo,
+        ...(label !== undefined && { label }),
+        ...(description !== undefined && { description }),
+        ...(rotation !== undefined && { rotation }),
+        ...(expiry !== undefined && { expiry }),
+      };
+    },
+
+    /** Ids, without their scheme, of the secrets that this unit owns, or its application where it leads. */
+    async secretIds(): Promise<readonly string[]> {
+      return ask(Strings, 'secret-ids', []);
+    },
+
+    /** Makes a secret and returns its URI. @throws {NotLeaderError} for one that the application owns. */
+    async secretAdd(
+      owner: 'application' | 'unit',
+      content: SecretContent,
+      settings: SecretSettings = {},
+    ): Promise<string> {
+      return withSecretFiles(content, async (values) =>
+        (await run('secret-add', ['--owner', owner, ...secretFlags(settings), ...values])).trim(),
+      );
+    },
+
+    /** Makes a new revision, unless `content` is empty, and changes what `settings` says. */
+    async secretSet(uri: string, content: SecretContent, settings: SecretSettings = {}): Promise<void> {
+      await withSecretFiles(content, (values) =>
+        run('secret-set', [uri, ...secretFlags(settings), ...values]),
+      );
+    },
+
+    /** Lets the other end of a relation read it, or one of its units. @throws {RelationNotFoundError} @throws {SecretNotFoundError} */
+    async secretGrant(uri: string, relation: number, unit?: string): Promise<void> {
+      await run(
+        'secret-grant',
+        [uri, '-r', String(relation), ...(unit === undefined ? [] : ['--unit', unit])],
+        {
+          relation,
+        },
+      );
+    },
+
+    /** @throws {RelationNotFoundError} @throws {SecretNotFoundError} */
+    async secretRevoke(uri: string, relation: number, unit?: string): Promise<void> {
+      await run(
+        'secret-revoke',
+        [uri, '-r', String(relation), ...(unit === undefined ? [] : ['--unit', unit])],
+        {
+          relation,
+        },
+      );
+    },
+
+    /** Removes a secret, or only one of its revisions. @throws {SecretNotFoundError} */
+    async secretRemove(uri: string, revision?: number): Promise<void> {
+      await run('secret-remove', [uri, ...(revision === undefined ? [] : ['--revision', String(revision)])]);
+    },
+
+    /** The instances of a storage, `["data/0"]`. */
+    async storageList(name: string): Promise<readonly string[]> {
+      return ask(Strings, 'storage-list', [name]);
+    },
+
+    async storageGet(instance: string): Promise<{ readonly kind: string; readonly location: string }> {
+      return ask(z.object({ kind: z.string(), location: z.string() }), 'storage-get', ['-s', instance]);
+    },
+
+    /** Asks for more instances of a storage; they come later, each with its `storage-attached` hook. */
+    async storageAdd(name: string, count = 1): Promise<void> {
+      await run('storage-add', [`${name}=${count}`]);
+    },
+
+    /** Path of the file that the user gave as a resource. */
+    async resourceGet(name: string): Promise<string> {
+      return (await run('resource-get', [name])).trim();
+    },
+
+    async goalState(): Promise<GoalState> {
+      const { units, relations } = await ask(GoalAnswer, 'goal-state', []);
+      return { units: units ?? {}, relations: relations ?? {} };
+    },
+
+    /** @throws {HookToolError} `permission denied`, unless the user said `juju trust`. */
+    async credentialGet(): Promise<CloudSpec> {
+      const { type, name, region, endpoint, credential } = await ask(CloudAnswer, 'credential-get', []);
+      const authType = credential?.['auth-type'];
+      return {
+        type,
+        name,
+        ...(region !== undefined && { region }),
+        ...(endpoint !== undefined && { endpoint }),
+        ...(authType !== undefined && { authType }),
+        attributes: Object.fromEntries(
+          Object.entries(credential?.attrs ?? {}).map(([key, value]) => [key, new Redacted(value)]),
+        ),
+      };
+    },
+
+    /** Reboots the machine after the hook; or `now`, which kills the hook and runs it again afterwards. Not in actions. */
+    async reboot(when: 'after-hook' | 'now'): Promise<void> {
+      await run('juju-reboot', when === 'now' ? ['--now'] : []);
+    },
+
+    /** Juju 3.6 only: what the leader told everybody. Use a peer relation's application databag. @throws {ToolMissingError} */
+    async leaderGet(): Promise<RawBag> {
+      return ask(Texts, 'leader-get', []);
+    },
+
+    /** Juju 3.6 only. It counts at once, whether the hook succeeds or not. @throws {NotLeaderError} @throws {ToolMissingError} */
+    async leaderSet(values: RawBag): Promise<void> {
+      await run('leader-set', ['--', ...pairs(values)]);
+    },
+
+    /** Juju 3.6 only. @throws {ToolMissingError} */
+    async payloadRegister(
+      type: string,
+      name: string,
+      id: string,
+      tags: readonly string[] = [],
+    ): Promise<void> {
+      await run('payload-register', ['--', type, name, id, ...tags]);
+    },
+
+    /** Juju 3.6 only. @throws {ToolMissingError} */
+    async payloadUnregister(name: string, id: string): Promise<void> {
+      await run('payload-unregister', ['--', name, id]);
+    },
+
+    /** Juju 3.6 only. @throws {ToolMissingError} */
+    async payloadStatusSet(
+      name: string,
+      id: string,
+      status: 'starting' | 'started' | 'stopping' | 'stopped',
+    ): Promise<void> {
+      await run('payload-status-set', ['--', name, id, status]);
+    },
+
+    async actionGet(): Promise<Readonly<Record<string, unknown>>> {
+      return (await ask(z.record(z.string(), z.unknown()).nullable(), 'action-get', [])) ?? {};
+    },
+
+    async actionSet(results: Readonly<Record<string, string>>): Promise<void> {
+      const values = pairs(results);
+      if (values.length > 0) await run('action-set', ['--', ...values]);
+    },
+
+    async actionFail(message: string): Promise<void> {
+      await run('action-fail', ['--', message]);
+    },
+
+    /** Shown to whoever waits for the action, at once. */
+    async actionLog(message: string): Promise<void> {
+      await run('action-log', ['--', message]);
+    },
+
+    async jujuLog(level: LogLevel, message: string): Promise<void> {
+      await run('juju-log', ['--log-level', level, '--', message]);
+    },
+  };
 }
 
-async function run(tool: string, args: readonly string[], input?: string): Promise<string> {
-  const result = await execa(tool, args, {
-    reject: false,
-    timeout: TOOL_TIMEOUT,
-    stripFinalNewline: true,
-    ...(input === undefined ? { stdin: 'ignore' } : { input }),
-  });
-  if (!result.failed) return result.stdout;
-  if (result.exitCode === undefined) {
-    throw new HookToolError(
-      tool,
-      undefined,
-      result.timedOut ? `no answer in ${TOOL_TIMEOUT / 1000} s` : (result.shortMessage ?? 'it cannot be run'),
-    );
-  }
-  const message = result.stderr.replace(/^ERROR /, '').trim();
-  if (/relation not found/.test(message)) throw new RelationNotFoundError(tool, result.exitCode, message);
-  if (tool.startsWith('secret-') && /not found|permission denied/.test(message)) {
-    throw new SecretNotFoundError(tool, result.exitCode, message);
-  }
-  throw new HookToolError(tool, result.exitCode, message);
+export type HookTools = ReturnType<typeof hookTools>;
+
+interface More {
+  readonly input?: string;
+  readonly relation?: number;
+}
+
+function toolError(
+  call: ToolCall,
+  message: string,
+  problem: 'missing' | 'timeout' | 'killed' | undefined,
+): Error {
+  if (problem === 'missing') return new ToolMissingError(call, 'this Juju does not have it');
+  if (problem === 'timeout') return new ToolTimeoutError(call, 'no answer in time');
+  if (problem === 'killed') return new HookToolError(call, 'it was killed');
+  if (/relation not found/.test(message)) return new RelationNotFoundError(call, message);
+  if (/not the leader|cannot write (relation|leadership) settings/.test(message))
+    return new NotLeaderError(call, message);
+  if (call.tool.startsWith('secret-') && /not found|permission denied/.test(message))
+    return new SecretNotFoundError(call, message);
+  if (call.tool === 'relation-get' && message === 'permission denied')
+    return new NotLeaderError(call, message);
+  return new HookToolError(call, message);
+}
+
+/** A map of texts in YAML. JSON is YAML, but for control characters that JSON may leave as they are. */
+function yamlMap(values: RawBag): string {
+  return JSON.stringify(values).replaceAll(
+    /[\u007f-\u009f\u2028\u2029\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function pairs(values: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(values).map(([key, value]) => `${key}=${value}`);
+}
+
+function only(endpoints: readonly string[]): readonly string[] {
+  return endpoints.length > 0 ? ['--endpoints', endpoints.join(',')] : [];
+}
+
+function secretFlags({ label, description, rotate, expire }: SecretSettings): readonly string[] {
+  return Object.entries({ label, description, rotate, expire }).flatMap(([flag, value]) =>
+    value === undefined ? [] : [`--${flag}`, value],
+  );
 }
 
 /** Hands secret values over in files that only root can read, and takes the files away again. */
 async function withSecretFiles<T>(
-  content: Readonly<Record<string, Redacted>>,
+  content: SecretContent,
   use: (values: readonly string[]) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'juju-secret-'));

@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process';
+
+/** How one run of a hook tool ended. */
+export interface ToolResult {
+  /** Absent where the tool did not end by itself. */
+  readonly exitCode?: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Why there is no exit code. */
+  readonly problem?: 'missing' | 'timeout' | 'killed';
+}
+
+/** Runs a hook tool with its arguments, and `input` on its stdin (absent: nothing). */
+export type ToolRunner = (tool: string, args: readonly string[], input?: string) => Promise<ToolResult>;
+
+/** What a hook has around it; tests put something else in the place of the process. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly runTool: ToolRunner;
+  /** Shows a line, which Juju logs as debug. */
+  print(line: string): void;
+}
+
+/** How long one hook tool may take, in milliseconds. Juju answers in milliseconds; a tool that hangs must not hang the unit. */
+const TOOL_TIMEOUT = 300_000;
+
+/** A tool on PATH, as a process of its own. */
+export function runToolProcess(timeout = TOOL_TIMEOUT): ToolRunner {
+  return (tool, args, input) =>
+    new Promise((resolve, reject) => {
+      const child = spawn(tool, args, {
+        stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+        timeout,
+      });
+      const stdout: Buffer[] = [];
+      const stderr: Buffer[] = [];
+      child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+      child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+      const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString('utf8');
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') resolve({ stdout: '', stderr: '', problem: 'missing' });
+        else reject(error);
+      });
+      child.once('close', (exitCode, signal) => {
+        const output = { stdout: text(stdout), stderr: text(stderr) };
+        if (exitCode !== null) resolve({ exitCode, ...output });
+        else resolve({ ...output, problem: child.killed && signal === 'SIGTERM' ? 'timeout' : 'killed' });
+      });
+      // A tool that fails before it has read everything closes the pipe; its exit code says why.
+      child.stdin?.on('error', () => {});
+      child.stdin?.end(input);
+    });
+}
+
+/** The process that Juju started. */
+export function processSurroundings(): Surroundings {
+  return { environment: process.env, runTool: runToolProcess(), print: (line) => console.log(line) };
+}
