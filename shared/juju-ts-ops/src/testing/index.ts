@@ -1,0 +1,22 @@
+export { checkConsistency, InconsistentStateError } from './consistency.ts';
+export { builtCharm } from './dispatch.ts';
+export type { BuiltOptions } from './dispatch.ts';
+export type { ActionOutcome, Call, LogLine } from './juju.ts';
+export { recordingMachine } from './machine.ts';
+export type { RecordingMachine } from './machine.ts';
+export { inProcess } from './run.ts';
+export type { InProcessUnit, Outcome, TestUnit } from './run.ts';
+export { stateOf } from './state.ts';
+export type {
+  CloudState,
+  NetworkState,
+  RelationState,
+  SecretGrant,
+  SecretRevision,
+  SecretState,
+  State,
+  StatusState,
+  StorageState,
+  TestEvent,
+  TestLifecycle,
+} from './state.ts';

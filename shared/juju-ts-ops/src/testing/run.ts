@@ -1,0 +1,110 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Charm } from '../charm.ts';
+import type { Charmcraft, Endpoints, OptionSchemas } from '../charmcraft.ts';
+import { runEvent } from '../main.ts';
+import { checkConsistency } from './consistency.ts';
+import { environmentOf } from './environment.ts';
+import { FakeJuju, type ActionOutcome, type Call, type LogLine } from './juju.ts';
+import { recordingMachine } from './machine.ts';
+import type { State, StatusState, TestEvent } from './state.ts';
+
+/** What one event came to. */
+export interface Outcome<C extends Charmcraft = Charmcraft> {
+  /** What Juju knows afterwards. Of a hook that failed, only what counts at once. */
+  readonly state: State<C>;
+  /** `killed`: by `juju-reboot --now` or a signal; Juju runs the hook again. */
+  readonly exitCode: number | 'killed';
+  /** Every status that the charm set, in order. */
+  readonly statuses: readonly StatusState[];
+  readonly appStatuses: readonly StatusState[];
+  /** In order; what the charm printed is `DEBUG`, and on stderr `WARNING`, as in Juju. */
+  readonly logs: readonly LogLine[];
+  /** Every tool that ran, in order. */
+  readonly calls: readonly Call[];
+  /** Of an action. */
+  readonly action?: ActionOutcome;
+  readonly reboot?: 'after-hook' | 'now';
+  /** How many storage instances of each name the charm asked for. */
+  readonly storageAdded: Readonly<Record<string, number>>;
+}
+
+/** Something that runs a charm's events: in this process, or as its built `dispatch`. */
+export interface TestUnit<C extends Charmcraft> {
+  /** @throws {InconsistentStateError} when Juju never comes to the state, or never runs the event in it. */
+  run(event: TestEvent<C>, state: State<C>): Promise<Outcome<C>>;
+}
+
+/** A unit in this process, and what its machine was asked to be. */
+export interface InProcessUnit<C extends Charmcraft, Resource> extends TestUnit<C>, AsyncDisposable {
+  /** What the last plan asked of the machine; absent: none did. */
+  readonly resources: readonly Resource[] | undefined;
+}
+
+/**
+ * A unit of a charm in this process, with a machine that only remembers. What the charm's `read` asks the real
+ * machine for, a test gives it as `inProcess({ ...charm, read: async (juju) => ({ ...(await charm.read(juju)), … }) })`.
+ * What the charm keeps on the machine from one hook to the next lives as long as the unit.
+ */
+export function inProcess<
+  C extends Charmcraft,
+  S extends OptionSchemas<C>,
+  E extends Endpoints<C>,
+  CharmState,
+  Resource,
+>(charm: Charm<C, S, E, CharmState, Resource>): InProcessUnit<C, Resource> {
+  const machine = recordingMachine<Resource>();
+  const folder = mkdtemp(join(tmpdir(), 'charm-test-'));
+  return {
+    get resources() {
+      return machine.resources;
+    },
+
+    async run(event, state) {
+      checkConsistency(charm.charmcraft, state, event);
+      const juju = new FakeJuju(charm.charmcraft, state, event);
+      const killed = Promise.withResolvers<'killed'>();
+      const exitCode = await Promise.race([
+        killed.promise,
+        runEvent(
+          { ...charm, machine },
+          {
+            environment: environmentOf(state, event, await folder),
+            runTool: async (tool, args, input) => {
+              const answer = juju.answer(tool, args, input);
+              // Juju kills the process, which therefore never hears the end of this.
+              if (juju.reboot === 'now') {
+                killed.resolve('killed');
+                await new Promise(() => {});
+              }
+              return answer.exitCode === 127 ? { stdout: '', stderr: '', problem: 'missing' } : answer;
+            },
+            print: (message) => juju.logs.push({ level: 'DEBUG', message }),
+          },
+        ),
+      ]);
+      return outcomeOf(juju, exitCode);
+    },
+
+    async [Symbol.asyncDispose]() {
+      await rm(await folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export function outcomeOf<C extends Charmcraft>(juju: FakeJuju<C>, exitCode: number | 'killed'): Outcome<C> {
+  const code = exitCode === 'killed' ? 1 : exitCode;
+  const action = juju.action(code);
+  return {
+    state: juju.finish(code),
+    exitCode,
+    statuses: juju.statuses,
+    appStatuses: juju.appStatuses,
+    logs: juju.logs,
+    calls: juju.calls,
+    ...(action && { action }),
+    ...(juju.reboot && { reboot: juju.reboot }),
+    storageAdded: juju.storageAdded,
+  };
+}
