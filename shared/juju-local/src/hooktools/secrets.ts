@@ -121,8 +121,39 @@ export const secretTools: Readonly<Record<string, Tool>> = {
     return format(ids.length > 0 ? ids : null, values.format);
   },
 
-  'secret-grant': (call) => grant(call, false),
-  'secret-revoke': (call) => grant(call, true),
+  'secret-grant': (call) => {
+    const { model, context } = call;
+    const { values, positionals } = parse(call, {
+      relation: { type: 'string', short: 'r' },
+      unit: { type: 'string' },
+    });
+    const id = grantable(call, positionals[0]);
+    const relation = relationOf(call, values.relation);
+    const to = values.unit ?? model.remoteApp(relation, context.unit.app);
+    context.grants.push({ secret: id, relation: relation.id, to, revoke: false });
+    return '';
+  },
+
+  'secret-revoke': (call) => {
+    const { model, context } = call;
+    const { values, positionals } = parse(call, {
+      relation: { type: 'string', short: 'r' },
+      app: { type: 'string' },
+      unit: { type: 'string' },
+    });
+    const id = grantable(call, positionals[0]);
+    if (values.relation !== undefined) {
+      const relation = relationOf(call, values.relation);
+      const to = values.unit ?? model.remoteApp(relation, context.unit.app);
+      context.grants.push({ secret: id, relation: relation.id, to, revoke: true });
+      return '';
+    }
+    const to = values.unit ?? values.app;
+    if (to === undefined) throw new ToolError(2, 'missing relation or application or unit');
+    for (const grant of model.secrets.get(id)?.grants ?? [])
+      if (grant.to === to) context.grants.push({ ...grant, secret: id, revoke: true });
+    return '';
+  },
 
   'secret-remove': (call) => {
     const { positionals } = parse(call, { revision: { type: 'string' } });
@@ -132,23 +163,10 @@ export const secretTools: Readonly<Record<string, Tool>> = {
   },
 };
 
-function grant(call: ToolCall, revoke: boolean): string {
-  const { model, context } = call;
-  const { values, positionals } = parse(call, {
-    relation: { type: 'string', short: 'r' },
-    unit: { type: 'string' },
-  });
-  const id = bareId(positionals[0] ?? '');
-  const relation = relationOf(call, values.relation);
-  const pending = context.secrets.get(id);
-  if (!pending) ownSecret(call, id);
-  context.grants.push({
-    secret: id,
-    relation: relation.id,
-    to: values.unit ?? model.remoteApp(relation, context.unit.app),
-    revoke,
-  });
-  return '';
+/** The id of a secret that this unit may give to others. @throws {ToolError} 1 */
+function grantable(call: ToolCall, uri = ''): string {
+  const id = bareId(uri);
+  return call.context.secrets.has(id) ? id : ownSecret(call, id).id;
 }
 
 /** `key=value`, `key#base64=value`, `key#file=path` → values. @throws {ToolError} 2 */
