@@ -17,6 +17,7 @@ import { execa } from 'execa';
 import { parse, stringify } from 'yaml';
 import { ZipFile } from 'yazl';
 import { z } from 'zod';
+import { BUILT_IN_ACTIONS } from './shared/juju-ts-ops/src/charmcraft.ts';
 
 process.env.TZ = 'UTC'; // zip entries carry local time
 
@@ -48,6 +49,8 @@ const Action = z.strictObject({
   required: z.array(z.string()).default([]),
   additionalProperties: z.boolean().default(false),
 });
+const Storage = z.looseObject({ type: z.enum(['filesystem', 'block']) });
+const Resource = z.looseObject({ type: z.literal('file'), filename: z.string() });
 const Charmcraft = z.strictObject({
   name: z.string(),
   type: z.literal('charm'),
@@ -59,6 +62,8 @@ const Charmcraft = z.strictObject({
   provides: z.record(z.string(), Endpoint).default({}),
   requires: z.record(z.string(), Endpoint).default({}),
   peers: z.record(z.string(), Endpoint).default({}),
+  storage: z.record(z.string(), Storage).default({}),
+  resources: z.record(z.string(), Resource).default({}),
   config: z.strictObject({ options: z.record(z.string(), Option) }).default({ options: {} }),
   actions: z.record(z.string(), Action).default({}),
 });
@@ -83,7 +88,7 @@ async function readCharmcraft(folder) {
 }
 
 /** What the code is checked against: the shape of juju-ts-ops' type Charmcraft. */
-function typedPart({ name, subordinate, provides, requires, peers, config, actions }) {
+function typedPart({ name, subordinate, provides, requires, peers, storage, resources, config, actions }) {
   const endpoints = (map) =>
     mapValues(map, (endpoint) => ({ interface: endpoint.interface, scope: endpoint.scope }));
   return {
@@ -96,10 +101,19 @@ function typedPart({ name, subordinate, provides, requires, peers, config, actio
       value === undefined ? { type } : { type, default: value },
     ),
     actions: mapValues(actions, ({ params, required }) => ({
-      params: mapValues(params, ({ type }) => ({ type })),
+      params: mapValues(params, ({ type, default: value }) =>
+        value === undefined ? { type } : { type, default: value },
+      ),
       required,
     })),
+    ...withTypes({ storage, resources }),
   };
+}
+
+/** What few charms have, where they do. */
+function withTypes(declared) {
+  const typed = mapValues(declared, (items) => mapValues(items, ({ type }) => ({ type })));
+  return Object.fromEntries(Object.entries(typed).filter(([, items]) => Object.keys(items).length > 0));
 }
 
 function mapValues(map, change) {
@@ -125,7 +139,7 @@ async function verify(folder, charmcraft) {
   const expected = {
     options: Object.keys(config.options),
     endpoints: Object.keys({ ...provides, ...requires, ...peers }),
-    actions: Object.keys(actions).filter((name) => name !== 'show-plan'),
+    actions: Object.keys(actions).filter((name) => !BUILT_IN_ACTIONS.includes(name)),
   };
   for (const [kind, names] of Object.entries(expected)) {
     const coded = Object.keys(charm[kind]).sort();
@@ -229,9 +243,20 @@ async function makeExecutable(code, base, arch, work) {
 
 /** Everything in the zip but the executable, in Juju's own files. https://documentation.ubuntu.com/juju/3.6/reference/charm/ */
 async function charmFiles(folder, charmcraft, arch, version) {
-  const { name, summary, description, subordinate, assumes, provides, requires, peers, config, actions } =
-    charmcraft;
-  const metadata = { name, summary, description, subordinate, assumes, provides, requires, peers };
+  const { name, summary, description, subordinate, assumes, config, actions } = charmcraft;
+  const { provides, requires, peers, storage, resources } = charmcraft;
+  const metadata = {
+    name,
+    summary,
+    description,
+    subordinate,
+    assumes,
+    provides,
+    requires,
+    peers,
+    storage,
+    resources,
+  };
   const yaml = (value) => Buffer.from(stringify(value));
   return {
     'metadata.yaml': yaml(metadata),

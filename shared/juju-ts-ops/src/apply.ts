@@ -1,10 +1,11 @@
 import type { Charmcraft, EndpointName, Endpoints } from './charmcraft.ts';
-import { encodeBag, type RawBag, type Side } from './databag.ts';
-import { CharmBugError, SecretNotFoundError } from './errors.ts';
+import type { HookContext } from './context.ts';
+import { encodeBag, type BagSchema, type BagValues, type RawBag, type Side } from './databag.ts';
+import { CharmBugError } from './errors.ts';
 import type { DatabagPlan, Plan, SecretPlan } from './plan.ts';
-import type { Redacted } from './redacted.ts';
-import { worst, type Status } from './status.ts';
-import type { HookTools } from './tools.ts';
+import { holdsRedacted, type Redacted } from './redacted.ts';
+import { statusText, worst, type Status } from './status.ts';
+import type { HookTools, SecretMetadata } from './tools.ts';
 
 /** One thing that was (or would be) changed, in words. */
 export interface Change {
@@ -13,88 +14,167 @@ export interface Change {
   readonly how: string;
 }
 
-/** Who writes, and whether anything is written at all. */
-interface Writer {
-  readonly unit: string;
-  readonly app: string;
-  readonly isLeader: boolean;
-  readonly tools: HookTools;
-  /** `preview` says what would be written, and writes nothing. */
-  readonly mode: 'apply' | 'preview';
+/** `preview` says what would be written, and writes nothing. */
+export type Mode = 'apply' | 'preview';
+
+/** What of a charm the writing depends on. */
+interface CharmParts<C, E, B> {
+  readonly charmcraft: C;
+  readonly endpoints: E;
+  readonly stored?: B;
 }
 
-/** Brings Juju's side of a plan about: secrets, then databags, then ports. Writes only what differs. */
-export async function applyToJuju<C extends Charmcraft, E extends Endpoints<C>, R>(
-  plan: Plan<C, E, R>,
-  charmcraft: C,
-  endpoints: E,
-  writer: Writer,
+/** What the writing asks of Juju, whichever charm it is for. */
+interface Asked {
+  readonly context: Pick<HookContext, 'unit' | 'app'>;
+  readonly tools: HookTools;
+  isLeader(): Promise<boolean>;
+  databag(relation: number, owner: string): Promise<RawBag>;
+  ownSecret(label: string): Promise<Readonly<Record<string, Redacted>> | undefined>;
+  storedTexts(): Promise<RawBag>;
+  shownStatus(): Promise<{ readonly level: string; readonly message: string }>;
+}
+
+/** Juju's limits on what a unit keeps in the controller. https://github.com/juju/juju/blob/3.6/core/quota */
+const MOST_KEY_BYTES = 256;
+const MOST_VALUE_BYTES = 65_536;
+
+/** Brings Juju's side of a plan about: secrets, then the rest at the same time. Writes only what differs. */
+export async function applyToJuju<C extends Charmcraft, E extends Endpoints<C>, R, B extends BagSchema>(
+  plan: Plan<C, E, R, B>,
+  charm: CharmParts<C, E, B>,
+  juju: Asked,
+  mode: Mode,
 ): Promise<readonly Change[]> {
-  const changes: Change[] = [];
-  const uris = new Map<string, string>();
-  if (writer.isLeader) {
-    for (const secret of plan.secrets ?? []) {
-      const { uri, change } = await applySecret(secret, writer);
-      uris.set(secret.label, uri);
-      if (change) changes.push(change);
-    }
-  }
+  const isLeader = needsLeader(plan) && (await juju.isLeader());
+  const secrets = await applySecrets(plan.secrets ?? [], isLeader, juju, mode);
   const secretUri = (label: string): string => {
-    const uri = uris.get(label);
+    const uri = secrets.uris.get(label);
     if (uri === undefined)
       throw new CharmBugError(`a databag names the secret ${label}, which the plan does not make`);
     return uri;
   };
-  const writes = (plan.databags ?? []).map((databag) =>
-    applyDatabags(databag, ownSide(charmcraft, endpoints, databag.endpoint), secretUri, writer),
+  const changes = await Promise.all([
+    ...(plan.databags ?? []).map((databag) =>
+      applyDatabags(databag, ownSide(charm, databag.endpoint), secretUri, { isLeader, juju, mode }),
+    ),
+    plan.ports ? applyPorts(plan.ports, juju, mode) : [],
+    plan.stored ? applyStored(plan.stored, charm.stored, juju, mode) : [],
+  ]);
+  return [...secrets.changes, ...changes.flat()];
+}
+
+/** Whether leadership decides anything: it is a question to Juju like any other. */
+function needsLeader<C extends Charmcraft, E extends Endpoints<C>, R, B extends BagSchema>({
+  secrets = [],
+  databags = [],
+}: Plan<C, E, R, B>): boolean {
+  return (
+    secrets.some(({ owner = 'application' }) => owner === 'application') || databags.some(({ app }) => app)
   );
-  changes.push(...(await Promise.all(writes)).flat());
-  if (plan.ports) changes.push(...(await applyPorts(plan.ports, writer)));
-  return changes;
 }
 
 /** Shows the worst of the statuses, unless it is shown already. */
-export async function applyStatus(statuses: readonly Status[], tools: HookTools): Promise<void> {
+export async function applyStatus(statuses: readonly Status[], juju: Asked): Promise<void> {
+  const shown = await juju.shownStatus();
+  await setWorst(statuses, shown, (status) => juju.tools.statusSet(status));
+}
+
+/** The same for the application, which only the leader may. */
+export async function applyAppStatus(statuses: readonly Status[], juju: Asked): Promise<void> {
+  if (!(await juju.isLeader())) return;
+  const shown = await juju.tools.appStatusGet();
+  await setWorst(statuses, shown, (status) => juju.tools.statusSet(status, 'application'));
+}
+
+async function setWorst(
+  statuses: readonly Status[],
+  shown: { readonly level: string; readonly message: string },
+  set: (status: Status) => Promise<void>,
+): Promise<void> {
   const status = worst(statuses);
-  const shown = await tools.statusGet();
-  if (shown.level !== status.level || shown.message !== status.message) await tools.statusSet(status);
+  const message = statusText(status);
+  if (shown.level !== status.level || shown.message !== message) await set({ level: status.level, message });
+}
+
+async function applySecrets(
+  secrets: readonly SecretPlan[],
+  isLeader: boolean,
+  juju: Asked,
+  mode: Mode,
+): Promise<{ uris: ReadonlyMap<string, string>; changes: readonly Change[] }> {
+  const mine = secrets.filter(({ owner = 'application' }) => owner === 'unit' || isLeader);
+  const applied = await Promise.all(
+    mine.map(async (secret) => ({ label: secret.label, ...(await applySecret(secret, juju, mode)) })),
+  );
+  return {
+    uris: new Map(applied.flatMap(({ label, uri }) => (uri === undefined ? [] : [[label, uri]]))),
+    changes: applied.flatMap(({ changes }) => changes),
+  };
 }
 
 async function applySecret(
   secret: SecretPlan,
-  { tools, mode }: Writer,
-): Promise<{ uri: string; change?: Change }> {
-  const what = `secret:${secret.label}`;
-  const existing = await existingSecret(secret.label, tools);
-  if (!existing) {
-    if (mode === 'preview') return { uri: 'secret:new', change: { what, how: 'would be made' } };
-    const uri = await tools.secretAdd('application', secret.content, { label: secret.label });
-    for (const { id } of secret.grants) await tools.secretGrant(uri, id);
-    return { uri, change: { what, how: 'made' } };
+  juju: Asked,
+  mode: Mode,
+): Promise<{ uri?: string; changes: readonly Change[] }> {
+  const { label, owner = 'application', content, grants } = secret;
+  const { tools } = juju;
+  const what = `secret:${label}`;
+  const current = await juju.ownSecret(label);
+  if (!current) {
+    if (content === 'absent') return { changes: [] };
+    const changes = [{ what, how: 'made' }];
+    if (mode === 'preview') return { uri: 'secret:new', changes };
+    const uri = await tools.secretAdd(owner, content, settingsOf(secret));
+    for (const { id } of grants) await tools.secretGrant(uri, id);
+    return { uri, changes };
   }
-  const { uri, content, grantedTo } = existing;
+  const info = await tools.secretInfo({ label });
+  const { uri } = info;
+  if (content === 'absent') {
+    if (mode === 'apply') await tools.secretRemove(uri);
+    return { changes: [{ what, how: 'removed' }] };
+  }
+  const missing = grants.filter(({ app }) => !info.grantedTo.includes(app));
+  const surplus = info.grantedTo.filter(
+    (name) => !grants.some(({ app }) => app === name || name.startsWith(`${app}/`)),
+  );
+  const hasOtherContent = !sameContent(current, content);
+  const hasOtherSettings = !sameSettings(info, secret);
   if (mode === 'apply') {
-    for (const { id, app } of secret.grants) {
-      if (!grantedTo.includes(app)) await tools.secretGrant(uri, id);
-    }
+    for (const { id } of missing) await tools.secretGrant(uri, id);
+    for (const name of surplus)
+      await tools.secretRevoke(uri, name.includes('/') ? { unit: name } : { app: name });
+    if (hasOtherContent || hasOtherSettings)
+      await tools.secretSet(uri, hasOtherContent ? content : {}, hasOtherSettings ? settingsOf(secret) : {});
   }
-  if (sameContent(content, secret.content)) return { uri };
-  if (mode === 'preview') return { uri, change: { what, how: 'would get a new revision' } };
-  await tools.secretSet(uri, secret.content);
-  return { uri, change: { what, how: 'a new revision' } };
+  return {
+    uri,
+    changes: [
+      ...missing.map(({ app }) => ({ what, how: `granted to ${app}` })),
+      ...surplus.map((name) => ({ what, how: `revoked from ${name}` })),
+      ...(hasOtherContent ? [{ what, how: 'a new revision' }] : []),
+      ...(hasOtherSettings ? [{ what, how: 'other settings' }] : []),
+    ],
+  };
 }
 
-async function existingSecret(label: string, tools: HookTools) {
-  try {
-    const [info, content] = await Promise.all([
-      tools.secretInfo({ label }),
-      tools.secretGet({ label }, 'peek'),
-    ]);
-    return { ...info, content };
-  } catch (error) {
-    if (error instanceof SecretNotFoundError) return undefined;
-    throw error;
-  }
+function settingsOf({ label, description, rotate, expire }: SecretPlan) {
+  return {
+    label,
+    ...(description !== undefined && { description }),
+    ...(rotate !== undefined && { rotate }),
+    ...(expire !== undefined && { expire }),
+  };
+}
+
+function sameSettings(info: SecretMetadata, { description, rotate = 'never', expire }: SecretPlan): boolean {
+  return (
+    (description === undefined || description === info.description) &&
+    rotate === (info.rotation ?? 'never') &&
+    (expire === undefined || Date.parse(expire) === Date.parse(info.expiry ?? ''))
+  );
 }
 
 function sameContent(a: Readonly<Record<string, Redacted>>, b: Readonly<Record<string, Redacted>>): boolean {
@@ -105,46 +185,99 @@ function sameContent(a: Readonly<Record<string, Redacted>>, b: Readonly<Record<s
   });
 }
 
+interface Writing {
+  readonly isLeader: boolean;
+  readonly juju: Asked;
+  readonly mode: Mode;
+}
+
 async function applyDatabags<C extends Charmcraft, E extends Endpoints<C>>(
-  databag: DatabagPlan<C, E>,
+  { endpoint, relation, unit, app }: DatabagPlan<C, E>,
   side: Side,
   secretUri: (label: string) => string,
-  writer: Writer,
+  { isLeader, juju, mode }: Writing,
 ): Promise<readonly Change[]> {
   const bags = [
-    { bag: 'unit', owner: writer.unit, schema: side.unit, values: databag.unit },
-    { bag: 'app', owner: writer.app, schema: side.app, values: writer.isLeader ? databag.app : undefined },
+    { bag: 'unit', owner: juju.context.unit, schema: side.unit, values: unit },
+    { bag: 'app', owner: juju.context.app, schema: side.app, values: isLeader ? app : undefined },
   ] as const;
   const changes = bags.map(async ({ bag, owner, schema, values }): Promise<readonly Change[]> => {
     if (!values) return [];
-    const current = await writer.tools.relationGet(databag.relation, owner);
-    const wanted = encodeBag(schema, values, secretUri);
-    const differing: Record<string, string> = {};
-    for (const [key, value] of wanted) {
-      if ((current[key] ?? '') !== (value ?? '')) differing[key] = value ?? '';
-    }
+    const current = await juju.databag(relation, owner);
+    const differing = differences(current, encodeBag(schema, values, secretUri));
     if (Object.keys(differing).length === 0) return [];
-    if (writer.mode === 'apply') await writer.tools.relationSet(databag.relation, bag, differing);
-    return [
-      { what: `databag:${databag.endpoint}:${databag.relation}/${bag}`, how: describe(current, differing) },
-    ];
+    if (mode === 'apply') await juju.tools.relationSet(relation, bag, differing);
+    return [{ what: `databag:${endpoint}:${relation}/${bag}`, how: diffOf(current, differing, values) }];
   });
   return (await Promise.all(changes)).flat();
 }
 
-function describe(current: RawBag, differing: RawBag): string {
-  return Object.entries(differing)
-    .map(([key, value]) => (value === '' ? `-${key}` : `${key in current ? '' : '+'}${key}=${value}`))
-    .join(' ');
+async function applyStored<B extends BagSchema>(
+  values: BagValues<B>,
+  schema: B | undefined,
+  juju: Asked,
+  mode: Mode,
+): Promise<readonly Change[]> {
+  if (!schema)
+    throw new CharmBugError('the plan stores something, and the charm declares nothing to be stored');
+  const current = await juju.storedTexts();
+  const wanted = encodeBag(schema, values, () => {
+    throw new CharmBugError('a reference to a secret cannot be stored');
+  });
+  const differing = differences(current, wanted);
+  if (Object.keys(differing).length === 0) return [];
+  for (const [key, value] of Object.entries(differing)) {
+    if (Buffer.byteLength(key) > MOST_KEY_BYTES || Buffer.byteLength(value) > MOST_VALUE_BYTES)
+      throw new CharmBugError(
+        `${key} is too long to be stored: Juju takes ${MOST_VALUE_BYTES} bytes, and ${MOST_KEY_BYTES} for its name`,
+      );
+  }
+  if (mode === 'apply') {
+    const written = Object.fromEntries(Object.entries(differing).filter(([, value]) => value !== ''));
+    if (Object.keys(written).length > 0) await juju.tools.stateSet(written);
+    for (const [key, value] of Object.entries(differing)) if (value === '') await juju.tools.stateDelete(key);
+  }
+  return [{ what: 'stored', how: diffOf(current, differing, values) }];
 }
 
-async function applyPorts(wanted: readonly string[], { tools, mode }: Writer): Promise<readonly Change[]> {
+/** The keys that are not as wanted; `""` for those that go. */
+function differences(current: RawBag, wanted: ReadonlyMap<string, string | undefined>): RawBag {
+  return Object.fromEntries(
+    [...wanted]
+      .map(([key, value = '']): [string, string] => [key, value])
+      .filter(([key, value]) => (current[key] ?? '') !== value),
+  );
+}
+
+/** Lines with `-` and `+`. What a key hides, it hides here too, and then before and after. */
+function diffOf(current: RawBag, differing: RawBag, values: object): string {
+  const secret = new Set(
+    Object.entries(values).flatMap(([key, value]: [string, unknown]) => (holdsRedacted(value) ? [key] : [])),
+  );
+  return Object.entries(differing)
+    .flatMap(([key, value]) => {
+      const hide = (text: string): string => (secret.has(key) ? '[redacted]' : text);
+      const before = current[key];
+      return [
+        ...(before === undefined ? [] : [`\n-${key}=${value === '' ? '' : hide(before)}`]),
+        ...(value === '' ? [] : [`\n+${key}=${hide(value)}`]),
+      ];
+    })
+    .join('');
+}
+
+async function applyPorts(
+  wanted: readonly string[],
+  { tools }: Asked,
+  mode: Mode,
+): Promise<readonly Change[]> {
   const open = await tools.openedPorts();
   const toOpen = wanted.filter((port) => !open.includes(port));
   const toClose = open.filter((port) => !wanted.includes(port));
   if (mode === 'apply') {
-    for (const port of toOpen) await tools.openPort(port);
+    // Those that close first: Juju refuses a range that overlaps an open one.
     for (const port of toClose) await tools.closePort(port);
+    for (const port of toOpen) await tools.openPort(port);
   }
   return [
     ...toOpen.map((port) => ({ what: `port:${port}`, how: 'open' })),
@@ -153,8 +286,7 @@ async function applyPorts(wanted: readonly string[], { tools, mode }: Writer): P
 }
 
 function ownSide<C extends Charmcraft>(
-  charmcraft: C,
-  endpoints: Endpoints<C>,
+  { charmcraft, endpoints }: { readonly charmcraft: C; readonly endpoints: Endpoints<C> },
   endpoint: EndpointName<C>,
 ): Side {
   const contract = endpoints[endpoint];

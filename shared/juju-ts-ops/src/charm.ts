@@ -1,28 +1,48 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Change } from './apply.ts';
-import type { ActionName, BuiltInAction, Charmcraft, Endpoints, OptionSchemas } from './charmcraft.ts';
+import type {
+  ActionName,
+  ActionParams,
+  BuiltInAction,
+  Charmcraft,
+  EndpointName,
+  Endpoints,
+  Only,
+  OptionName,
+  OptionSchemas,
+} from './charmcraft.ts';
 import type { HookContext } from './context.ts';
+import type { BagSchema, NoBag } from './databag.ts';
 import { UserError } from './errors.ts';
 import type { Juju } from './juju.ts';
 import type { Plan } from './plan.ts';
 
+/** What an action gives: keys of `a-z`, `0-9` and `-`, with `.` between levels. */
+export type ActionResults = Readonly<Record<string, string>>;
+
 /**
- * Runs an action; what it returns are the results (keys of `a-z0-9-`).
+ * Runs an action.
  * @throws {UserError} to fail it with a message.
  */
-export type ActionHandler<J> = (
-  params: Readonly<Record<string, unknown>>,
+export type ActionHandler<J, P = Readonly<Record<string, unknown>>> = (
+  params: P,
   juju: J,
-) => Promise<Readonly<Record<string, string>>>;
+) => Promise<ActionResults>;
 
-/** An action that checks its parameters by a schema first. */
-export function defineAction<J, P>(
-  schema: z.ZodType<P>,
-  run: (params: P, juju: J) => Promise<Readonly<Record<string, string>>>,
-): ActionHandler<J> {
+/**
+ * An action that checks its parameters by a schema first. A parameter that the schema wants and charmcraft.yaml does
+ * not declare, or does not require, does not compile.
+ */
+export function defineAction<J, P, I = P>(
+  schema: z.ZodType<P, I>,
+  run: (params: P, juju: J) => Promise<ActionResults>,
+): ActionHandler<J, I> {
   return (params, juju) => {
     const parsed = schema.safeParse(params);
-    if (!parsed.success) throw new UserError(z.prettifyError(parsed.error));
+    if (!parsed.success)
+      throw new UserError(
+        parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
+      );
     return run(parsed.data, juju);
   };
 }
@@ -42,19 +62,25 @@ export interface CharmDefinition<
   E extends Endpoints<C>,
   State,
   Resource,
+  B extends BagSchema = NoBag,
 > {
   readonly options: S;
   readonly endpoints: E;
+  /** What the unit keeps in the controller from one hook to the next, where it does. */
+  readonly stored?: B;
   readonly machine: Machine<Resource>;
   /** What Juju and the machine say, parsed. Bad input ends here. */
-  read(juju: Juju<C, S, E>): Promise<State>;
+  read(juju: Juju<C, S, E, B>): Promise<State>;
   /** What follows from it. Pure: no I/O, no clock, no random. */
-  plan(state: State): Plan<C, E, Resource>;
+  plan(state: State): Plan<C, E, Resource, B>;
   /** What the machine should be like when the unit goes: the hooks `stop` and `remove`. It may not need any option. */
-  leave(juju: Juju<C, S, E>): Promise<readonly Resource[]>;
+  leave(juju: Juju<C, S, E, B>): Promise<readonly Resource[]>;
   /** One for each action that charmcraft.yaml declares, but for those that the framework answers. */
   readonly actions: {
-    readonly [A in Exclude<ActionName<C>, BuiltInAction>]: ActionHandler<Juju<C, S, E>>;
+    readonly [A in Exclude<ActionName<C>, BuiltInAction>]: ActionHandler<
+      Juju<C, S, E, B>,
+      ActionParams<C, A>
+    >;
   };
 }
 
@@ -64,7 +90,8 @@ export interface Charm<
   E extends Endpoints<C>,
   State,
   Resource,
-> extends CharmDefinition<C, S, E, State, Resource> {
+  B extends BagSchema = NoBag,
+> extends CharmDefinition<C, S, E, State, Resource, B> {
   readonly charmcraft: C;
 }
 
@@ -76,8 +103,17 @@ export function defineCharm<
   const C extends Charmcraft,
   S extends OptionSchemas<C>,
   E extends Endpoints<C>,
+  A,
   State,
   Resource,
->(charmcraft: C, definition: CharmDefinition<C, S, E, State, Resource>): Charm<C, S, E, State, Resource> {
+  B extends BagSchema = NoBag,
+>(
+  charmcraft: C,
+  definition: CharmDefinition<C, S, E, State, Resource, B> & {
+    readonly options: Only<S, OptionName<C>>;
+    readonly endpoints: Only<E, EndpointName<C>>;
+    readonly actions: Only<A, Exclude<ActionName<C>, BuiltInAction>>;
+  },
+): Charm<C, S, E, State, Resource, B> {
   return { charmcraft, ...definition };
 }

@@ -25,8 +25,14 @@ export interface Option {
 }
 
 export interface Action {
-  readonly params: Readonly<Record<string, { readonly type: string }>>;
+  readonly params: Readonly<Record<string, Param>>;
   readonly required: readonly string[];
+}
+
+/** A parameter of an action. Juju fills in the default. */
+export interface Param {
+  readonly type: string;
+  readonly default?: unknown;
 }
 
 type Keys<T> = keyof T & string;
@@ -38,8 +44,46 @@ export type RequiresName<C extends Charmcraft> = Keys<C['requires']>;
 export type PeerName<C extends Charmcraft> = Keys<C['peers']>;
 export type EndpointName<C extends Charmcraft> = ProvidesName<C> | RequiresName<C> | PeerName<C>;
 
-/** The action that the framework answers for every charm that declares it. */
-export type BuiltInAction = 'show-plan';
+/** The names of the options that are the URI of a secret. */
+export type SecretOptionName<C extends Charmcraft> = {
+  [K in OptionName<C>]: C['options'][K]['type'] extends 'secret' ? K : never;
+}[OptionName<C>];
+export type StorageName<C extends Charmcraft> = Keys<NonNullable<C['storage']>>;
+export type ResourceName<C extends Charmcraft> = Keys<NonNullable<C['resources']>>;
+
+/** The actions that the framework answers for every charm that declares them. */
+export const BUILT_IN_ACTIONS = ['show-plan', 'show-status'] as const;
+export type BuiltInAction = (typeof BUILT_IN_ACTIONS)[number];
+
+interface JsonTypes {
+  readonly string: string;
+  readonly integer: number;
+  readonly number: number;
+  readonly boolean: boolean;
+  readonly array: readonly unknown[];
+  readonly object: Readonly<Record<string, unknown>>;
+}
+type ParamValue<P extends Param> = P['type'] extends keyof JsonTypes ? JsonTypes[P['type']] : unknown;
+type GivenParam<A extends Action> = Keys<{
+  [
+    K in Keys<A['params']> as K extends A['required'][number]
+      ? K
+      : A['params'][K] extends { readonly default: unknown }
+        ? K
+        : never
+  ]: true;
+}>;
+type ParamsOf<A extends Action> = {
+  readonly [K in GivenParam<A> & keyof A['params']]: ParamValue<A['params'][K]>;
+} & {
+  readonly [K in Exclude<Keys<A['params']>, GivenParam<A>>]?: ParamValue<A['params'][K]> | undefined;
+};
+
+/** The parameters of an action as charmcraft.yaml declares them; those that may be missing are optional. */
+export type ActionParams<C extends Charmcraft, A extends ActionName<C>> = ParamsOf<C['actions'][A]>;
+
+/** Refuses keys that charmcraft.yaml does not declare, also where the object was made elsewhere. */
+export type Only<T, Names extends string> = T & { readonly [K in Exclude<keyof T, Names>]: never };
 
 type InterfaceNameOf<C extends Charmcraft, E extends string> = E extends keyof C['provides']
   ? C['provides'][E]['interface']

@@ -14,6 +14,9 @@ export interface Codec<T> {
 /** The keys of one databag of an interface. Keys that it does not name are left alone. */
 export type BagSchema = Readonly<Record<string, Codec<unknown>>>;
 
+/** A databag without any key of its own. */
+export type NoBag = Readonly<Record<string, never>>;
+
 type CodecValue<C> = C extends Codec<infer T> ? T : never;
 
 /** What a databag says: every key may be missing, because the other side may not have written it yet. */
@@ -89,12 +92,25 @@ export function text<T extends string>(schema: z.ZodType<T>): Codec<T> {
 
 /** One JSON value. */
 export function json<T>(schema: z.ZodType<T>): Codec<T> {
-  return through(schema, (value): unknown => JSON.parse(value), JSON.stringify);
+  return through(schema, (value) => parseWith(JSON.parse, value, 'not JSON'), JSON.stringify);
 }
 
 /** One YAML value, as the old haproxy interface has it. */
 export function yaml<T>(schema: z.ZodType<T>): Codec<T> {
-  return through(schema, (value): unknown => parseYaml(value), stringifyYaml);
+  return through(
+    schema,
+    (value) => parseWith(parseYaml, value, 'not YAML'),
+    (value) => stringifyYaml(value),
+  );
+}
+
+/** The parsers quote what they cannot read, which may be secret: this says only that they could not. */
+function parseWith(parse: (text: string) => unknown, value: string, problem: string): unknown {
+  try {
+    return parse(value);
+  } catch {
+    throw new Error(problem);
+  }
 }
 
 /** A whole number in decimal digits. */
@@ -105,7 +121,7 @@ export const flag: Codec<boolean> = {
   decode: (value) => {
     if (/^(true|yes|1)$/i.test(value)) return true;
     if (/^(false|no|0)$/i.test(value)) return false;
-    throw new Error(`neither true nor false: ${value}`);
+    throw new Error('neither true nor false');
   },
   encode: String,
 };

@@ -1,7 +1,7 @@
 export type { Change } from './apply.ts';
 export { defineAction, defineCharm } from './charm.ts';
-export type { ActionHandler, Charm, CharmDefinition, Machine } from './charm.ts';
-export type { Charmcraft, Endpoints, OptionSchemas, Options } from './charmcraft.ts';
+export type { ActionHandler, ActionResults, Charm, CharmDefinition, Machine } from './charm.ts';
+export type { ActionParams, Charmcraft, Endpoints, OptionSchemas, Options } from './charmcraft.ts';
 export type { Event, HookContext, RelationRef } from './context.ts';
 export {
   commaList,
@@ -17,7 +17,7 @@ export {
   text,
   yaml,
 } from './databag.ts';
-export type { Bag, BagSchema, BagValues, Codec, Interface, Side } from './databag.ts';
+export type { Bag, BagSchema, BagValues, Codec, Interface, NoBag, RawBag, Side } from './databag.ts';
 export {
   CharmBugError,
   CharmError,
@@ -31,12 +31,22 @@ export {
   UserError,
 } from './errors.ts';
 export { unitNumber } from './juju.ts';
-export type { Juju, Relation, RelationUnit } from './juju.ts';
+export type { Juju, Relation, RelationUnit, StorageInstance } from './juju.ts';
 export { main, runEvent } from './main.ts';
 export type { DatabagPlan, Plan, SecretPlan } from './plan.ts';
 export { Redacted } from './redacted.ts';
-export { active, blocked, maintenance, waiting, worst } from './status.ts';
+export { active, blocked, maintenance, waiting, worst, worstFirst } from './status.ts';
 export type { Status, StatusLevel } from './status.ts';
 export type { Surroundings, ToolResult, ToolRunner } from './process.ts';
-export type { HookTools, LogLevel, NetworkInfo } from './tools.ts';
+export type {
+  CloudSpec,
+  GoalState,
+  HookTools,
+  LogLevel,
+  NetworkInfo,
+  NetworkInterface,
+  Rotation,
+  SecretMetadata,
+  SecretSettings,
+} from './tools.ts';
 export { isAtLeast } from './version.ts';

@@ -6,18 +6,34 @@ import type {
   OptionSchemas,
   Options,
   RemoteSide,
+  ResourceName,
+  SecretOptionName,
+  StorageName,
 } from './charmcraft.ts';
 import { relationNumber, type HookContext } from './context.ts';
-import { commaList, decodeBag, type Bag, type RawBag, type Side } from './databag.ts';
-import { CharmBugError, SecretNotFoundError, UserError } from './errors.ts';
+import {
+  commaList,
+  decodeBag,
+  type Bag,
+  type BagSchema,
+  type NoBag,
+  type RawBag,
+  type Side,
+} from './databag.ts';
+import { CharmBugError, RelationNotFoundError, SecretNotFoundError, UserError } from './errors.ts';
 import type { Surroundings } from './process.ts';
 import type { Redacted } from './redacted.ts';
-import type { HookTools, LogLevel, NetworkInfo } from './tools.ts';
+import type { CloudSpec, GoalState, HookTools, LogLevel, NetworkInfo } from './tools.ts';
 
 /** One relation as it stood when the hook began, with every databag that this unit may read. */
 export interface Relation<Remote extends Side> {
   readonly id: number;
   readonly endpoint: string;
+  /**
+   * `leaving`: this unit is being removed, or is the last to see it go; the other end will not hear it any more.
+   * `broken`: the relation is gone after this hook; see {@link Juju.brokenRelation}.
+   */
+  readonly phase: 'active' | 'leaving' | 'broken';
   /** The application at the other end; for a peer relation, this application. */
   readonly app: string;
   readonly appData: Bag<Remote['app']>;
@@ -36,30 +52,38 @@ export interface RelationUnit<Data> {
   readonly egressSubnets: readonly string[];
 }
 
-/** What a charm asks Juju for. Each answer is asked for once in a hook. */
-export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends Endpoints<C>> {
+/** A storage instance of this unit. */
+export interface StorageInstance {
+  /** `data/0` */
+  readonly id: string;
+  readonly kind: string;
+  /** Path of the file system, or of the block device. */
+  readonly location: string;
+}
+
+/** What a charm asks Juju for. Each answer is asked for once in a hook, and questions run at the same time. */
+export class Juju<
+  C extends Charmcraft,
+  S extends OptionSchemas<C>,
+  E extends Endpoints<C>,
+  B extends BagSchema = NoBag,
+> {
   readonly context: HookContext;
   /** Juju's own tools, for what no method here does. Nothing that they answer is kept. */
   readonly tools: HookTools;
-  readonly #charmcraft: C;
-  readonly #schemas: S;
-  readonly #endpoints: E;
+  readonly #charm: CharmParts<C, S, E, B>;
   readonly #print: (line: string) => void;
   readonly #answers = new Map<string, Promise<unknown>>();
 
   constructor(
     context: HookContext,
-    charmcraft: C,
-    schemas: S,
-    endpoints: E,
+    charm: CharmParts<C, S, E, B>,
     tools: HookTools,
     { print }: Pick<Surroundings, 'print'>,
   ) {
     this.context = context;
     this.tools = tools;
-    this.#charmcraft = charmcraft;
-    this.#schemas = schemas;
-    this.#endpoints = endpoints;
+    this.#charm = charm;
     this.#print = print;
   }
 
@@ -69,16 +93,21 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
     else await this.tools.jujuLog(level, message);
   }
 
+  /** Tells whoever waits for the running action how far it is. */
+  progress(message: string): Promise<void> {
+    return this.tools.actionLog(message);
+  }
+
   /**
    * All options, checked by their schemas.
    * @throws {UserError} naming every option that is wrong.
    */
   options(): Promise<Options<S>> {
-    return this.#once('config-get', async () => {
-      const config = await this.tools.configGet();
+    return this.#once('options', async () => {
+      const config = await this.#config();
       const values: Record<string, unknown> = {};
       const problems: string[] = [];
-      for (const [name, schema] of Object.entries<z.ZodType>(this.#schemas)) {
+      for (const [name, schema] of Object.entries<z.ZodType>(this.#charm.options)) {
         const parsed = schema.safeParse(config[name]);
         if (parsed.success) values[name] = parsed.data;
         else
@@ -93,11 +122,28 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
     });
   }
 
+  /**
+   * The content of the secret that the user gave as an option; `undefined` where the option is not set.
+   * @throws {UserError} when it is not granted to this application, or is gone.
+   */
+  async secretOption(name: SecretOptionName<C>): Promise<Readonly<Record<string, Redacted>> | undefined> {
+    const uri = (await this.#config())[name];
+    if (typeof uri !== 'string' || uri === '') return undefined;
+    try {
+      return await this.secret(uri);
+    } catch (cause) {
+      if (!(cause instanceof SecretNotFoundError)) throw cause;
+      throw new UserError(`${name}=${uri} cannot be read: juju grant-secret ${uri} ${this.context.app}`, {
+        cause,
+      });
+    }
+  }
+
   isLeader(): Promise<boolean> {
     return this.#once('is-leader', () => this.tools.isLeader());
   }
 
-  /** The relations on an endpoint, oldest first. */
+  /** The relations on an endpoint, oldest first. One that is being broken is not among them. */
   relations<N extends EndpointName<C>>(endpoint: N): Promise<readonly Relation<RemoteSide<C, E, N>>[]> {
     return this.#once(`relations ${endpoint}`, async () => {
       const ids = await this.tools.relationIds(endpoint);
@@ -106,9 +152,47 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
     });
   }
 
-  /** Addresses of this unit as the model's network says for an endpoint. */
-  network(binding: EndpointName<C>): Promise<NetworkInfo> {
-    return this.#once(`network ${binding}`, () => this.tools.networkGet(binding));
+  /** In the hook `<endpoint>-relation-broken`: what is left of that relation. Its units have gone. */
+  async brokenRelation<N extends EndpointName<C>>(
+    endpoint: N,
+  ): Promise<Relation<RemoteSide<C, E, N>> | undefined> {
+    const { event } = this.context;
+    if (event.kind !== 'relation' || event.name !== 'broken' || event.relation.endpoint !== endpoint)
+      return undefined;
+    try {
+      return await this.#relation(endpoint, event.relation.id);
+    } catch (error) {
+      if (error instanceof RelationNotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  /** In the hook `<endpoint>-relation-departed`: the unit at the other end that goes, and what it said last. */
+  async departingUnit<N extends EndpointName<C>>(
+    endpoint: N,
+  ): Promise<RelationUnit<Bag<RemoteSide<C, E, N>['unit']>> | undefined> {
+    const { event, unit } = this.context;
+    if (event.kind !== 'relation' || event.name !== 'departed' || event.relation.endpoint !== endpoint)
+      return undefined;
+    const { departingUnit } = event;
+    if (departingUnit === undefined || departingUnit === unit) return undefined;
+    const bag = await this.databag(event.relation.id, departingUnit);
+    return this.#relationUnit(endpoint, event.relation.id, departingUnit, bag).unit;
+  }
+
+  /** UUID of the model that the other end of a relation is in. */
+  relationModel(id: number): Promise<string> {
+    return this.#once(`relation-model ${id}`, () => this.tools.relationModel(id));
+  }
+
+  /** A databag as it was when the hook began: of a unit (`mysql/0`) or of an application (`mysql`). */
+  databag(relation: number, owner: string): Promise<RawBag> {
+    return this.#once(`databag ${relation} ${owner}`, () => this.tools.relationGet(relation, owner));
+  }
+
+  /** Addresses of this unit as the model's network says for an endpoint, or for one of its relations. */
+  network(binding: EndpointName<C>, relation?: number): Promise<NetworkInfo> {
+    return this.#once(`network ${binding} ${relation ?? ''}`, () => this.tools.networkGet(binding, relation));
   }
 
   /**
@@ -120,7 +204,7 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
     return this.#once(`secret ${uri}`, () => this.tools.secretGet({ uri }, how));
   }
 
-  /** The content of a secret of this application's own, by its label; `undefined` until it was made. */
+  /** The content of a secret of this unit's or application's own, by its label; `undefined` until it was made. */
   ownSecret(label: string): Promise<Readonly<Record<string, Redacted>> | undefined> {
     return this.#once(`own secret ${label}`, async () => {
       try {
@@ -132,55 +216,137 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
     });
   }
 
+  /** What this unit keeps in the controller, decoded; a key that cannot be read is missing. */
+  async stored(): Promise<Bag<B>> {
+    const schema = this.#charm.stored;
+    if (!schema) throw new CharmBugError('the charm declares nothing to be stored');
+    return decodeBag(schema, await this.storedTexts()).data;
+  }
+
+  /** The same as Juju has it. */
+  storedTexts(): Promise<RawBag> {
+    return this.#once('state-get', () => this.tools.stateGet());
+  }
+
+  /** The instances of a storage that are attached to this unit. */
+  storage(name: StorageName<C>): Promise<readonly StorageInstance[]> {
+    return this.#once(`storage ${name}`, async () => {
+      const ids = await this.tools.storageList(name);
+      return Promise.all(ids.map(async (id) => ({ id, ...(await this.tools.storageGet(id)) })));
+    });
+  }
+
+  /** Path of the file that the user gave as a resource. @throws {HookToolError} when Juju cannot fetch it. */
+  resource(name: ResourceName<C>): Promise<string> {
+    return this.#once(`resource ${name}`, () => this.tools.resourceGet(name));
+  }
+
+  /** The units and relations that the model is going to have. */
+  goalState(): Promise<GoalState> {
+    return this.#once('goal-state', () => this.tools.goalState());
+  }
+
+  /**
+   * The cloud that the model is on, with its credential.
+   * @throws {UserError} unless the user trusts the application with it.
+   */
+  cloud(): Promise<CloudSpec> {
+    return this.#once('credential-get', async () => {
+      try {
+        return await this.tools.credentialGet();
+      } catch (cause) {
+        if (!(cause instanceof Error && cause.message.includes('permission denied'))) throw cause;
+        throw new UserError(`the cloud's credential is needed: juju trust ${this.context.app}`, { cause });
+      }
+    });
+  }
+
+  /** The status that is shown of this unit. */
+  shownStatus(): Promise<{ readonly level: string; readonly message: string }> {
+    return this.#once('status-get', () => this.tools.statusGet());
+  }
+
+  #config() {
+    return this.#once('config-get', () => this.tools.configGet());
+  }
+
   async #relation<N extends EndpointName<C>>(
     endpoint: N,
     id: number,
   ): Promise<Relation<RemoteSide<C, E, N>>> {
-    const isPeer = endpoint in this.#charmcraft.peers;
-    const [app, names] = await Promise.all([
-      isPeer ? this.context.app : this.tools.relationApp(id),
-      this.tools.relationUnits(id),
-    ]);
+    const side = remoteSide<C, E, N>(this.#charm, endpoint);
+    const phase = this.#phaseOf(id);
+    const names = phase === 'broken' ? [] : await this.tools.relationUnits(id);
     const units = this.#isContainerScoped(endpoint)
       ? names.filter(
           (name) => name === this.context.principalUnit || this.context.principalUnit === undefined,
         )
       : names;
-    const [appBag, ...unitBags] = await Promise.all(
-      [app, ...units].map((owner) => this.tools.relationGet(id, owner)),
-    );
-    const side = remoteSide<C, E, N>(this.#charmcraft, this.#endpoints, endpoint);
-    const problems: string[] = [];
-    const read = <B extends Side['app']>(schema: B, bag: RawBag | undefined, owner: string): Bag<B> => {
-      const decoded = decodeBag(schema, bag ?? {});
-      problems.push(
-        ...decoded.problems.map(({ key, message }) => `${endpoint}:${id}, ${key} of ${owner}: ${message}`),
-      );
-      return decoded.data;
-    };
+    const [{ app, appBag }, unitBags] = await Promise.all([
+      this.#remoteApp(endpoint, id, names, side),
+      Promise.all(
+        units.map(async (name) => this.#relationUnit(endpoint, id, name, await this.databag(id, name))),
+      ),
+    ]);
+    const { data: appData, problems } = decodeBag<RemoteSide<C, E, N>['app']>(side.app, appBag);
     return {
       id,
       endpoint,
+      phase,
       app,
-      appData: read<RemoteSide<C, E, N>['app']>(side.app, appBag, app),
-      units: units
-        .map((name, index) => {
-          const bag = unitBags[index];
-          const address = bag?.['ingress-address'] ?? bag?.['private-address'];
-          return {
-            name,
-            data: read<RemoteSide<C, E, N>['unit']>(side.unit, bag, name),
-            ...(address !== undefined && { address }),
-            egressSubnets: commaList.decode(bag?.['egress-subnets'] ?? ''),
-          };
-        })
-        .sort((a, b) => unitNumber(a.name) - unitNumber(b.name)),
-      problems,
+      appData,
+      units: unitBags.map(({ unit }) => unit).sort((a, b) => unitNumber(a.name) - unitNumber(b.name)),
+      problems: [
+        ...problems.map(({ key, message }) => `${endpoint}:${id}, ${key} of ${app}: ${message}`),
+        ...unitBags.flatMap((read) => read.problems),
+      ],
     };
   }
 
+  /** Asks for no more than it must: the name is in the units' names, and an interface may have no keys. */
+  async #remoteApp(
+    endpoint: string,
+    id: number,
+    [unit]: readonly string[],
+    side: Side,
+  ): Promise<{ app: string; appBag: RawBag }> {
+    const { event } = this.context;
+    const isEvents = event.kind === 'relation' && event.relation.id === id && event.remoteApp !== '';
+    const app =
+      endpoint in this.#charm.charmcraft.peers
+        ? this.context.app
+        : isEvents
+          ? event.remoteApp
+          : unit === undefined
+            ? await this.tools.relationApp(id)
+            : unit.slice(0, unit.lastIndexOf('/'));
+    return { app, appBag: Object.keys(side.app).length === 0 ? {} : await this.databag(id, app) };
+  }
+
+  #relationUnit<N extends EndpointName<C>>(endpoint: N, id: number, name: string, bag: RawBag) {
+    const side = remoteSide<C, E, N>(this.#charm, endpoint);
+    const { data, problems } = decodeBag<RemoteSide<C, E, N>['unit']>(side.unit, bag);
+    const address = bag['ingress-address'] ?? bag['private-address'];
+    return {
+      unit: {
+        name,
+        data,
+        ...(address !== undefined && { address }),
+        egressSubnets: commaList.decode(bag['egress-subnets'] ?? ''),
+      },
+      problems: problems.map(({ key, message }) => `${endpoint}:${id}, ${key} of ${name}: ${message}`),
+    };
+  }
+
+  #phaseOf(id: number): Relation<Side>['phase'] {
+    const { event, unit } = this.context;
+    if (event.kind !== 'relation' || event.relation.id !== id) return 'active';
+    if (event.name === 'broken') return 'broken';
+    return event.name === 'departed' && event.departingUnit === unit ? 'leaving' : 'active';
+  }
+
   #isContainerScoped(endpoint: string): boolean {
-    const { provides, requires } = this.#charmcraft;
+    const { provides, requires } = this.#charm.charmcraft;
     return (provides[endpoint] ?? requires[endpoint])?.scope === 'container';
   }
 
@@ -195,9 +361,16 @@ export class Juju<C extends Charmcraft, S extends OptionSchemas<C>, E extends En
   }
 }
 
+/** What of a charm its questions to Juju depend on. */
+interface CharmParts<C, S, E, B> {
+  readonly charmcraft: C;
+  readonly options: S;
+  readonly endpoints: E;
+  readonly stored?: B;
+}
+
 function remoteSide<C extends Charmcraft, E extends Endpoints<C>, N extends EndpointName<C>>(
-  charmcraft: C,
-  endpoints: E,
+  { charmcraft, endpoints }: { readonly charmcraft: C; readonly endpoints: E },
   endpoint: N,
 ): RemoteSide<C, E, N> {
   const contract = endpoints[endpoint];

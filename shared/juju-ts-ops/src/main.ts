@@ -1,11 +1,13 @@
-import { applyStatus, applyToJuju, type Change } from './apply.ts';
-import type { ActionHandler, Charm } from './charm.ts';
-import type { Charmcraft, Endpoints, OptionSchemas } from './charmcraft.ts';
+import { z } from 'zod';
+import { applyAppStatus, applyStatus, applyToJuju, type Change } from './apply.ts';
+import type { Charm } from './charm.ts';
+import type { Action, Charmcraft, Endpoints, OptionSchemas } from './charmcraft.ts';
 import { describeEvent, hookContext, type HookContext } from './context.ts';
-import { remedyOf, UserError } from './errors.ts';
+import type { BagSchema } from './databag.ts';
+import { NotLeaderError, remedyOf, UserError } from './errors.ts';
 import { Juju } from './juju.ts';
 import { processSurroundings, type Surroundings } from './process.ts';
-import { blocked, waiting, worst } from './status.ts';
+import { active, blocked, statusText, waiting, worst, worstFirst, type Status } from './status.ts';
 import { hookTools } from './tools.ts';
 
 /** How often one hook walks the road: what it did to the machine (a daemon wrote a file) may let it do more. */
@@ -18,7 +20,8 @@ export async function main<
   E extends Endpoints<C>,
   State,
   R,
->(charm: Charm<C, S, E, State, R>): Promise<void> {
+  B extends BagSchema,
+>(charm: Charm<C, S, E, State, R, B>): Promise<void> {
   process.exitCode = await runEvent(charm, processSurroundings());
 }
 
@@ -32,17 +35,18 @@ export async function runEvent<
   E extends Endpoints<C>,
   State,
   R,
->(charm: Charm<C, S, E, State, R>, surroundings: Surroundings): Promise<0 | 1> {
+  B extends BagSchema,
+>(charm: Charm<C, S, E, State, R, B>, surroundings: Surroundings): Promise<0 | 1> {
   let context: HookContext | undefined;
   try {
     context = hookContext(surroundings.environment);
     const { event, unit } = context;
     const tools = hookTools(surroundings.runTool, `${unit}, ${describeEvent(event)}`);
-    const juju = new Juju(context, charm.charmcraft, charm.options, charm.endpoints, tools, surroundings);
-    if (event.kind === 'action') await runAction(charm, juju, event.name);
+    const run = new Run(charm, new Juju(context, charm, tools, surroundings));
+    if (event.kind === 'action') await run.action(event.name);
     else if (event.kind === 'lifecycle' && (event.name === 'stop' || event.name === 'remove'))
-      await leave(charm, juju);
-    else await walk(charm, juju);
+      await run.leave();
+    else await run.walk();
     return 0;
   } catch (error) {
     await reportBug(error, context, surroundings);
@@ -50,109 +54,163 @@ export async function runEvent<
   }
 }
 
-async function walk<C extends Charmcraft, S extends OptionSchemas<C>, E extends Endpoints<C>, State, R>(
-  charm: Charm<C, S, E, State, R>,
-  juju: Juju<C, S, E>,
-): Promise<void> {
-  const { event } = juju.context;
-  const isInstall = event.kind === 'lifecycle' && event.name === 'install';
-  try {
-    for (let round = 1; ; round += 1) {
-      const plan = charm.plan(await charm.read(juju));
-      const machineChanges = await charm.machine.apply(plan.machine, juju.context);
-      await report(juju, machineChanges);
-      if (machineChanges.length > 0 && round < MOST_ROUNDS) continue;
-
-      await report(
-        juju,
-        await applyToJuju(plan, charm.charmcraft, charm.endpoints, await writer(juju, 'apply')),
-      );
-      const isNew = event.kind === 'lifecycle' && (event.name === 'start' || event.name === 'upgrade-charm');
-      if (plan.version !== undefined && (round > 1 || isNew))
-        await juju.tools.applicationVersionSet(plan.version);
-      // Juju tells of relations only after `install`: until then it says itself that it is installing.
-      if (!isInstall) await applyStatus(plan.status, juju.tools);
-      return;
-    }
-  } catch (error) {
-    const remedy = remedyOf(error);
-    if (remedy === 'bug' || !(error instanceof Error)) throw error;
-    await juju.log('WARNING', error.message);
-    await applyStatus([remedy === 'user' ? blocked(error.message) : waiting(error.message)], juju.tools);
-  }
-}
-
-async function leave<C extends Charmcraft, S extends OptionSchemas<C>, E extends Endpoints<C>, State, R>(
-  charm: Charm<C, S, E, State, R>,
-  juju: Juju<C, S, E>,
-): Promise<void> {
-  await report(juju, await charm.machine.apply(await charm.leave(juju), juju.context));
-}
-
-async function runAction<C extends Charmcraft, S extends OptionSchemas<C>, E extends Endpoints<C>, State, R>(
-  charm: Charm<C, S, E, State, R>,
-  juju: Juju<C, S, E>,
-  name: string,
-): Promise<void> {
-  try {
-    const results =
-      name === 'show-plan' ? { plan: await showPlan(charm, juju) } : await runOwnAction(charm, juju, name);
-    await juju.tools.actionSet(results);
-  } catch (error) {
-    if (remedyOf(error) === 'bug' || !(error instanceof Error)) throw error;
-    await juju.tools.actionFail(error.message);
-  }
-}
-
-async function runOwnAction<
+/** One event of one charm. */
+class Run<
   C extends Charmcraft,
   S extends OptionSchemas<C>,
   E extends Endpoints<C>,
   State,
   R,
->(
-  charm: Charm<C, S, E, State, R>,
-  juju: Juju<C, S, E>,
-  name: string,
-): Promise<Readonly<Record<string, string>>> {
-  const action = Object.entries<ActionHandler<Juju<C, S, E>>>(charm.actions).find(
-    ([known]) => known === name,
-  )?.[1];
-  if (!action) throw new UserError(`this charm has no action ${name}`);
-  return action(await juju.tools.actionGet(), juju);
+  B extends BagSchema,
+> {
+  readonly #charm: Charm<C, S, E, State, R, B>;
+  readonly #juju: Juju<C, S, E, B>;
+
+  constructor(charm: Charm<C, S, E, State, R, B>, juju: Juju<C, S, E, B>) {
+    this.#charm = charm;
+    this.#juju = juju;
+  }
+
+  /** The road that every hook takes. */
+  async walk(): Promise<void> {
+    const [charm, juju] = [this.#charm, this.#juju];
+    const { event } = juju.context;
+    const isInstall = event.kind === 'lifecycle' && event.name === 'install';
+    const isNew = event.kind === 'lifecycle' && (event.name === 'start' || event.name === 'upgrade-charm');
+    // Asked for in the end; what is wrong with the answer is said there.
+    if (!isInstall) void juju.shownStatus().catch(() => {});
+    try {
+      for (let round = 1; ; round += 1) {
+        const plan = charm.plan(await charm.read(juju));
+        const machineChanges = await charm.machine.apply(plan.machine, juju.context);
+        await this.#report(machineChanges);
+        if (machineChanges.length > 0 && round < MOST_ROUNDS) continue;
+
+        await this.#report(await applyToJuju(plan, charm, juju, 'apply'));
+        if (plan.version !== undefined && (round > 1 || isNew))
+          await juju.tools.applicationVersionSet(plan.version);
+        // Juju tells of relations only after `install`: until then it says itself that it is installing.
+        if (!isInstall) await this.#show(plan.status);
+        if (plan.appStatus) await applyAppStatus(plan.appStatus, juju);
+        return;
+      }
+    } catch (error) {
+      const status = expectedStatus(error);
+      if (!status) throw error;
+      await juju.log('WARNING', status.message);
+      await this.#show([status]);
+    }
+  }
+
+  async leave(): Promise<void> {
+    const [charm, juju] = [this.#charm, this.#juju];
+    await this.#report(await charm.machine.apply(await charm.leave(juju), juju.context));
+  }
+
+  async action(name: string): Promise<void> {
+    const { tools } = this.#juju;
+    try {
+      await tools.actionSet(await this.#resultsOf(name));
+    } catch (error) {
+      const status = expectedStatus(error);
+      if (!status) throw error;
+      await tools.actionFail(status.message);
+    }
+  }
+
+  async #resultsOf(name: string): Promise<Readonly<Record<string, string>>> {
+    if (name === 'show-plan') return { plan: await this.#showPlan() };
+    if (name === 'show-status') return { status: await this.#showStatus() };
+    const [charm, juju] = [this.#charm, this.#juju];
+    const declared = charm.charmcraft.actions[name];
+    // Each takes the parameters that charmcraft.yaml declares for it, and parseParams gives no others.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    const handlers = Object.entries(charm.actions) as readonly [string, Handler<Juju<C, S, E, B>>][];
+    const [, handler] = handlers.find(([known]) => known === name) ?? [];
+    if (!declared || !handler) throw new UserError(`this charm has no action ${name}`);
+    return handler(parseParams(declared, await juju.tools.actionGet()), juju);
+  }
+
+  /** What the next hook would change, as text. */
+  async #showPlan(): Promise<string> {
+    const [charm, juju] = [this.#charm, this.#juju];
+    const plan = charm.plan(await charm.read(juju));
+    const changes = [
+      ...(await charm.machine.preview(plan.machine, juju.context)),
+      ...(await applyToJuju(plan, charm, juju, 'preview')),
+    ];
+    return [...changes.map(inWords), `status: ${lineOf(worst(plan.status))}`].join('\n');
+  }
+
+  /** Every status, also those that a worse one hides. */
+  async #showStatus(): Promise<string> {
+    const [charm, juju] = [this.#charm, this.#juju];
+    try {
+      const { status } = charm.plan(await charm.read(juju));
+      return worstFirst(status.length > 0 ? status : [active()])
+        .map(lineOf)
+        .join('\n');
+    } catch (error) {
+      const status = expectedStatus(error);
+      if (!status) throw error;
+      return lineOf(status);
+    }
+  }
+
+  async #show(statuses: readonly Status[]): Promise<void> {
+    const [, ...hidden] = worstFirst(statuses);
+    for (const status of hidden) await this.#juju.log('DEBUG', `also ${lineOf(status)}`);
+    await applyStatus(statuses, this.#juju);
+  }
+
+  /** All changes in one message, because each message is a process. */
+  async #report(changes: readonly Change[]): Promise<void> {
+    if (changes.length > 0) await this.#juju.log('INFO', changes.map(inWords).join('\n'));
+  }
 }
 
-/** What the next hook would change, as text. */
-async function showPlan<C extends Charmcraft, S extends OptionSchemas<C>, E extends Endpoints<C>, State, R>(
-  charm: Charm<C, S, E, State, R>,
-  juju: Juju<C, S, E>,
-): Promise<string> {
-  const plan = charm.plan(await charm.read(juju));
-  const changes = [
-    ...(await charm.machine.preview(plan.machine, juju.context)),
-    ...(await applyToJuju(plan, charm.charmcraft, charm.endpoints, await writer(juju, 'preview'))),
-  ];
-  const { level, message } = worst(plan.status);
-  return [...changes.map(({ what, how }) => `${what}: ${how}`), `status: ${level} ${message}`.trimEnd()].join(
-    '\n',
-  );
+/** An action as it is called: charmcraft.yaml's types for its parameters have been checked by then. */
+type Handler<J> = (
+  params: Readonly<Record<string, unknown>>,
+  juju: J,
+) => Promise<Readonly<Record<string, string>>>;
+
+const JSON_TYPES: Readonly<Record<string, z.ZodType>> = {
+  string: z.string(),
+  integer: z.int(),
+  number: z.number(),
+  boolean: z.boolean(),
+  array: z.array(z.unknown()),
+  object: z.record(z.string(), z.unknown()),
+};
+
+/** @throws {UserError} naming every parameter that is missing or of another type than charmcraft.yaml says. */
+function parseParams(
+  { params, required }: Action,
+  given: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const problems = Object.entries(params).flatMap(([name, { type }]) => {
+    const value = given[name];
+    if (value === undefined) return required.includes(name) ? [`${name}= is missing`] : [];
+    return JSON_TYPES[type]?.safeParse(value).success === false ? [`${name}= is no ${type}`] : [];
+  });
+  if (problems.length > 0) throw new UserError(problems.join('; '));
+  return given;
 }
 
-async function writer<C extends Charmcraft, S extends OptionSchemas<C>, E extends Endpoints<C>>(
-  juju: Juju<C, S, E>,
-  mode: 'apply' | 'preview',
-) {
-  const { unit, app } = juju.context;
-  return { unit, app, isLeader: await juju.isLeader(), tools: juju.tools, mode };
+function inWords({ what, how }: Change): string {
+  return `${what}: ${how}`;
 }
 
-/** All changes in one message, because each message is a process. */
-async function report<C extends Charmcraft, S extends OptionSchemas<C>, E extends Endpoints<C>>(
-  juju: Juju<C, S, E>,
-  changes: readonly Change[],
-): Promise<void> {
-  if (changes.length > 0)
-    await juju.log('INFO', changes.map(({ what, how }) => `${what}: ${how}`).join('\n'));
+function lineOf(status: Status): string {
+  return `${status.level} ${statusText(status)}`.trimEnd();
+}
+
+/** What an error that the user or time can mend is shown as. */
+function expectedStatus(error: unknown): Status | undefined {
+  const remedy = remedyOf(error);
+  if (remedy === 'bug' || !(error instanceof Error)) return undefined;
+  return remedy === 'user' ? blocked(error.message) : waiting(error.message);
 }
 
 async function reportBug(
@@ -166,6 +224,7 @@ async function reportBug(
     surroundings.print(message);
     return;
   }
+  surroundings.print(securityEvent(error, context));
   await hookTools(surroundings.runTool)
     .jujuLog('ERROR', message)
     .catch(() => surroundings.print(message));
@@ -175,4 +234,19 @@ function causes(error: unknown): readonly string[] {
   if (!(error instanceof Error)) return [String(error)];
   const text = error.stack ?? `${error.name}: ${error.message}`;
   return error.cause === undefined ? [text] : [text, ...causes(error.cause)];
+}
+
+/**
+ * A line for whoever collects security events.
+ * https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.html
+ */
+function securityEvent(error: unknown, { unit, model, event }: HookContext): string {
+  return JSON.stringify({
+    type: 'security',
+    datetime: new Date().toISOString(),
+    appid: `${model.uuid}-${unit}`,
+    event: error instanceof NotLeaderError ? `authz_fail:${unit},${error.tool}` : 'sys_crash',
+    level: 'WARN',
+    description: `${describeEvent(event)} failed`,
+  });
 }

@@ -1,7 +1,8 @@
 import type { Charmcraft, EndpointName, Endpoints, OwnSide } from './charmcraft.ts';
-import type { BagValues } from './databag.ts';
+import type { BagSchema, BagValues, NoBag } from './databag.ts';
 import type { Redacted } from './redacted.ts';
 import type { Status } from './status.ts';
+import type { Rotation } from './tools.ts';
 
 /** What this unit (and, where it leads, its application) writes into its databags of one relation. */
 export type DatabagPlan<C extends Charmcraft, E extends Endpoints<C>> = {
@@ -14,25 +15,37 @@ export type DatabagPlan<C extends Charmcraft, E extends Endpoints<C>> = {
   };
 }[EndpointName<C>];
 
-/** A secret that the application owns. Written by the leader only. */
+/** A secret of this application's or this unit's own, as it should be. */
 export interface SecretPlan {
   /** Juju's label, by which the owner finds it again. */
   readonly label: string;
-  readonly content: Readonly<Record<string, Redacted>>;
-  /** The relations whose other end may read it. */
+  /** The application if absent. What the application owns only the leader writes. */
+  readonly owner?: 'application' | 'unit';
+  /** Other content makes a new revision; `absent` removes the secret. */
+  readonly content: Readonly<Record<string, Redacted>> | 'absent';
+  /** The relations whose other end may read it. From all others it is revoked. */
   readonly grants: readonly { readonly id: number; readonly app: string }[];
+  readonly description?: string;
+  /** How often Juju runs `secret-rotate`; never if absent. */
+  readonly rotate?: Rotation;
+  /** When Juju runs `secret-expired`, in RFC 3339; never if absent. */
+  readonly expire?: string;
 }
 
 /** Everything that follows from what Juju and the machine say: plain data, made by a pure function. */
-export interface Plan<C extends Charmcraft, E extends Endpoints<C>, Resource> {
+export interface Plan<C extends Charmcraft, E extends Endpoints<C>, Resource, B extends BagSchema = NoBag> {
   /** What the machine should be like, in the order in which it is brought about. */
   readonly machine: readonly Resource[];
   readonly secrets?: readonly SecretPlan[];
   readonly databags?: readonly DatabagPlan<C, E>[];
-  /** Every port that should be open, `80/tcp`; the others are closed. Absent: ports are left alone. */
+  /** Every port that should be open, `80/tcp`, `8000-8010/udp`, `icmp`; the others are closed. Absent: ports are left alone. */
   readonly ports?: readonly string[];
+  /** What this unit keeps in the controller. Keys of the schema that are missing are deleted. Absent: all stays. */
+  readonly stored?: BagValues<B>;
   /** What `juju status` shows as the version of the workload. */
   readonly version?: string;
-  /** The worst of them is shown; none at all is active. */
+  /** The worst of them is shown, and the action `show-status` shows all; none at all is active. */
   readonly status: readonly Status[];
+  /** Of the application, set by the leader. Absent: Juju makes it from the units'. */
+  readonly appStatus?: readonly Status[];
 }

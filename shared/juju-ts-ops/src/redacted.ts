@@ -45,3 +45,10 @@ export class Redacted {
     return HIDDEN;
   }
 }
+
+/** Whether a value is redacted, or holds something that is. */
+export function holdsRedacted(value: unknown): boolean {
+  if (value instanceof Redacted) return true;
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.values(value).some(holdsRedacted);
+}

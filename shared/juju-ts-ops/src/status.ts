@@ -4,13 +4,15 @@ export type StatusLevel = (typeof STATUS_LEVELS)[number];
 
 export interface Status {
   readonly level: StatusLevel;
-  /** For `blocked`: what is wrong and what to type. For `waiting`: what for. */
+  /** For `blocked`: what is wrong. For `waiting`: what for. */
   readonly message: string;
+  /** What the user types next, where the message does not say it. */
+  readonly next?: string;
 }
 
-/** The user has to act: the message says how. */
-export function blocked(message: string): Status {
-  return { level: 'blocked', message };
+/** The user has to act: the message, or `next`, says how. */
+export function blocked(message: string, next?: string): Status {
+  return { level: 'blocked', message, ...(next !== undefined && { next }) };
 }
 
 /** Something else has to happen first, and will, without the user. */
@@ -27,11 +29,18 @@ export function active(message = ''): Status {
   return { level: 'active', message };
 }
 
+/** Worst first; equals in the order in which they were given. */
+export function worstFirst(statuses: readonly Status[]): readonly Status[] {
+  const rank = ({ level }: Status): number => STATUS_LEVELS.indexOf(level);
+  return statuses.toSorted((a, b) => rank(a) - rank(b));
+}
+
 /** The status to show: the worst of them, the first one of equals. None at all is `active`. */
 export function worst(statuses: readonly Status[]): Status {
-  for (const level of STATUS_LEVELS) {
-    const found = statuses.find((status) => status.level === level);
-    if (found) return found;
-  }
-  return active();
+  return worstFirst(statuses)[0] ?? active();
+}
+
+/** What is shown of a status beside its level: the message and the next step. */
+export function statusText({ message, next }: Status): string {
+  return next === undefined ? message : `${message}: ${next}`;
 }

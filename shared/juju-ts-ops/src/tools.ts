@@ -398,15 +398,12 @@ export function hookTools(runTool: ToolRunner, during?: string) {
       );
     },
 
-    /** @throws {RelationNotFoundError} @throws {SecretNotFoundError} */
-    async secretRevoke(uri: string, relation: number, unit?: string): Promise<void> {
-      await run(
-        'secret-revoke',
-        [uri, '-r', String(relation), ...(unit === undefined ? [] : ['--unit', unit])],
-        {
-          relation,
-        },
-      );
+    /** Takes back what was granted to an application or to one unit. @throws {SecretNotFoundError} */
+    async secretRevoke(
+      uri: string,
+      from: { readonly app: string } | { readonly unit: string },
+    ): Promise<void> {
+      await run('secret-revoke', [uri, ...('app' in from ? ['--app', from.app] : ['--unit', from.unit])]);
     },
 
     /** Removes a secret, or only one of its revisions. @throws {SecretNotFoundError} */

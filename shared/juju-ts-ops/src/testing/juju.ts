@@ -5,15 +5,7 @@ import { z } from 'zod';
 import type { Charmcraft } from '../charmcraft.ts';
 import type { RawBag } from '../databag.ts';
 import { isAtLeast } from '../version.ts';
-import type {
-  RelationState,
-  SecretGrant,
-  SecretRevision,
-  SecretState,
-  State,
-  StatusState,
-  TestEvent,
-} from './state.ts';
+import type { RelationState, SecretRevision, SecretState, State, StatusState, TestEvent } from './state.ts';
 
 /** What one run of a tool gave back. */
 export interface Answer {
@@ -451,8 +443,44 @@ export class FakeJuju<C extends Charmcraft> {
       return format(ids.length > 0 ? ids : null, parse(args, FORMAT).values.format);
     },
 
-    'secret-grant': (args) => this.#changeGrants(args, (grants, grant) => [...without(grants, grant), grant]),
-    'secret-revoke': (args) => this.#changeGrants(args, without),
+    'secret-grant': (args) => {
+      const { values, positionals } = parse(args, { ...RELATION, unit: { type: 'string' } });
+      const secret = this.#ownSecret(positionals[0] ?? '');
+      const grant = {
+        relation: this.#relation(values.relation).id,
+        ...(values.unit !== undefined && { unit: values.unit }),
+      };
+      this.#changeSecret(secret, ({ grants = [], ...own }) => ({
+        ...own,
+        grants: [
+          ...grants.filter(({ relation, unit }) => relation !== grant.relation || unit !== grant.unit),
+          grant,
+        ],
+      }));
+      return '';
+    },
+
+    'secret-revoke': (args) => {
+      const { values, positionals } = parse(args, {
+        ...RELATION,
+        app: { type: 'string' },
+        unit: { type: 'string' },
+      });
+      const secret = this.#ownSecret(positionals[0] ?? '');
+      const relations =
+        values.relation !== undefined
+          ? [this.#relation(values.relation).id]
+          : this.#pending.relations.filter(({ app }) => app === values.app).map(({ id }) => id);
+      if (values.relation === undefined && values.app === undefined && values.unit === undefined)
+        throw new Refusal(2, 'missing relation or application or unit');
+      this.#changeSecret(secret, ({ grants = [], ...own }) => ({
+        ...own,
+        grants: grants.filter(({ relation, unit }) =>
+          values.unit === undefined ? !relations.includes(relation) : unit !== values.unit,
+        ),
+      }));
+      return '';
+    },
 
     'secret-remove': (args) => {
       const { values, positionals } = parse(args, { revision: { type: 'string' } });
@@ -751,18 +779,6 @@ export class FakeJuju<C extends Charmcraft> {
     this.#applied.secrets = follow(this.#applied.secrets);
   }
 
-  #changeGrants(
-    args: readonly string[],
-    change: (grants: readonly SecretGrant[], grant: SecretGrant) => readonly SecretGrant[],
-  ): string {
-    const { values, positionals } = parse(args, { ...RELATION, ...APP, unit: { type: 'string' } });
-    const secret = this.#ownSecret(positionals[0] ?? '');
-    const relation = this.#relation(values.relation);
-    const grant = { relation: relation.id, ...(values.unit !== undefined && { unit: values.unit }) };
-    this.#changeSecret(secret, (own) => ({ ...own, grants: change(own.grants ?? [], grant) }));
-    return '';
-  }
-
   #secretInfo({
     revisions,
     label = '',
@@ -870,10 +886,6 @@ function withRevision(
     Object.keys(latest.content).length === Object.keys(content).length &&
     Object.entries(content).every(([key, value]) => latest.content[key] === value);
   return same ? revisions : [...revisions, { number: (latest?.number ?? 0) + 1, content }];
-}
-
-function without(grants: readonly SecretGrant[], { relation, unit }: SecretGrant): readonly SecretGrant[] {
-  return grants.filter((grant) => grant.relation !== relation || grant.unit !== unit);
 }
 
 function bareId(uri: string): string {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Charm } from '../charm.ts';
 import type { Charmcraft, Endpoints, OptionSchemas } from '../charmcraft.ts';
+import type { BagSchema } from '../databag.ts';
 import { runEvent } from '../main.ts';
 import { checkConsistency } from './consistency.ts';
 import { environmentOf } from './environment.ts';
@@ -53,7 +54,8 @@ export function inProcess<
   E extends Endpoints<C>,
   CharmState,
   Resource,
->(charm: Charm<C, S, E, CharmState, Resource>): InProcessUnit<C, Resource> {
+  B extends BagSchema,
+>(charm: Charm<C, S, E, CharmState, Resource, B>): InProcessUnit<C, Resource> {
   const machine = recordingMachine<Resource>();
   const folder = mkdtemp(join(tmpdir(), 'charm-test-'));
   return {
