@@ -16,6 +16,7 @@ import { digestOf, Memory } from './memory.ts';
 import { inContainer } from './os.ts';
 import {
   resourceId,
+  type AbsentSysctlResource,
   type FileResource,
   type KernelModuleResource,
   type Resource,
@@ -116,6 +117,8 @@ async function differenceOf(
     }
     case 'sysctl':
       return sysctlDifference(resource);
+    case 'absent-sysctl':
+      return absentSysctlDifference(resource);
     case 'kernel-module':
       return moduleDifference(resource);
     case 'service':
@@ -167,7 +170,7 @@ async function fileDifference(resource: FileResource): Promise<string> {
 async function sysctlDifference({ name, values }: SysctlResource): Promise<Difference | undefined> {
   const entries = Object.entries(values);
   const file: WantedFile = {
-    path: `/etc/sysctl.d/${name}.conf`,
+    path: sysctlFile(name),
     content: entries.map(([key, value]) => `${key} = ${value}\n`).join(''),
     mode: 0o644,
   };
@@ -184,6 +187,28 @@ async function sysctlDifference({ name, values }: SysctlResource): Promise<Diffe
       await replaceFile(file);
     },
   };
+}
+
+async function absentSysctlDifference({
+  name,
+  values,
+}: AbsentSysctlResource): Promise<Difference | undefined> {
+  const path = sysctlFile(name);
+  if (!existsSync(path)) return undefined;
+  return {
+    how: 'deleted',
+    mend: async () => {
+      for (const [key, value] of Object.entries(values)) {
+        if (existsSync(parameterFile(key))) await setParameter(key, value);
+      }
+      await deleteFile(path);
+      await run(['systemctl', 'restart', 'systemd-sysctl.service']);
+    },
+  };
+}
+
+function sysctlFile(name: string): string {
+  return `/etc/sysctl.d/${name}.conf`;
 }
 
 function parameterFile(key: string): string {

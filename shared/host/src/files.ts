@@ -1,4 +1,4 @@
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HostError } from './errors.ts';
 import { lastLines, tryRun, type Argv } from './run.ts';
@@ -42,13 +42,14 @@ export async function isAsWanted(file: WantedFile): Promise<boolean> {
 }
 
 /**
- * Puts a file in its place in one step: whenever the machine stops, the old or the new file is there, whole. What
+ * Puts a file in its place, in a folder that may be missing, in one step: whenever the machine stops, the old or the new file is there, whole. What
  * an interrupted write leaves (`<path>.new`) the next one takes away.
  * @throws {HostError} `invalid-file` when its validator refuses it; the old file stays.
  */
 export async function replaceFile(file: WantedFile): Promise<void> {
   const temporary = temporaryOf(file.path);
   const { uid, gid } = await idsOf(file);
+  await mkdir(dirname(file.path), { recursive: true });
   await rm(temporary, { force: true });
   // Exclusive, because some folders belong to a service's user, who could have put a link to another file there.
   const handle = await open(temporary, 'wx', 0o600);

@@ -8,6 +8,7 @@ export type Resource =
   | FileResource
   | AbsentFileResource
   | SysctlResource
+  | AbsentSysctlResource
   | KernelModuleResource
   | ServiceResource
   | StepResource;
@@ -50,6 +51,14 @@ export interface SysctlResource {
   readonly values: Readonly<Record<string, string>>;
 }
 
+/** Kernel parameters that an earlier `sysctl` of the same name set, as they are without it. */
+export interface AbsentSysctlResource {
+  readonly kind: 'absent-sysctl';
+  readonly name: string;
+  /** What the kernel has by itself. Where another file of /etc/sysctl.d says otherwise, that counts. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
 /** A module that the kernel has, now and after the next boot. Nothing in a container: that is for its host to do. */
 export interface KernelModuleResource {
   readonly kind: 'kernel-module';
@@ -84,6 +93,7 @@ export function resourceId(resource: Resource): string {
   switch (resource.kind) {
     case 'source':
     case 'sysctl':
+    case 'absent-sysctl':
     case 'kernel-module':
     case 'service':
       return `${resource.kind}:${resource.name}`;
