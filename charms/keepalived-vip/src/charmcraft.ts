@@ -39,7 +39,7 @@ export const charmcraft = {
     },
     "advert-interval": {
       "type": "float",
-      "default": 1
+      "default": 0.1
     },
     "vrrp-version": {
       "type": "int",
@@ -60,6 +60,10 @@ export const charmcraft = {
   },
   "actions": {
     "show-owner": {
+      "params": {},
+      "required": []
+    },
+    "release-vip": {
       "params": {},
       "required": []
     },

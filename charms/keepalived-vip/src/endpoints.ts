@@ -1,5 +1,7 @@
+import { isIP } from 'node:net';
 import { keepalivedVip } from '@maas-ha/interfaces/keepalived-vip';
-import { commaList, defineInterface, definePeerInterface, raw } from 'juju-ts-ops';
+import { commaList, defineInterface, definePeerInterface, json, raw, type Codec } from 'juju-ts-ops';
+import { z } from 'zod';
 
 /** The interface that every principal has; nothing passes over it. */
 const jujuInfo = defineInterface({
@@ -7,6 +9,29 @@ const jujuInfo = defineInterface({
   provider: { app: {}, unit: {} },
   requirer: { app: {}, unit: {} },
 });
+
+const address = z.string().refine((text) => isIP(text) !== 0, 'not an IP address');
+
+/** IP addresses, separated by commas. */
+const addressList: Codec<readonly string[]> = {
+  decode: (text) => commaList.decode(text).map((item) => address.parse(item)),
+  encode: (value) => commaList.encode(value),
+};
+
+/** The states that keepalived names. */
+export const VrrpState = z.enum(['MASTER', 'BACKUP', 'FAULT']);
+export type VrrpState = z.infer<typeof VrrpState>;
+
+/** What a unit tells of one VRRP instance that runs there. */
+const Report = z.object({
+  /** Where its adverts come from. */
+  source: address,
+  vips: z.array(address).readonly(),
+  state: VrrpState,
+  /** Seconds since 1970. */
+  since: z.int(),
+});
+export type Report = z.infer<typeof Report>;
 
 /** What the units of this application tell each other. */
 const vrrpCluster = definePeerInterface({
@@ -16,10 +41,14 @@ const vrrpCluster = definePeerInterface({
     'auth-secret-id': raw,
   },
   unit: {
-    /** Where this unit sends VRRP from. */
-    address: raw,
-    /** The units that this one sends VRRP to. A unit starts only when the others send to it: see plan.ts. */
-    peers: commaList,
+    /** Where this unit sends VRRP from, one address for each instance. */
+    addresses: addressList,
+    /** The addresses that this unit sends VRRP to. A unit starts only when the others send to it: see plan.ts. */
+    'sends-to': addressList,
+    /** The wanted addresses that are this machine's own, which nobody may hold. */
+    'own-vips': addressList,
+    /** The instances that run here, with what they are. */
+    instances: json(z.array(Report).readonly()),
   },
 });
 

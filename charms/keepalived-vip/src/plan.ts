@@ -1,62 +1,87 @@
-import { inSubnet, type InterfaceAddress, type Resource } from '@maas-ha/host';
-import type { Vip } from '@maas-ha/interfaces/keepalived-vip';
-import { active, blocked, SecretRef, waiting, type Plan, type Status } from 'juju-ts-ops';
+import type { Resource } from '@maas-ha/host';
+import { active, blocked, SecretRef, unitNumber, waiting, type Plan, type Status } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
-import type { endpoints } from './endpoints.ts';
-import { CHECK_SCRIPT, CHECK_SCRIPT_CONTENT, renderKeepalivedConf } from './render/keepalived-conf.ts';
-import { AUTH_SECRET, type State } from './state.ts';
+import type { endpoints, Report } from './endpoints.ts';
+import { ownVips, placeVips, priorityOf, type Instance } from './instances.ts';
+import { daemonReload, settle } from './keepalived.ts';
+import { ownersOf } from './owners.ts';
+import { CHECK_SCRIPT, CHECK_SCRIPT_CONTENT } from './render/check-service.ts';
+import { CONFIG, renderKeepalivedConf } from './render/keepalived-conf.ts';
+import { NOTIFY_SCRIPT, renderNotify } from './render/notify.ts';
+import { PEERS_NFT, renderPeersNft } from './render/peers-nft.ts';
+import { SERVICE_CONF, SERVICE_CONF_CONTENT } from './render/service-conf.ts';
+import { AUTH_SECRET, NONLOCAL_BIND, type State } from './state.ts';
 
-const CONFIG = '/etc/keepalived/keepalived.conf';
 const SYSCTL = '60-keepalived-nonlocal';
+const MODULE = 'ip_vs';
 
 type KeepalivedPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
+type Databag = NonNullable<KeepalivedPlan['databags']>[number];
 
 export function plan(state: State): KeepalivedPlan {
-  const { options, peers } = state;
-  const [first] = options.vip;
-  if (!first) {
+  const { options, kernel } = state;
+  if (options.vip.length === 0) {
     return stay(
       blocked("no address to hold: juju config keepalived-vip vip=<a free address of the machines' subnet>"),
     );
   }
-  const place = placeOf(state, first.address);
-  if (!place) {
-    return stay(
-      blocked(
-        options.interface === ''
-          ? `vip=${first.address} is in no subnet of this machine (${subnets(state)}): set another vip=, or interface=`
-          : `interface=${options.interface} has no IPv4 address here: set one of ${interfaces(state)}`,
-      ),
-    );
+  const placement = placeVips(state);
+  if (placement.kind === 'wrong') {
+    const clashes = ownVips(state).length > 0;
+    // The others have to know of a clash. Else they go on sending to this machine, where all stays as it was.
+    return { ...stay(blocked(placement.problem)), ...(clashes && { databags: clusterBag(state, []) }) };
   }
   if (options['vrrp-version'] === 2 && !Number.isInteger(options['advert-interval'])) {
     return stay(
-      blocked(`advert-interval=${options['advert-interval']}: VRRP version 2 knows whole seconds only`),
+      blocked(
+        `advert-interval=${options['advert-interval']}: VRRP version 2 knows whole seconds only; set advert-interval=1, or vrrp-version=3`,
+      ),
     );
   }
-  const vips = options.vip.map(({ address, prefix = place.prefix }) => ({ address, prefix }));
-  const strangers =
-    options.unicast && !state.isRunning ? peers.filter((peer) => !peer.peers.includes(state.unit)) : [];
+  if (kernel.forbidden.length > 0) {
+    const settings = kernel.forbidden.map((parameter) => `${parameter}=1`).join(' ');
+    return stay(
+      blocked(
+        `this container may not set it itself: on its host, run: sysctl -w ${settings}; then restart it`,
+      ),
+    );
+  }
+  const { instances } = placement;
+  const strangers = new Map(instances.map((instance) => [instance, strangersTo(instance, state)]));
+  const ready = instances.filter((instance) => strangers.get(instance)?.length === 0);
+  const missing = [...new Set([...strangers.values()].flat())];
   return {
-    machine: strangers.length > 0 ? preparation() : [...preparation(), ...service(state, place, vips)],
-    ...relationSide(state, place, vips, strangers.length === 0),
+    machine: [...preparation(state), ...(ready.length > 0 ? service(state, ready) : [])],
+    secrets: state.authPass
+      ? [{ label: AUTH_SECRET.label, content: { [AUTH_SECRET.key]: state.authPass }, grants: [] }]
+      : [],
+    databags: [...clusterBag(state, instances), ...clientBags(state, instances)],
     status: [
-      strangers.length > 0
-        ? // Until the holder sends to this unit it would hear nobody, and take the addresses for itself.
-          waiting(`${strangers.map(({ unit }) => unit).join(', ')} to learn of this unit`)
-        : holding(state, vips),
+      ...(missing.length > 0 ? [waiting(`${missing.join(', ')} to learn of this unit`)] : []),
+      holding(state),
     ],
   };
 }
 
-/** What is left when the unit goes: nothing that runs, and no address. */
+/** What is left when the unit goes: nothing that runs, no address, no file. */
 export function leave(): readonly Resource[] {
   return [
     { kind: 'service', name: 'keepalived', state: 'stopped', enabled: false },
-    { kind: 'absent-packages', names: ['keepalived'] },
-    { kind: 'absent-file', path: CONFIG },
-    { kind: 'absent-file', path: CHECK_SCRIPT },
-    { kind: 'absent-file', path: `/etc/sysctl.d/${SYSCTL}.conf` },
+    { kind: 'absent-packages', names: ['keepalived', 'nftables'] },
+    ...[
+      CONFIG,
+      CHECK_SCRIPT,
+      NOTIFY_SCRIPT,
+      PEERS_NFT,
+      SERVICE_CONF,
+      `/etc/modules-load.d/${MODULE}.conf`,
+    ].map((path) => ({ kind: 'absent-file', path }) as const),
+    {
+      kind: 'absent-sysctl',
+      name: SYSCTL,
+      values: { [NONLOCAL_BIND.ipv4]: '0', [NONLOCAL_BIND.ipv6]: '0' },
+    },
+    { kind: 'step', id: 'daemon-reload', inputs: { content: '' }, run: daemonReload },
   ];
 }
 
@@ -65,33 +90,64 @@ function stay(status: Status): KeepalivedPlan {
   return { machine: [], status: [status] };
 }
 
-function preparation(): readonly Resource[] {
+/**
+ * Which units have to send VRRP to this one before it may start an instance. Until its holder does it would hear
+ * nobody, and take the addresses for itself. Of units that start at the same time the leader goes first.
+ */
+function strangersTo(instance: Instance, { running, peers, isLeader }: State): readonly string[] {
+  if (running.has(instance.name)) return [];
+  const started = peers.filter(({ unit, instances }) =>
+    instance.peers.some(
+      (peer) => peer.unit === unit && instances.some(({ source }) => source === peer.address),
+    ),
+  );
+  if (started.length === 0 && !isLeader) return ['the leader'];
+  return started.filter(({ sendsTo }) => !sendsTo.includes(instance.source)).map(({ unit }) => unit);
+}
+
+function preparation({ kernel, unit }: State): readonly Resource[] {
   return [
-    { kind: 'packages', names: ['keepalived'] },
+    { kind: 'packages', names: ['keepalived', 'nftables'] },
     { kind: 'file', path: CHECK_SCRIPT, content: CHECK_SCRIPT_CONTENT, mode: 0o755 },
-    // So that a service may listen on the address before it is here.
-    { kind: 'sysctl', name: SYSCTL, values: { 'net.ipv4.ip_nonlocal_bind': '1' } },
+    { kind: 'file', path: NOTIFY_SCRIPT, content: renderNotify(unit), mode: 0o755 },
+    ...(kernel.hasIpVs ? [{ kind: 'kernel-module', name: MODULE } as const] : []),
+    {
+      kind: 'sysctl',
+      name: SYSCTL,
+      values: { [NONLOCAL_BIND.ipv4]: '1', ...(kernel.hasIpv6 && { [NONLOCAL_BIND.ipv6]: '1' }) },
+    },
+    { kind: 'file', path: SERVICE_CONF, content: SERVICE_CONF_CONTENT, mode: 0o644 },
+    { kind: 'step', id: 'daemon-reload', inputs: { content: SERVICE_CONF_CONTENT }, run: daemonReload },
   ];
 }
 
-function service(state: State, place: InterfaceAddress, vips: readonly PlacedVip[]): readonly Resource[] {
+function service(state: State, instances: readonly Instance[]): readonly Resource[] {
   const { options, peers, authPass } = state;
   const content = renderKeepalivedConf({
     unit: state.unit,
-    interface: place.interface,
-    vips,
+    instances,
     virtualRouterId: options['virtual-router-id'],
-    priority: options.priority === 0 ? 254 - (state.unitNumber % 254) : options.priority,
+    priority:
+      options.priority === 0
+        ? priorityOf(
+            state.unitNumber,
+            peers.map(({ unit }) => unitNumber(unit)),
+          )
+        : options.priority,
     advertInterval: options['advert-interval'],
     vrrpVersion: options['vrrp-version'],
     preempt: options.preempt,
-    ...(options.unicast && {
-      unicast: { source: place.address, peers: peers.flatMap(({ address }) => address ?? []) },
-    }),
+    unicast: options.unicast,
     ...(authPass && { authPass }),
     track: options.track,
   });
   return [
+    {
+      kind: 'file',
+      path: PEERS_NFT,
+      content: renderPeersNft(instances, options['virtual-router-id'], options.unicast),
+      mode: 0o600,
+    },
     {
       kind: 'file',
       path: CONFIG,
@@ -105,90 +161,71 @@ function service(state: State, place: InterfaceAddress, vips: readonly PlacedVip
       state: 'running',
       enabled: true,
       onChange: 'reload',
-      after: [CONFIG],
+      after: [CONFIG, PEERS_NFT],
+    },
+    {
+      kind: 'step',
+      id: 'settle',
+      inputs: { config: content.digest() },
+      run: () => settle(instances, options['advert-interval']),
     },
   ];
 }
 
-interface PlacedVip {
-  readonly address: string;
-  readonly prefix: number;
+function clusterBag(state: State, instances: readonly Instance[]): readonly Databag[] {
+  const { cluster, authPass, running } = state;
+  if (cluster === undefined) return [];
+  const reports = instances.flatMap(({ name, source, vips }): readonly Report[] => {
+    const local = running.get(name);
+    return local ? [{ source, vips: vips.map(({ address }) => address), ...local }] : [];
+  });
+  return [
+    {
+      endpoint: 'vrrp-cluster',
+      relation: cluster,
+      unit: {
+        addresses: instances.map(({ source }) => source),
+        'sends-to': instances.flatMap(({ peers }) => peers.map(({ address }) => address)),
+        'own-vips': ownVips(state),
+        instances: reports,
+      },
+      app: { 'auth-secret-id': authPass ? new SecretRef(AUTH_SECRET.label) : undefined },
+    },
+  ];
 }
 
-function relationSide(
-  state: State,
-  place: InterfaceAddress,
-  vips: readonly PlacedVip[],
-  isReady: boolean,
-): Pick<KeepalivedPlan, 'secrets' | 'databags'> {
-  const { authPass, cluster, clients, peers } = state;
-  const published = vips.map(({ address, prefix }): Vip => ({ address, prefix, family: 'ipv4' }));
-  return {
-    secrets: authPass
-      ? [{ label: AUTH_SECRET.label, content: { [AUTH_SECRET.key]: authPass }, grants: [] }]
-      : [],
-    databags: [
-      ...(cluster === undefined
-        ? []
-        : [
-            {
-              endpoint: 'vrrp-cluster',
-              relation: cluster,
-              unit: {
-                address: place.address,
-                peers: peers.filter(({ address }) => address !== undefined).map(({ unit }) => unit),
-              },
-              app: { 'auth-secret-id': authPass ? new SecretRef(AUTH_SECRET.label) : undefined },
-            } as const,
-          ]),
-      ...clients.map(
-        (relation) =>
-          ({
-            endpoint: 'vip',
-            relation,
-            unit: { owner: held(state, vips) },
-            app: { vips: published, ready: isReady },
-          }) as const,
-      ),
-    ],
-  };
-}
-
-/** The interface to hold the addresses on, with this machine's own address there. */
-function placeOf({ options, addresses }: State, vip: string): InterfaceAddress | undefined {
-  const wanted = new Set(options.vip.map(({ address }) => address));
-  return addresses.find(
-    (own) =>
-      !wanted.has(own.address) &&
-      own.interface !== 'lo' &&
-      (options.interface === ''
-        ? inSubnet(vip, `${own.address}/${own.prefix}`)
-        : own.interface === options.interface),
+function clientBags(state: State, instances: readonly Instance[]): readonly Databag[] {
+  const vips = instances.flatMap((instance) => instance.vips);
+  const owners = ownersOf(state);
+  return state.clients.map(
+    (relation) =>
+      ({
+        endpoint: 'vip',
+        relation,
+        unit: { owner: owners.filter(({ isHere }) => isHere).map(({ vip }) => vip) },
+        app: { vips, ready: owners.every(({ unit }) => unit !== undefined) },
+      }) as const,
   );
 }
 
-function held(state: State, vips: readonly PlacedVip[]): readonly string[] {
-  return vips
-    .map(({ address }) => address)
-    .filter((vip) => state.addresses.some(({ address }) => address === vip));
-}
-
-function holding(state: State, vips: readonly PlacedVip[]): Status {
-  const own = held(state, vips);
-  return active(
-    own.length > 0
-      ? `holds ${own.join(', ')}`
-      : `ready to take ${vips.map(({ address }) => address).join(', ')}`,
+/** Who holds each address: `holds 10.0.0.9 since 12:03; 10.0.0.10 is on keepalived-vip/2`. */
+function holding(state: State): Status {
+  const { failing, running } = state;
+  const owners = ownersOf(state);
+  const texts = owners.map(({ vip, unit, isHere, since, rival }) => {
+    const time = since === undefined ? '' : ` since ${clock(since)}`;
+    if (isHere)
+      return `holds ${vip}${time}${rival === undefined ? '' : `, and so does ${rival}: they cannot hear each other`}`;
+    return unit === undefined ? `ready to take ${vip}` : `${vip} is on ${unit}${time}`;
+  });
+  const text = texts.join('; ');
+  if (![...running.values()].some(({ state: now }) => now === 'FAULT')) return active(text);
+  return waiting(
+    `${failing.length > 0 ? failing.join(', ') : 'the network'} to work on this machine; ${text}`,
   );
 }
 
-function subnets({ addresses }: State): string {
-  return addresses
-    .filter((own) => own.interface !== 'lo')
-    .map(({ address, prefix }) => `${address}/${prefix}`)
-    .join(', ');
-}
-
-function interfaces({ addresses }: State): string {
-  return [...new Set(addresses.map((own) => own.interface))].filter((name) => name !== 'lo').join(', ');
+/** Seconds since 1970 → `2026-11-24 12:03 UTC`. */
+function clock(since: number): string {
+  return `${new Date(since * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

@@ -1,63 +1,164 @@
 import { randomBytes } from 'node:crypto';
-import { addresses, serviceStates, type InterfaceAddress } from '@maas-ha/host';
+import { constants, existsSync } from 'node:fs';
+import { access, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  addresses,
+  inContainer,
+  readFileIfExists,
+  serviceStates,
+  tryRun,
+  type InterfaceAddress,
+} from '@maas-ha/host';
 import { NotYetError, Redacted, SecretNotFoundError, unitNumber, type Juju, type Options } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
-import type { endpoints } from './endpoints.ts';
+import { VrrpState, type endpoints, type Report } from './endpoints.ts';
 import type { options } from './options.ts';
+import { CHECK_SCRIPT } from './render/check-service.ts';
+import { CONFIG, managedAddresses } from './render/keepalived-conf.ts';
+import { STATE_DIRECTORY } from './render/notify.ts';
 
 export type KeepalivedJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
 
 /** A unit of this application on another machine. */
 export interface Peer {
   readonly unit: string;
-  /** Absent until it has told. */
-  readonly address?: string;
-  /** The units that it sends VRRP to. */
-  readonly peers: readonly string[];
+  /** Where it sends VRRP from; none until it has told. */
+  readonly addresses: readonly string[];
+  /** The addresses that it sends VRRP to. */
+  readonly sendsTo: readonly string[];
+  readonly ownVips: readonly string[];
+  readonly instances: readonly Report[];
+}
+
+/** What keepalived said last about one of its instances on this machine. */
+export interface LocalInstance {
+  readonly state: VrrpState;
+  /** Seconds since 1970. */
+  readonly since: number;
 }
 
 /** What Juju and the machine say. */
 export interface State {
   readonly unit: string;
   readonly unitNumber: number;
+  readonly isLeader: boolean;
   readonly options: Options<typeof options>;
+  /** Of every interface but the loopback, without link-local ones. */
   readonly addresses: readonly InterfaceAddress[];
+  /** The addresses that the keepalived.conf of now names: where one is here, it is from keepalived. */
+  readonly managed: readonly string[];
   readonly cluster?: number;
   readonly peers: readonly Peer[];
   readonly clients: readonly number[];
-  /** Whether keepalived already runs here. */
-  readonly isRunning: boolean;
+  /** The instances that run here, by name. */
+  readonly running: ReadonlyMap<string, LocalInstance>;
+  /** Tracked services that do not answer here; looked at only where an instance has given up. */
+  readonly failing: readonly string[];
+  readonly kernel: Kernel;
   /** VRRP version 2 only: what the units authenticate with. */
   readonly authPass?: Redacted;
+}
+
+/** What the kernel of this machine has and permits. */
+export interface Kernel {
+  readonly hasIpv6: boolean;
+  /** Whether the module ip_vs can be loaded here. */
+  readonly hasIpVs: boolean;
+  /** The parameters that are not as they should be, and that this container cannot set. */
+  readonly forbidden: readonly string[];
 }
 
 export const AUTH_SECRET = { label: 'vrrp-auth', key: 'auth-pass' } as const;
 
 export async function read(juju: KeepalivedJuju): Promise<State> {
-  const [values, clusters, clients, [service]] = await Promise.all([
+  const [values, clusters, clients, isLeader, running, conf, kernel] = await Promise.all([
     juju.options(),
     juju.relations('vrrp-cluster'),
     juju.relations('vip'),
-    serviceStates(['keepalived']),
+    juju.isLeader(),
+    runningInstances(),
+    readFileIfExists(CONFIG),
+    readKernel(),
   ]);
   const [cluster] = clusters;
   const authPass =
     values['vrrp-version'] === 2 ? await readAuthPass(juju, cluster?.appData['auth-secret-id']) : undefined;
+  const hasGivenUp = [...running.values()].some(({ state }) => state === 'FAULT');
   return {
     unit: juju.context.unit,
     unitNumber: unitNumber(juju.context.unit),
+    isLeader,
     options: values,
-    addresses: addresses().filter(({ family }) => family === 'ipv4'),
+    addresses: addresses().filter(
+      (own) => own.interface !== 'lo' && !/^(fe80:|169\.254\.)/.test(own.address),
+    ),
+    managed: managedAddresses(conf ?? ''),
     ...(cluster && { cluster: cluster.id }),
     peers: (cluster?.units ?? []).map(({ name, data }) => ({
       unit: name,
-      peers: data.peers ?? [],
-      ...(data.address !== undefined && { address: data.address }),
+      addresses: data.addresses ?? [],
+      sendsTo: data['sends-to'] ?? [],
+      ownVips: data['own-vips'] ?? [],
+      instances: data.instances ?? [],
     })),
     clients: clients.map(({ id }) => id),
-    isRunning: service?.isRunning ?? false,
+    running,
+    failing: hasGivenUp ? await failingServices(values.track) : [],
+    kernel,
     ...(authPass && { authPass }),
   };
+}
+
+/** What the notify script has written; nothing while keepalived does not run. */
+async function runningInstances(): Promise<State['running']> {
+  const [service] = await serviceStates(['keepalived']);
+  if (!service?.isRunning || !existsSync(STATE_DIRECTORY)) return new Map();
+  const files = (await readdir(STATE_DIRECTORY)).filter((name) => name.endsWith('.state')).toSorted();
+  const found = await Promise.all(
+    files.map(async (name) => {
+      const [word, since] = ((await readFileIfExists(join(STATE_DIRECTORY, name))) ?? '').trim().split(' ');
+      const state = VrrpState.safeParse(word);
+      return state.success && /^\d+$/.test(since ?? '')
+        ? [[name.slice(0, -'.state'.length), { state: state.data, since: Number(since) }] as const]
+        : [];
+    }),
+  );
+  return new Map(found.flat());
+}
+
+async function failingServices(services: readonly string[]): Promise<readonly string[]> {
+  const results = await Promise.all(services.map((name) => tryRun([CHECK_SCRIPT, name], { timeout: 5000 })));
+  return services.filter((_, index) => results[index]?.exitCode !== 0);
+}
+
+/** So that a service may listen on a virtual address before it is here. */
+export const NONLOCAL_BIND = {
+  ipv4: 'net.ipv4.ip_nonlocal_bind',
+  ipv6: 'net.ipv6.ip_nonlocal_bind',
+} as const;
+
+async function readKernel(): Promise<Kernel> {
+  const hasIpv6 = existsSync('/proc/sys/net/ipv6');
+  const module = inContainer() ? undefined : await tryRun(['modinfo', '--field', 'filename', 'ip_vs']);
+  const parameters = inContainer() ? [NONLOCAL_BIND.ipv4, ...(hasIpv6 ? [NONLOCAL_BIND.ipv6] : [])] : [];
+  const settable = await Promise.all(parameters.map(isSettable));
+  return {
+    hasIpv6,
+    hasIpVs: module?.exitCode === 0,
+    forbidden: parameters.filter((_, index) => !settable[index]),
+  };
+}
+
+async function isSettable(parameter: string): Promise<boolean> {
+  const path = `/proc/sys/${parameter.replaceAll('.', '/')}`;
+  if ((await readFileIfExists(path))?.trim() === '1') return true;
+  try {
+    await access(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The shared password; the leader makes it up where there is none yet. keepalived uses eight characters of it. */

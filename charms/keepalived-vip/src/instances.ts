@@ -1,0 +1,119 @@
+import { inSubnet, type InterfaceAddress } from '@maas-ha/host';
+import type { Peer, State } from './state.ts';
+
+/** A virtual address with the prefix it gets. */
+export interface PlacedVip {
+  readonly address: string;
+  readonly prefix: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
+
+/**
+ * A VRRP instance: the virtual addresses of one family on one interface. Instances move independently of each
+ * other: a network that fails takes its own addresses along, and a service that fails takes all of them.
+ */
+export interface Instance {
+  /** Unique on this machine, and the same in every hook: `vip-eth0-ipv4`. */
+  readonly name: string;
+  readonly interface: string;
+  readonly family: 'ipv4' | 'ipv6';
+  /** This machine's own address there: where its adverts come from. */
+  readonly source: string;
+  readonly vips: readonly PlacedVip[];
+  /** The units that have an address in the same place, by number. */
+  readonly peers: readonly { readonly unit: string; readonly address: string }[];
+}
+
+/** Where every virtual address goes, or what is wrong with one of them, for a status. */
+export type Placement =
+  | { readonly kind: 'placed'; readonly instances: readonly Instance[] }
+  | { readonly kind: 'wrong'; readonly problem: string };
+
+export function placeVips(state: State): Placement {
+  const { options, peers } = state;
+  const byName = new Map<string, Instance>();
+  for (const { address, family, prefix } of options.vip) {
+    const [stranger] = peers.filter(({ ownVips }) => ownVips.includes(address));
+    const owner = ownVips(state).includes(address) ? 'this machine' : stranger?.unit;
+    if (owner !== undefined) {
+      return wrong(`vip=${address} is ${owner}'s own address: set a free address of the subnet`);
+    }
+    const place = placeOf(state, address, family);
+    if (!place) return wrong(noPlace(state, address, family));
+    const name = `vip-${place.interface}-${family}`;
+    const instance = byName.get(name);
+    const isInside = inSubnet(address, `${place.address}/${place.prefix}`);
+    // An IPv6 address of its own prefix length is never chosen as the source of the machine's own connections.
+    const fitting = family === 'ipv6' ? 128 : isInside ? place.prefix : 32;
+    byName.set(name, {
+      name,
+      interface: place.interface,
+      family,
+      source: instance?.source ?? place.address,
+      vips: [...(instance?.vips ?? []), { address, prefix: prefix ?? fitting, family }],
+      peers: instance?.peers ?? peersOf(peers, place),
+    });
+  }
+  return { kind: 'placed', instances: [...byName.values()] };
+}
+
+/** The wanted addresses that this machine has by itself, and not from keepalived. */
+export function ownVips({ options, addresses, managed }: State): readonly string[] {
+  return options.vip
+    .map(({ address }) => address)
+    .filter((vip) => !managed.includes(vip) && addresses.some(({ address }) => address === vip));
+}
+
+/** Units by number → the VRRP priority of each: distinct, and the same however many of the units one knows. */
+export function priorityOf(unitNumber: number, others: readonly number[]): number {
+  const taken = new Set<number>();
+  for (const number of [...new Set([...others, unitNumber])].sort((a, b) => a - b)) {
+    let priority = HIGHEST - (number % HIGHEST);
+    for (let tries = 0; taken.has(priority) && tries < HIGHEST; tries += 1)
+      priority = priority === 1 ? HIGHEST : priority - 1;
+    if (number === unitNumber) return priority;
+    taken.add(priority);
+  }
+  return HIGHEST;
+}
+
+/** 255 would mean that the machine owns the address. */
+const HIGHEST = 254;
+
+function placeOf(
+  { options, addresses }: State,
+  vip: string,
+  family: 'ipv4' | 'ipv6',
+): InterfaceAddress | undefined {
+  const wanted = new Set(options.vip.map(({ address }) => address));
+  const candidates = addresses.filter(
+    (own) =>
+      own.family === family &&
+      !wanted.has(own.address) &&
+      (options.interface === '' || own.interface === options.interface),
+  );
+  const inside = candidates.filter((own) => inSubnet(vip, `${own.address}/${own.prefix}`));
+  const [closest] = inside.sort((a, b) => b.prefix - a.prefix);
+  return closest ?? (options.interface === '' ? undefined : candidates[0]);
+}
+
+function peersOf(peers: readonly Peer[], place: InterfaceAddress): Instance['peers'] {
+  return peers.flatMap(({ unit, addresses }) => {
+    const there = addresses.find((address) => inSubnet(address, `${place.address}/${place.prefix}`));
+    return there === undefined ? [] : [{ unit, address: there }];
+  });
+}
+
+function noPlace({ options, addresses }: State, vip: string, family: 'ipv4' | 'ipv6'): string {
+  const own = addresses.filter((address) => address.family === family);
+  if (options.interface === '') {
+    const subnets = own.map(({ address, prefix }) => `${address}/${prefix}`).join(', ');
+    return `vip=${vip} is in no subnet of this machine (${subnets || `it has no ${family} address`}): set another vip=, or interface=`;
+  }
+  const interfaces = [...new Set(own.map((address) => address.interface))].join(', ');
+  return `interface=${options.interface} has no ${family} address here for vip=${vip}: set one of ${interfaces || 'another family'}`;
+}
+
+function wrong(problem: string): Placement {
+  return { kind: 'wrong', problem };
+}

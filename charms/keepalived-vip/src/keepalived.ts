@@ -1,0 +1,23 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '@maas-ha/host';
+import type { Instance } from './instances.ts';
+import { STATE_DIRECTORY } from './render/notify.ts';
+
+/** Has systemd read what was written for keepalived.service. */
+export async function daemonReload(): Promise<void> {
+  await run(['systemctl', 'daemon-reload']);
+}
+
+/**
+ * Waits until keepalived has said what each instance is, so that this very hook can tell the others.
+ * @param advertInterval seconds
+ */
+export async function settle(instances: readonly Instance[], advertInterval: number): Promise<void> {
+  // The first check of a tracked service, and then three adverts that did not come.
+  const patience = Math.min(1 + 4 * advertInterval, 6);
+  const hasSpoken = ({ name }: Instance): boolean => existsSync(join(STATE_DIRECTORY, `${name}.state`));
+  for (let waited = 0; waited < patience && !instances.every(hasSpoken); waited += 0.1) await sleep(100);
+  await sleep(Math.min(4 * advertInterval, 4) * 1000);
+}

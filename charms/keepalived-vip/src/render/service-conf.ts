@@ -1,0 +1,15 @@
+import { PEERS_NFT, TABLE } from './peers-nft.ts';
+
+/** What the charm adds to systemd's keepalived.service. */
+export const SERVICE_CONF = '/etc/systemd/system/keepalived.service.d/keepalived-vip.conf';
+
+/** The rules come and go with the daemon, also at boot; where the kernel has no nftables, it runs without them. */
+export const SERVICE_CONF_CONTENT = `# Written by the keepalived-vip charm.
+[Service]
+ExecStartPre=-/usr/sbin/nft --file ${PEERS_NFT}
+ExecReload=-/usr/sbin/nft --file ${PEERS_NFT}
+ExecStopPost=-/usr/sbin/nft delete table inet ${TABLE}
+Restart=always
+RestartSec=1
+OOMScoreAdjust=-900
+`;

@@ -1,0 +1,245 @@
+import { describe, expect, test } from '@jest/globals';
+import { priorityOf } from '../../../charms/keepalived-vip/src/instances.ts';
+import { ownersOf } from '../../../charms/keepalived-vip/src/owners.ts';
+import { leave } from '../../../charms/keepalived-vip/src/plan.ts';
+import { CONFIG } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
+import { parseOptions, peerOf, planOf, stateOf } from './states.ts';
+
+const conf = (state: Parameters<typeof planOf>[0]): string => planOf(state).files.get(CONFIG)?.text ?? '';
+const status = (state: Parameters<typeof planOf>[0]) => planOf(state).status[0];
+const NOON = 1_795_521_780; // 2026-11-24 12:03 UTC
+const running = (state: 'MASTER' | 'BACKUP' | 'FAULT') =>
+  new Map([['vip-eth0-ipv4', { state, since: NOON }]]);
+const report = (number: number, state: 'MASTER' | 'BACKUP', since = NOON) => ({
+  source: `10.9.0.1${number}`,
+  vips: ['10.9.0.100'],
+  state,
+  since,
+});
+
+describe('where the addresses go', () => {
+  test('one instance for each family on each interface, with its own address as the source', () => {
+    const text = conf(
+      stateOf(1, {
+        options: { vip: '10.9.0.100 10.9.0.101,fd09::100 10.8.0.100' },
+        addresses: [
+          { interface: 'eth0', address: '10.9.0.11', prefix: 24, family: 'ipv4' },
+          { interface: 'eth0', address: 'fd09::11', prefix: 64, family: 'ipv6' },
+          { interface: 'eth1', address: '10.8.0.11', prefix: 16, family: 'ipv4' },
+        ],
+        peers: [peerOf(2), peerOf(3, { addresses: ['10.9.0.13', 'fd09::13', '10.8.0.13'] })],
+      }),
+    );
+    const [, ...instances] = text.split(/^vrrp_instance /m);
+    expect(instances.map((instance) => instance.split(' ')[0])).toEqual([
+      'vip-eth0-ipv4',
+      'vip-eth0-ipv6',
+      'vip-eth1-ipv4',
+    ]);
+    expect(instances[0]).toMatch(/10\.9\.0\.100\/24 dev eth0\n\s+10\.9\.0\.101\/24 dev eth0/);
+    expect(instances[0]).toMatch(/unicast_src_ip 10\.9\.0\.11\n/);
+    expect(instances[0]).toMatch(/unicast_peer \{\s+10\.9\.0\.12\s+10\.9\.0\.13\s+\}/);
+    expect(instances[1]).toMatch(/fd09::100\/128 dev eth0 preferred_lft 0/);
+    expect(instances[1]).toMatch(/unicast_peer \{\s+fd09::12\s+fd09::13\s+\}/);
+    expect(instances[2]).toMatch(/10\.8\.0\.100\/16 dev eth1/);
+    expect(instances[2]).toMatch(/unicast_peer \{\s+10\.8\.0\.13\s+\}/);
+  });
+
+  test.each([
+    ['192.168.7.7', {}, /vip=192\.168\.7\.7 is in no subnet of this machine \(10\.9\.0\.11\/24\)/],
+    ['fd77::7', {}, /vip=fd77::7 is in no subnet of this machine \(fd09::11\/64\)/],
+    ['10.9.0.11', {}, /vip=10\.9\.0\.11 is this machine's own address/],
+    ['FD09:0::11', {}, /vip=fd09::11 is this machine's own address/],
+    ['10.9.0.100', { interface: 'eth7' }, /interface=eth7 has no ipv4 address here .* set one of eth0/],
+    ['', {}, /juju config keepalived-vip vip=/],
+    ['10.9.0.100', { 'vrrp-version': 2 }, /advert-interval=0\.1: .* set advert-interval=1/],
+  ])('vip=%j %j is refused, and nothing is touched', (vip, more, message) => {
+    const planned = planOf(stateOf(1, { options: { vip, ...more } }));
+    expect(planned.status).toEqual([{ level: 'blocked', message: expect.stringMatching(message) }]);
+    expect(planned.machine).toEqual([]);
+  });
+
+  test("another machine's own address is refused on every unit", () => {
+    const clash = stateOf(2, { options: { vip: '10.9.0.12' } });
+    expect(planOf(clash).databags).toMatchObject([{ unit: { 'own-vips': ['10.9.0.12'] } }]);
+    expect(
+      status(stateOf(1, { options: { vip: '10.9.0.12' }, peers: [peerOf(2, { ownVips: ['10.9.0.12'] })] })),
+    ).toMatchObject({ level: 'blocked', message: expect.stringContaining("keepalived-vip/2's own address") });
+  });
+
+  test('an address that keepalived has put here is not taken for an own one', () => {
+    const state = stateOf(1, { managed: ['10.9.0.100'], running: running('MASTER') });
+    const here = { interface: 'eth0', address: '10.9.0.100', prefix: 24, family: 'ipv4' } as const;
+    expect(status({ ...state, addresses: [here, ...state.addresses] })).toEqual({
+      level: 'active',
+      message: 'holds 10.9.0.100 since 2026-11-24 12:03 UTC',
+    });
+  });
+
+  test.each([
+    '10.9.0.300',
+    '127.0.0.1',
+    '10.9.0.100/33',
+    'fe80::1',
+    'ff02::12',
+    '::1',
+    'fd09::1%eth0',
+    'eth0',
+  ])('vip=%s is no address to hold', (vip) =>
+    expect(() => parseOptions({ vip })).toThrow(/set a free address|\/1 to \/32/),
+  );
+});
+
+describe('a unit that joins', () => {
+  const instances = [report(1, 'MASTER')];
+
+  test('does not start before those that run send to it', () => {
+    const waits = stateOf(2, { isLeader: false, peers: [peerOf(1, { instances })] });
+    expect(planOf(waits).files.has(CONFIG)).toBe(false);
+    expect(status(waits)).toEqual({ level: 'waiting', message: 'keepalived-vip/1 to learn of this unit' });
+    expect(planOf(waits).databags).toMatchObject([{ unit: { addresses: ['10.9.0.12'] } }]);
+
+    const known = stateOf(2, {
+      isLeader: false,
+      peers: [peerOf(1, { instances, sendsTo: ['10.9.0.12'] })],
+    });
+    expect(planOf(known).files.has(CONFIG)).toBe(true);
+  });
+
+  test('does not start alone, unless it leads', () => {
+    for (const peers of [[], [peerOf(1)]]) {
+      expect(planOf(stateOf(2, { isLeader: false, peers })).files.has(CONFIG)).toBe(false);
+      expect(planOf(stateOf(2, { isLeader: true, peers })).files.has(CONFIG)).toBe(true);
+    }
+  });
+
+  test('and is not waited for by those that run', () => {
+    const runs = stateOf(1, { running: running('MASTER'), isLeader: false, peers: [peerOf(2), peerOf(3)] });
+    expect(planOf(runs).databags).toMatchObject([{ unit: { 'sends-to': ['10.9.0.12', '10.9.0.13'] } }]);
+    expect(conf(runs)).toContain('10.9.0.13');
+  });
+
+  test('lets the instances run that are known, while another waits', () => {
+    const half = stateOf(2, {
+      options: { vip: '10.9.0.100 fd09::100' },
+      isLeader: false,
+      peers: [
+        peerOf(1, {
+          sendsTo: ['10.9.0.12'],
+          instances: [...instances, { ...report(1, 'MASTER'), source: 'fd09::11', vips: ['fd09::100'] }],
+        }),
+      ],
+    });
+    expect(conf(half)).toContain('vip-eth0-ipv4');
+    expect(conf(half)).not.toContain('vip-eth0-ipv6');
+  });
+});
+
+describe('priorities', () => {
+  test('are distinct, 1 to 254, and the same in the eyes of all, whatever the numbers of the units', () => {
+    const numbers = [0, 1, 2, 253, 254, 255, 508, 1016, 99_999];
+    const seen = numbers.map((number) =>
+      priorityOf(
+        number,
+        numbers.filter((other) => other !== number),
+      ),
+    );
+    expect(new Set(seen).size).toBe(numbers.length);
+    expect(Math.min(...seen)).toBeGreaterThanOrEqual(1);
+    expect(Math.max(...seen)).toBe(254);
+    expect(seen).toEqual(numbers.map((number) => priorityOf(number, numbers.toReversed())));
+  });
+
+  test('do not change when a unit joins or leaves', () => {
+    expect(priorityOf(1, [0, 2, 7])).toBe(priorityOf(1, []));
+  });
+
+  test('stay distinct for as many units as there are priorities', () => {
+    const numbers = Array.from({ length: 254 }, (_, index) => index * 3);
+    expect(new Set(numbers.map((number) => priorityOf(number, numbers))).size).toBe(254);
+  });
+});
+
+describe('the holder in the status', () => {
+  test('another unit: the one that took it last', () => {
+    const peers = [
+      peerOf(1, { instances: [report(1, 'MASTER', NOON - 600)], sendsTo: ['10.9.0.13'] }),
+      peerOf(2, { instances: [report(2, 'MASTER')], sendsTo: ['10.9.0.13'] }),
+    ];
+    expect(status(stateOf(3, { peers, running: running('BACKUP') }))?.message).toBe(
+      '10.9.0.100 is on keepalived-vip/2 since 2026-11-24 12:03 UTC',
+    );
+  });
+
+  test('nobody yet', () => {
+    expect(status(stateOf(1, { running: running('BACKUP') }))?.message).toBe('ready to take 10.9.0.100');
+  });
+
+  test('a service that does not answer is named, and who has the address meanwhile', () => {
+    const state = stateOf(1, {
+      running: running('FAULT'),
+      failing: ['named'],
+      peers: [peerOf(2, { instances: [report(2, 'MASTER')] })],
+    });
+    expect(status(state)).toEqual({
+      level: 'waiting',
+      message: 'named to work on this machine; 10.9.0.100 is on keepalived-vip/2 since 2026-11-24 12:03 UTC',
+    });
+  });
+
+  test('two at once: each side says what it has and knows', () => {
+    const state = stateOf(1, {
+      managed: ['10.9.0.100'],
+      running: running('MASTER'),
+      peers: [peerOf(2, { instances: [report(2, 'MASTER', NOON + 60)] })],
+    });
+    const here = { interface: 'eth0', address: '10.9.0.100', prefix: 24, family: 'ipv4' } as const;
+    const both = { ...state, addresses: [...state.addresses, here] };
+    expect(status(both)?.message).toContain('and so does keepalived-vip/2');
+    expect(ownersOf(both)).toMatchObject([{ unit: 'keepalived-vip/1', rival: 'keepalived-vip/2' }]);
+  });
+});
+
+test('related charms learn the addresses in the first hook of the leader, before keepalived runs', () => {
+  const { databags } = planOf(stateOf(1, { options: { vip: '10.9.0.100 fd09::100/64' }, clients: [7] }));
+  expect(databags).toContainEqual({
+    endpoint: 'vip',
+    relation: 7,
+    unit: { owner: [] },
+    app: {
+      vips: [
+        { address: '10.9.0.100', prefix: 24, family: 'ipv4' },
+        { address: 'fd09::100', prefix: 64, family: 'ipv6' },
+      ],
+      ready: false,
+    },
+  });
+});
+
+test('a container that may not set what is needed says what its host has to do', () => {
+  const kernel = { hasIpv6: true, hasIpVs: false, forbidden: ['net.ipv4.ip_nonlocal_bind'] };
+  expect(status(stateOf(1, { kernel }))).toEqual({
+    level: 'blocked',
+    message: expect.stringContaining('on its host, run: sysctl -w net.ipv4.ip_nonlocal_bind=1'),
+  });
+});
+
+test('whoever leaves takes every file of its plan along', () => {
+  const written = [
+    ...planOf(stateOf(1, { kernel: { hasIpv6: true, hasIpVs: true, forbidden: [] } })).files.keys(),
+    '/etc/modules-load.d/ip_vs.conf',
+  ];
+  const deleted = leave().flatMap((resource) => (resource.kind === 'absent-file' ? [resource.path] : []));
+  expect(deleted.toSorted()).toEqual(written.toSorted());
+});
+
+test('the password of version 2 is in the file alone, which only root can read', async () => {
+  const { Redacted } = await import('juju-ts-ops');
+  const state = stateOf(1, {
+    options: { 'vrrp-version': 2, 'advert-interval': 1 },
+    authPass: new Redacted('s3cr3t-8'),
+  });
+  const planned = planOf(state);
+  expect(planned.files.get(CONFIG)).toMatchObject({ mode: 0o600, text: expect.stringContaining('s3cr3t-8') });
+  expect(JSON.stringify({ ...planned, files: [] })).not.toContain('s3cr3t-8');
+});
