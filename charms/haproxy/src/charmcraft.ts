@@ -44,6 +44,13 @@ export const charmcraft = {
       "type": "int",
       "default": 0
     },
+    "certificate": {
+      "type": "secret"
+    },
+    "tls-port": {
+      "type": "int",
+      "default": 443
+    },
     "extra-config": {
       "type": "string",
       "default": ""

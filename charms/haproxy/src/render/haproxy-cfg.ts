@@ -1,76 +1,185 @@
-import { isIPv6 } from 'node:net';
-import type { Backend } from '../state.ts';
+import { createHash } from 'node:crypto';
+import { isIP, isIPv6 } from 'node:net';
+import type { Frontend } from '../frontends.ts';
+import type { Balance, Server, Service } from '../services.ts';
+import { milliseconds } from '../time.ts';
 
 /** What haproxy.cfg depends on. */
 export interface HaproxyConfig {
-  readonly port: number;
-  readonly balance: string;
+  readonly frontends: readonly Frontend[];
+  readonly balance: Balance;
   readonly serverTimeout: string;
   readonly tunnelTimeout: string;
-  /** Path of a GET that answers 200; empty for a TCP connection. */
+  /** Path of a GET that answers 200, for every HTTP service; empty for what the servers say. */
   readonly healthCheck: string;
   readonly statsPort: number;
+  readonly maxConnections: number;
+  readonly tls?: { readonly port: number; readonly digest: string };
   readonly extraConfig: string;
-  readonly backends: readonly Backend[];
 }
 
+export const CONFIG = '/etc/haproxy/haproxy.cfg';
+/** The certificate with its chain, and its key. */
+export const CERTIFICATE = '/etc/haproxy/charm.pem';
 /** Where HAProxy answers questions about itself, as Debian's own configuration has it. */
 export const ADMIN_SOCKET = '/run/haproxy/admin.sock';
 
+/** Methods that may be sent a second time without harm. https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1 */
+const SAFE = 'METH_GET';
+
 /**
  * haproxy.cfg. The servers stand in one order on every unit, so that `balance source` sends a client to the same
- * server whichever unit holds the virtual address.
- * https://docs.haproxy.org/2.8/configuration.html
+ * server whichever unit holds the virtual address. https://docs.haproxy.org/2.4/configuration.html
  */
 export function renderHaproxyCfg(config: HaproxyConfig): string {
-  return [
-    `# Written by the haproxy charm; change it with juju config.`,
-    section('global', [
-      'log /dev/log local0',
-      `stats socket ${ADMIN_SOCKET} mode 660 level admin expose-fd listeners`,
-      'stats timeout 30s',
-      'user haproxy',
-      'group haproxy',
-      // HAProxy itself makes of it, and of what systemd lets it have, the number of connections it takes.
-      'fd-hard-limit 65536',
-    ]),
+  const services = config.frontends.flatMap((frontend) => frontend.services);
+  const body = [
     section('defaults', [
       'log global',
       'mode http',
       'option httplog',
       'option dontlognull',
-      'option redispatch',
+      // At every try, because the server that a connection failed to will most likely fail the next one too.
+      'option redispatch 1',
       'retries 3',
-      'timeout connect 5s',
+      'timeout connect 3s',
       `timeout client ${config.serverTimeout}`,
       `timeout server ${config.serverTimeout}`,
       `timeout tunnel ${config.tunnelTimeout}`,
       'timeout http-request 30s',
+      'timeout http-keep-alive 60s',
+      'timeout queue 30s',
+      'timeout check 2s',
     ]),
-    section('frontend web', [`bind :::${config.port} v4v6`, 'option forwardfor', 'default_backend servers']),
-    section('backend servers', [
-      `balance ${config.balance}`,
-      ...(config.balance === 'source' ? ['hash-type consistent'] : []),
-      ...(config.healthCheck === ''
-        ? []
-        : [`option httpchk GET ${config.healthCheck}`, 'http-check expect status 200']),
-      // Two seconds, three times: MAAS answers a few single errors after the network was cut and healed.
-      'default-server inter 2s fall 3 rise 2',
-      ...config.backends.map(
-        ({ name, host, port }) => `server ${name} ${isIPv6(host) ? `[${host}]` : host}:${port} check`,
-      ),
-    ]),
-    ...(config.statsPort === 0
-      ? []
-      : [
-          section('frontend statistics', [
-            `bind 127.0.0.1:${config.statsPort}`,
-            'stats enable',
-            'stats uri /',
-          ]),
-        ]),
+    ...config.frontends.map((frontend) => renderFrontend(frontend, config)),
+    ...services.map((service) => renderBackend(service, config)),
+    ...(services.some(({ servers }) => servers.some(({ host }) => isIP(host) === 0))
+      ? [section('resolvers machine', ['parse-resolv-conf'])]
+      : []),
+    ...(config.statsPort === 0 ? [] : [renderStatistics(config.statsPort)]),
     ...(config.extraConfig.trim() === '' ? [] : [`${config.extraConfig.trim()}\n`]),
+  ];
+  const global = [
+    'log /dev/log local0',
+    `stats socket ${ADMIN_SOCKET} mode 660 level admin expose-fd listeners`,
+    'stats timeout 30s',
+    'user haproxy',
+    'group haproxy',
+    `maxconn ${config.maxConnections}`,
+    // With fewer open files than that takes it still serves, and says so in the log.
+    'no strict-limits',
+    'ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets',
+    'ssl-default-bind-ciphers ECDHE+AESGCM:ECDHE+CHACHA20',
+    'ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
+  ];
+  const digest = createHash('sha256')
+    .update(JSON.stringify([global, body, config.tls?.digest]))
+    .digest('hex')
+    .slice(0, 16);
+  return [
+    '# Written by the haproxy charm; change it with juju config.',
+    section('global', [`description ${DESCRIPTION}${digest}`, ...global]),
+    ...body,
   ].join('\n');
+}
+
+/** How HAProxy says, over its admin socket, which configuration it runs. */
+const DESCRIPTION = 'charm-';
+
+/** The description of a file that `renderHaproxyCfg` made. */
+export function descriptionOf(cfg: string): string | undefined {
+  return /^ *description (\S+)$/m.exec(cfg)?.[1];
+}
+
+function renderFrontend({ port, mode, services }: Frontend, { tls, frontends }: HaproxyConfig): string {
+  const name = `frontend port-${port}`;
+  const [only] = services;
+  if (mode === 'tcp') {
+    return section(name, [
+      'mode tcp',
+      'option tcplog',
+      `bind :::${port} v4v6`,
+      ...(only ? [`default_backend ${only.name}`] : []),
+    ]);
+  }
+  const isFirst = frontends.find((frontend) => frontend.mode === 'http')?.port === port;
+  const fallback = services.find(({ siteNames }) => siteNames.length === 0);
+  return section(name, [
+    `bind :::${port} v4v6`,
+    ...(tls && isFirst
+      ? [
+          `bind :::${tls.port} v4v6 ssl crt ${CERTIFICATE} alpn h2,http/1.1`,
+          'http-request set-header X-Forwarded-Proto https if { ssl_fc }',
+        ]
+      : []),
+    'option forwardfor',
+    ...services
+      .filter(({ siteNames }) => siteNames.length > 0)
+      .map(
+        (service) =>
+          `use_backend ${service.name} if { hdr(host),field(1,:) -i ${service.siteNames.join(' ')} }`,
+      ),
+    ...(fallback ? [`default_backend ${fallback.name}`] : []),
+  ]);
+}
+
+function renderBackend(service: Service, config: HaproxyConfig): string {
+  const { mode, servers } = service;
+  const balance = service.balance ?? config.balance;
+  const healthCheck = mode === 'tcp' ? '' : config.healthCheck || service.healthCheck;
+  return section(`backend ${service.name}`, [
+    `mode ${mode}`,
+    `balance ${balance}`,
+    ...(balance === 'source' ? ['hash-type consistent'] : []),
+    ...(mode === 'http'
+      ? [
+          // A server that dies with a request in its hands: another gets it, where that is safe.
+          'retry-on conn-failure empty-response junk-response response-timeout 502 503',
+          `http-request disable-l7-retry if !${SAFE}`,
+          ...(milliseconds(config.serverTimeout) > 90_000
+            ? [`http-request set-timeout server 90s if ${SAFE}`]
+            : []),
+        ]
+      : ['option tcp-check']),
+    ...(healthCheck === ''
+      ? []
+      : ['option httpchk', `http-check send meth GET uri ${healthCheck}`, 'http-check expect status 200']),
+    // Two seconds, three times, the last two faster: MAAS answers a few single errors after the network was cut.
+    'default-server inter 2s fastinter 1s fall 3 rise 2',
+    ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers)}`),
+  ]);
+}
+
+function serverArguments({ host, port, unit, backup, weight }: Server, servers: readonly Server[]): string {
+  // Consistent hashing goes by the id, and that by the place in the list unless it is given: so that a unit that
+  // leaves takes no clients of the others along.
+  const numbers = servers.map((server) => unitNumber(server.unit));
+  const isNumbered = new Set(numbers).size === servers.length && !numbers.includes(undefined);
+  return [
+    `${isIPv6(host) ? `[${host}]` : host}:${port}`,
+    ...(isNumbered ? [`id ${1 + (unitNumber(unit) ?? 0)}`] : []),
+    'check',
+    ...(backup ? ['backup'] : []),
+    ...(weight === undefined ? [] : [`weight ${weight}`]),
+    // A name that nobody knows at the start must not keep the others from being served.
+    ...(isIP(host) === 0 ? ['resolvers machine', 'init-addr last,none'] : []),
+  ].join(' ');
+}
+
+function unitNumber(unit: string | undefined): number | undefined {
+  return unit === undefined ? undefined : Number(unit.slice(unit.lastIndexOf('/') + 1));
+}
+
+function renderStatistics(port: number): string {
+  return section('frontend statistics', [
+    `bind 127.0.0.1:${port}`,
+    'option dontlog-normal',
+    'http-request use-service prometheus-exporter if { path /metrics }',
+    'stats enable',
+    'stats uri /',
+    'stats refresh 10s',
+    'monitor-uri /health',
+  ]);
 }
 
 function section(title: string, lines: readonly string[]): string {

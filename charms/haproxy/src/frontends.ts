@@ -1,0 +1,55 @@
+import type { Service } from './services.ts';
+
+/** A port that HAProxy listens on, and what is behind it. */
+export interface Frontend {
+  readonly port: number;
+  readonly mode: 'http' | 'tcp';
+  /** For TCP exactly one; for HTTP at most one without site names. */
+  readonly services: readonly Service[];
+}
+
+/** Ports with their services, and where two services want what only one can have, in words for a status. */
+export interface Frontends {
+  readonly frontends: readonly Frontend[];
+  readonly conflicts: readonly string[];
+}
+
+/**
+ * One frontend for each port. Of services that cannot share a port the first counts. A TCP port that a server on
+ * this machine has itself is left to it.
+ * @param ownAddresses of this machine
+ * @param reserved ports that HAProxy needs for itself, with what for
+ */
+export function frontendsOf(
+  services: readonly Service[],
+  ownAddresses: readonly string[],
+  reserved: ReadonlyMap<number, string>,
+): Frontends {
+  const byPort = new Map<number, Service[]>();
+  const conflicts: string[] = [];
+  for (const service of services) {
+    const { port, mode, servers, name } = service;
+    if (servers.length === 0) continue;
+    if (
+      mode === 'tcp' &&
+      servers.some((server) => server.port === port && ownAddresses.includes(server.host))
+    )
+      continue;
+    const use = reserved.get(port);
+    const sharing = byPort.get(port) ?? [];
+    const rival = use ?? sharing.find((other) => !canShare(other, service))?.name;
+    if (rival === undefined) byPort.set(port, [...sharing, service]);
+    else conflicts.push(`port ${port} is wanted for ${rival} and for ${name}`);
+  }
+  const frontends = [...byPort]
+    .map(([port, sharing]) => ({ port, mode: sharing[0]?.mode ?? 'http', services: sharing }))
+    .toSorted((a, b) => a.port - b.port);
+  return { frontends, conflicts };
+}
+
+/** Two HTTP services can, if a request says by its host name which one it wants. */
+function canShare(a: Service, b: Service): boolean {
+  if (a.mode === 'tcp' || b.mode === 'tcp') return false;
+  if (a.siteNames.length === 0 && b.siteNames.length === 0) return false;
+  return !a.siteNames.some((name) => b.siteNames.includes(name));
+}

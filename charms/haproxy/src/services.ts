@@ -1,0 +1,196 @@
+import { isIP, isIPv6 } from 'node:net';
+import type { http, HttpService } from '@maas-ha/interfaces/http';
+import type { Relation } from 'juju-ts-ops';
+
+export type HttpRelation = Relation<typeof http.provider>;
+
+/** A server to balance over. */
+export interface Server {
+  /** As haproxy.cfg and the statistics have it: `maas-region-0`. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** The unit that it is; absent for one that a unit only speaks of. */
+  readonly unit?: string;
+  /** Used only while no other server is up. */
+  readonly backup: boolean;
+  /** Share of the requests, 1 to 256. */
+  readonly weight?: number;
+}
+
+/** What is balanced over the same servers. */
+export interface Service {
+  readonly name: string;
+  /** Port that HAProxy listens on. */
+  readonly port: number;
+  readonly mode: 'http' | 'tcp';
+  /** What the servers ask for; absent: as the option says. */
+  readonly balance?: Balance;
+  /** Path of a GET that answers 200; empty for a TCP connection. */
+  readonly healthCheck: string;
+  /** Host names that it alone answers to; none: to every other. */
+  readonly siteNames: readonly string[];
+  /** Ordered by name, on every unit the same. */
+  readonly servers: readonly Server[];
+  /** The relations it comes from. */
+  readonly relations: readonly number[];
+}
+
+export const BALANCE = ['source', 'roundrobin', 'leastconn'] as const;
+export type Balance = (typeof BALANCE)[number];
+
+const PATH = /^\/[^\s"'\\#]*$/;
+const HOST_NAME = /^(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$/;
+
+/** One unit's share of a service. */
+interface Offer extends Omit<Service, 'relations'> {
+  readonly relation: number;
+}
+
+/**
+ * The services that the related units offer, by name. Those of one name are one service: its servers are all of
+ * theirs, and for everything else the first counts, by relation and unit.
+ * @param defaultPort for those that name none
+ */
+export function servicesOf(relations: readonly HttpRelation[], defaultPort: number): readonly Service[] {
+  const merged = new Map<string, Service>();
+  for (const { relation, ...offer } of relations.flatMap((from) => offersOf(from, defaultPort))) {
+    const before = merged.get(offer.name);
+    merged.set(offer.name, {
+      ...(before ?? offer),
+      healthCheck: before?.healthCheck || offer.healthCheck,
+      siteNames: [...new Set([...(before?.siteNames ?? []), ...offer.siteNames])].toSorted(),
+      servers: [...(before?.servers ?? []), ...offer.servers],
+      relations: [...new Set([...(before?.relations ?? []), relation])],
+    });
+  }
+  return [...merged.values()]
+    .map((service) => ({ ...service, servers: distinct(service.servers) }))
+    .toSorted((a, b) => order(a.name, b.name));
+}
+
+function offersOf({ id, app, units }: HttpRelation, defaultPort: number): readonly Offer[] {
+  return units.flatMap(({ name: unit, data, address }): readonly Offer[] => {
+    const named = [...(data.services ?? []), ...(data.all_services ?? [])];
+    const own =
+      data.hostname !== undefined && isIP(data.hostname) ? data.hostname : (address ?? data.hostname);
+    if (named.length > 0) {
+      return named.map((service) => ({ relation: id, ...offerOf(service, unit, own, defaultPort) }));
+    }
+    const mine = data.port === undefined ? [] : serverAt(nameOf(unit), own, data.port, { unit });
+    const more = (data.extended_data ?? []).flatMap((extended) => {
+      const host = extended['private-address'] ?? extended.hostname;
+      return serverAt(`${nameOf(unit)}-${extended.port}`, host, extended.port, {});
+    });
+    const web = {
+      relation: id,
+      mode: 'http',
+      siteNames: (data.sitenames ?? []).filter((name) => HOST_NAME.test(name)),
+    } as const;
+    const check = data['health-check'] ?? '';
+    const name = nameOf(data.service_name ?? app);
+    return [
+      {
+        ...web,
+        name,
+        port: defaultPort,
+        healthCheck: PATH.test(check) ? check : '',
+        servers: [...mine, ...more],
+      },
+      ...(data['tcp-ports'] ?? []).map(
+        (port) =>
+          ({
+            relation: id,
+            name: `${name}-${port}`,
+            port,
+            mode: 'tcp',
+            healthCheck: '',
+            siteNames: [],
+            servers: serverAt(nameOf(unit), own, port, { unit }),
+          }) as const,
+      ),
+    ];
+  });
+}
+
+/** A service of the YAML form. Of its options those count that have their counterpart here. */
+function offerOf(
+  { name, port, options, servers }: HttpService,
+  unit: string,
+  ownHost: string | undefined,
+  defaultPort: number,
+): Omit<Offer, 'relation'> {
+  const value = (pattern: RegExp): string | undefined =>
+    options.map((option) => pattern.exec(option)?.[1]).find((found) => found !== undefined);
+  const balance = BALANCE.find((known) => known === value(/^balance (\S+)$/));
+  const check = value(/^option httpchk (?:(?:GET|HEAD|OPTIONS) )?(\/\S*)/);
+  return {
+    name: nameOf(name),
+    port: port ?? defaultPort,
+    mode: value(/^mode (\S+)$/) === 'tcp' ? 'tcp' : 'http',
+    ...(balance && { balance }),
+    healthCheck: check !== undefined && PATH.test(check) ? check : '',
+    siteNames: [],
+    servers: servers
+      ? servers.flatMap((server) => {
+          const words = server.options.flatMap((option) => option.split(/\s+/));
+          const weight = Number(words[words.indexOf('weight') + 1]);
+          return serverAt(nameOf(server.name), server.host, server.port, {
+            backup: words.includes('backup'),
+            ...(words.includes('weight') && Number.isInteger(weight) && { weight }),
+          });
+        })
+      : serverAt(nameOf(unit), ownHost, port ?? defaultPort, { unit }),
+  };
+}
+
+/** None where HAProxy could not use the host. */
+function serverAt(
+  name: string,
+  host: string | undefined,
+  port: number,
+  more: { unit?: string; backup?: boolean; weight?: number },
+): readonly Server[] {
+  if (host === undefined || port < 1 || port > 65535) return [];
+  if (isIPv6(host) ? host.includes('%') : !HOST_NAME.test(host)) return [];
+  const { weight, ...rest } = more;
+  return [
+    {
+      name,
+      host,
+      port,
+      backup: false,
+      ...rest,
+      ...(weight !== undefined && weight >= 1 && weight <= 256 && { weight }),
+    },
+  ];
+}
+
+/** Each server once, by name, and each name once. */
+function distinct(servers: readonly Server[]): readonly Server[] {
+  const byPlace = new Map<string, Server>();
+  for (const server of servers.toSorted((a, b) => order(a.name, b.name) || order(placeOf(a), placeOf(b)))) {
+    if (!byPlace.has(placeOf(server))) byPlace.set(placeOf(server), server);
+  }
+  const names = new Set<string>();
+  return [...byPlace.values()].map((server) => {
+    let { name } = server;
+    for (let count = 2; names.has(name); count += 1) name = `${server.name}-${count}`;
+    names.add(name);
+    return { ...server, name };
+  });
+}
+
+const placeOf = ({ host, port }: Server): string => `${host} ${port}`;
+
+/** A name that HAProxy takes: `maas-region/0` → `maas-region-0`. */
+function nameOf(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9_.-]/g, '-').slice(0, 60) || '-';
+}
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** `unit-2` before `unit-10`. */
+function order(a: string, b: string): number {
+  return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+}

@@ -1,0 +1,281 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { Redacted } from 'juju-ts-ops';
+import { serverStates } from '../../../charms/haproxy/src/haproxy.ts';
+import { leave, plan } from '../../../charms/haproxy/src/plan.ts';
+import { maxConnections, parseCertificate, type State } from '../../../charms/haproxy/src/state.ts';
+import { cfgOf, parseOptions, regions, relationOf, stateOf } from './states.ts';
+
+const servers = (cfg: string): readonly string[] =>
+  [...cfg.matchAll(/^ +server (.*)$/gm)].map(([, line = '']) => line);
+const sectionOf = (cfg: string, title: string): string =>
+  cfg.split('\n\n').find((section) => section.startsWith(`${title}\n`)) ??
+  cfg.split(/\n(?=\S)/).find((section) => section.startsWith(`${title}\n`)) ??
+  '';
+const status = (state: State) => plan(state).status[0];
+
+describe('the shapes of the http interface', () => {
+  test('hostname and port: a server for each unit, in the order of their numbers', () => {
+    expect(servers(sectionOf(cfgOf(stateOf([regions(10, 2, 0)])), 'backend maas-region'))).toEqual([
+      'maas-region-0 10.9.0.10:5240 id 1 check',
+      'maas-region-2 10.9.0.12:5240 id 3 check',
+      'maas-region-10 10.9.0.110:5240 id 11 check',
+    ]);
+  });
+
+  test('the same file on every unit, whatever the order in which Juju tells', () => {
+    expect(cfgOf(stateOf([regions(0, 1, 2)]))).toBe(
+      cfgOf(stateOf([regions(2, 0, 1)], { unit: 'haproxy/7' })),
+    );
+  });
+
+  test('a server that leaves changes nothing about the others, so that their clients stay', () => {
+    const [first, , third] = servers(cfgOf(stateOf([regions(0, 1, 2)])));
+    expect(servers(cfgOf(stateOf([regions(0, 2)]))).slice(0, 2)).toEqual([first, third]);
+  });
+
+  test('services: the servers of all units together, each once', () => {
+    const services = (name: string, host: string): string =>
+      `- {service_name: haproxy_service, service_host: 0.0.0.0, service_port: 8080,\n   service_options: [mode http, balance leastconn, option httpchk GET /ok HTTP/1.0],\n   servers: [[${name}, ${host}, 5240, []], [shared, 10.9.0.50, 5240, [weight 7, backup]]]}`;
+    const cfg = cfgOf(
+      stateOf([
+        relationOf(1, 'old', {
+          'old/0': { services: services('api-0', '10.9.0.10') },
+          'old/1': { services: services('api-1', 'fd09::11') },
+        }),
+      ]),
+    );
+    expect(servers(cfg)).toEqual([
+      'api-0 10.9.0.10:5240 check',
+      'api-1 [fd09::11]:5240 check',
+      'shared 10.9.0.50:5240 check backup weight 7',
+    ]);
+    expect(cfg).toContain('frontend port-8080');
+    expect(sectionOf(cfg, 'backend haproxy_service')).toMatch(/balance leastconn[\s\S]*uri \/ok\n/);
+  });
+
+  test('all_services: the unit is the server', () => {
+    const bag = {
+      all_services:
+        '- {service_name: gunicorn, service_port: 8000}\n- {service_name: admin, service_port: 8001}',
+    };
+    const cfg = cfgOf(stateOf([relationOf(1, 'web', { 'web/4': bag })]));
+    expect(servers(sectionOf(cfg, 'backend gunicorn'))).toEqual(['web-4 10.9.0.14:8000 id 5 check']);
+    expect(servers(sectionOf(cfg, 'backend admin'))).toEqual(['web-4 10.9.0.14:8001 id 5 check']);
+  });
+
+  test('extended_data: more servers', () => {
+    const bag = { port: '80', extended_data: '[{"hostname":"x","private-address":"10.9.0.99","port":"81"}]' };
+    expect(servers(cfgOf(stateOf([relationOf(1, 'web', { 'web/1': bag })])))).toEqual([
+      'web-1 10.9.0.11:80 check',
+      'web-1-81 10.9.0.99:81 check',
+    ]);
+  });
+
+  test('a name is taken only where no address is known', () => {
+    const named = { hostname: 'web.example', port: '80' };
+    expect(servers(cfgOf(stateOf([relationOf(1, 'web', { 'web/1': named })])))).toEqual([
+      'web-1 10.9.0.11:80 id 2 check',
+    ]);
+  });
+
+  test('site names tell several applications on one port apart', () => {
+    const site = (name: string) => ({ hostname: '10.9.0.20', port: '80', sitenames: name });
+    const cfg = cfgOf(
+      stateOf([
+        relationOf(1, 'blog', { 'blog/0': site('blog.example www.blog.example') }),
+        relationOf(2, 'shop', { 'shop/0': { ...site('shop.example'), hostname: '10.9.0.21' } }),
+        regions(1),
+      ]),
+    );
+    expect(sectionOf(cfg, 'frontend port-80')).toMatch(
+      /use_backend blog if \{ hdr\(host\),field\(1,:\) -i blog\.example www\.blog\.example \}\n +use_backend shop .*\n +default_backend maas-region/,
+    );
+  });
+
+  test('without them the second one is refused by name, and the first goes on', () => {
+    const state = stateOf([
+      regions(1),
+      relationOf(9, 'wordpress', { 'wordpress/0': { hostname: '10.9.0.30', port: '80' } }),
+    ]);
+    expect(status(state)).toEqual({
+      level: 'blocked',
+      message: expect.stringContaining('port 80 is wanted for maas-region and for wordpress'),
+    });
+    expect(cfgOf(state)).toContain('default_backend maas-region');
+  });
+
+  test('further TCP ports are passed through, but not on the machine whose server has them itself', () => {
+    const elsewhere = cfgOf(stateOf([regions(0, 1)]));
+    expect(sectionOf(elsewhere, 'frontend port-5271')).toMatch(
+      /mode tcp[\s\S]*default_backend maas-region-5271/,
+    );
+    expect(cfgOf(stateOf([regions(0, 1)], { own: ['127.0.0.1', '10.9.0.11'] }))).not.toContain('5271');
+  });
+
+  test('what a unit writes that is no server does not reach the file', () => {
+    const bags = {
+      'web/0': { hostname: '10.9.0.1\n  server evil', port: '80', 'private-address': 'evil host' },
+      'web/1': { hostname: '10.9.0.11', port: '80', 'health-check': '/ok\n    bind :1', sitenames: '} -x' },
+      'web/2': { hostname: '10.9.0.12', port: '70000' },
+      'web/3': {
+        services: '- {service_name: "x\\n y", service_port: 81, servers: [["a b", "10.9.0.13", 1, []]]}',
+      },
+    };
+    const cfg = cfgOf(stateOf([relationOf(1, 'web', bags)]));
+    expect(servers(cfg)).toEqual(['web-1 10.9.0.11:80 id 2 check', 'a-b 10.9.0.13:1 check']);
+    expect(cfg).not.toMatch(/evil|bind :1\n|use_backend/);
+  });
+});
+
+describe('the status', () => {
+  const up = (server: string, state = 'UP', since = 100) => ({
+    backend: 'maas-region',
+    server,
+    address: '',
+    status: state,
+    since,
+    check: 'L7OK',
+  });
+  const running = (...list: readonly ReturnType<typeof up>[]) => ({
+    running: { description: 'x', servers: list },
+  });
+  const all = regions(0, 1, 2);
+
+  test('counts what is up, and names what is not and for how long', () => {
+    const state = stateOf([all], {
+      own: ['10.9.0.10'],
+      ...running(up('maas-region-0'), up('maas-region-1'), up('maas-region-2', 'DOWN', 40)),
+    });
+    expect(status(state)).toEqual({
+      level: 'active',
+      message: '2 of 3 backends up behind port 80: maas-region/2 down for 40 s',
+    });
+  });
+
+  test('is not active when nothing is up, nothing answers, or the file is not what runs', () => {
+    const down = ['maas-region-0', 'maas-region-1', 'maas-region-2'].map((name) =>
+      up(name, 'DOWN 1/2', 7300),
+    );
+    expect(status(stateOf([all], { own: ['10.9.0.10'], ...running(...down) }))).toMatchObject({
+      level: 'waiting',
+      message: expect.stringContaining('0 of 3 backends up behind port 80: maas-region/0 down for 2 h'),
+    });
+    expect(status(stateOf([all]))).toMatchObject({
+      level: 'waiting',
+      message: expect.stringContaining('answer'),
+    });
+    expect(status(stateOf([all], { ...running(up('maas-region-0')), isCurrent: false }))).toMatchObject({
+      level: 'waiting',
+      message: expect.stringContaining('the one of before'),
+    });
+  });
+
+  test('names who holds a port, and nothing is touched', () => {
+    const state = stateOf([all], { taken: [{ port: 80, by: 'nginx' }] });
+    expect(status(state)).toEqual({
+      level: 'blocked',
+      message: 'port 80 is held by nginx: stop that (systemctl disable --now nginx), or set another port=',
+    });
+    expect(plan(state).machine).toEqual([]);
+  });
+
+  test('says what to relate, and for whom it waits', () => {
+    expect(status(stateOf([]))?.message).toContain('juju integrate haproxy:reverseproxy');
+    expect(status(stateOf([relationOf(1, 'maas-region', { 'maas-region/0': {} })]))).toEqual({
+      level: 'waiting',
+      message: 'maas-region to say where it serves',
+    });
+  });
+});
+
+test('HAProxy itself is asked for its state', () => {
+  const csv =
+    '# pxname,svname,status,lastchg,type,addr,check_status,last_chk,\nin,FRONTEND,OPEN,,0,,,,\nmaas,a,DOWN,12,2,10.9.0.1:80,L4CON,Connection refused,\nmaas,b,UP,3,2,10.9.0.2:80,INI,,\nmaas,BACKEND,UP,3,1,,,,\n';
+  expect(serverStates(csv)).toEqual([
+    {
+      backend: 'maas',
+      server: 'a',
+      address: '10.9.0.1:80',
+      status: 'DOWN',
+      since: 12,
+      check: 'L4CON Connection refused',
+    },
+    { backend: 'maas', server: 'b', address: '10.9.0.2:80', status: 'UP', since: 3, check: '' },
+  ]);
+});
+
+test('related charms learn the port in the first hook', () => {
+  expect(plan(stateOf([regions()], { options: { port: 8080 } })).databags).toEqual([
+    { endpoint: 'reverseproxy', relation: 3, app: { frontend: { scheme: 'http', port: 8080 } } },
+  ]);
+});
+
+describe('a certificate', () => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const key = new Redacted(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'haproxy-test-'));
+    await writeFile(join(folder, 'key'), key.reveal());
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const certify = async (): Promise<Redacted> => {
+    const argv = ['req', '-x509', '-key', join(folder, 'key'), '-subj', '/CN=maas.example', '-days', '30'];
+    return new Redacted((await execa('openssl', argv)).stdout);
+  };
+
+  test('is served on its port, in a file that only root can read, and published', async () => {
+    const certificate = parseCertificate(await certify(), key);
+    const planned = plan(stateOf([regions(1)], { certificate }));
+    expect(planned.machine).toContainEqual(
+      expect.objectContaining({ path: '/etc/haproxy/charm.pem', mode: 0o600, content: certificate.pem }),
+    );
+    expect(planned.databags).toMatchObject([{ app: { frontend: { scheme: 'https', port: 443 } } }]);
+    expect(planned.ports).toContain('443/tcp');
+    expect(JSON.stringify(planned)).not.toContain('PRIVATE KEY');
+  });
+
+  test('a new one changes the file, so that HAProxy is told', async () => {
+    const [one, two] = [parseCertificate(await certify(), key), parseCertificate(await certify(), key)];
+    expect(cfgOf(stateOf([regions(1)], { certificate: one }))).not.toBe(
+      cfgOf(stateOf([regions(1)], { certificate: two })),
+    );
+  });
+
+  test('that does not fit its key is refused', async () => {
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+      type: 'pkcs8',
+      format: 'pem',
+    });
+    const certificate = await certify();
+    expect(() => parseCertificate(certificate, new Redacted(other))).toThrow(/not of its certificate/);
+    expect(() => parseCertificate(new Redacted('x'), key)).toThrow(/keys certificate and key, both PEM/);
+  });
+});
+
+test('connections are as many as memory and open files allow', () => {
+  expect(maxConnections(2 * 2 ** 30, Infinity)).toBe(5000);
+  expect(maxConnections(64 * 2 ** 30, Infinity)).toBe(20_000);
+  expect(maxConnections(64 * 2 ** 30, 20_000)).toBe(9750);
+  expect(maxConnections(2 ** 28, 1024)).toBe(500);
+});
+
+test.each([
+  [{ port: 0 }, '1 to 65535'],
+  [{ balance: 'random' }, 'one of: source'],
+  [{ 'server-timeout': 'soon' }, 'for example 90s'],
+  [{ 'server-timeout': '0s' }, '1 ms to 24 days'],
+  [{ 'tunnel-timeout': '99d' }, '1 ms to 24 days'],
+  [{ 'health-check': 'MAAS/rpc' }, 'begins with /'],
+])('%j is refused with what to type', (raw, message) => {
+  expect(() => parseOptions(raw)).toThrow(message);
+});
+
+test('whoever leaves takes the certificate along', () => {
+  expect(leave()).toContainEqual({ kind: 'absent-file', path: '/etc/haproxy/charm.pem' });
+});

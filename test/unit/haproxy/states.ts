@@ -1,0 +1,98 @@
+// States of the haproxy charm for tests, from options and databags as Juju has them.
+import { http } from '@maas-ha/interfaces/http';
+import { frontendsOf } from '../../../charms/haproxy/src/frontends.ts';
+import { plan } from '../../../charms/haproxy/src/plan.ts';
+import { CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+import { servicesOf, type HttpRelation } from '../../../charms/haproxy/src/services.ts';
+import { options, reservedPorts, type State } from '../../../charms/haproxy/src/state.ts';
+import { decodeBag } from '../../../shared/juju-ts-ops/src/databag.ts';
+
+/** As charmcraft.yaml has them. */
+export const DEFAULTS = {
+  port: 80,
+  balance: 'source',
+  'server-timeout': '15m',
+  'tunnel-timeout': '1h',
+  'health-check': '',
+  'stats-port': 0,
+  'tls-port': 443,
+  'extra-config': '',
+};
+export type RawOptions = { [K in keyof typeof DEFAULTS]: (typeof DEFAULTS)[K] };
+
+/** What the option schemas make of texts and numbers. @throws {ZodError} */
+export function parseOptions(raw: Partial<RawOptions> = {}): State['options'] {
+  const given = { ...DEFAULTS, ...raw };
+  return {
+    port: options.port.parse(given.port),
+    balance: options.balance.parse(given.balance),
+    'server-timeout': options['server-timeout'].parse(given['server-timeout']),
+    'tunnel-timeout': options['tunnel-timeout'].parse(given['tunnel-timeout']),
+    'health-check': options['health-check'].parse(given['health-check']),
+    'stats-port': options['stats-port'].parse(given['stats-port']),
+    certificate: undefined,
+    'tls-port': options['tls-port'].parse(given['tls-port']),
+    'extra-config': options['extra-config'].parse(given['extra-config']),
+  };
+}
+
+type Bags = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** A relation with what each unit wrote; Juju gives unit N the address 10.9.0.1N unless its bag has one. */
+export function relationOf(id: number, app: string, bags: Bags): HttpRelation {
+  const units = Object.entries(bags).map(([name, bag]) => ({
+    name,
+    data: decodeBag(http.provider.unit, bag).data,
+    address: bag['private-address'] ?? `10.9.0.1${name.split('/')[1]}`,
+    egressSubnets: [],
+  }));
+  return { id, endpoint: 'reverseproxy', app, appData: {}, units, problems: [] };
+}
+
+export function stateOf(
+  relations: readonly HttpRelation[],
+  {
+    options: raw,
+    own = [],
+    ...more
+  }: Partial<Omit<State, 'options'>> & { options?: Partial<RawOptions>; own?: readonly string[] } = {},
+): State {
+  const parsed = parseOptions(raw);
+  const services = servicesOf(relations, parsed.port);
+  return {
+    unit: 'haproxy/0',
+    options: parsed,
+    services,
+    web: frontendsOf(services, own, reservedPorts(parsed, more.certificate !== undefined)),
+    reverseproxy: relations.map(({ id, app }) => ({ id, app })),
+    websites: [],
+    address: '10.9.0.10',
+    maxConnections: 5000,
+    taken: [],
+    isCurrent: true,
+    ...more,
+  };
+}
+
+/** Three regions as maas-region offers them. */
+export function regions(...numbers: readonly number[]): HttpRelation {
+  const bags = numbers.map((number) => [
+    `maas-region/${number}`,
+    {
+      hostname: `10.9.0.1${number}`,
+      port: '5240',
+      'health-check': '/MAAS/rpc/',
+      'tcp-ports': '[5242, 5271]',
+    },
+  ]);
+  return relationOf(3, 'maas-region', Object.fromEntries(bags));
+}
+
+/** haproxy.cfg as the plan has it; empty where it writes none. */
+export function cfgOf(state: State): string {
+  for (const resource of plan(state).machine) {
+    if (resource.kind === 'file' && resource.path === CONFIG && typeof resource.content === 'string')
+      return resource.content;
+  }
+  return '';
+}
