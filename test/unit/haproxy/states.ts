@@ -46,7 +46,7 @@ export function relationOf(id: number, app: string, bags: Bags): HttpRelation {
     address: bag['private-address'] ?? `10.9.0.1${name.split('/')[1]}`,
     egressSubnets: [],
   }));
-  return { id, endpoint: 'reverseproxy', app, appData: {}, units, problems: [] };
+  return { id, endpoint: 'reverseproxy', phase: 'active', app, appData: {}, units, problems: [] };
 }
 
 export function stateOf(
