@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
@@ -25,7 +25,7 @@ const ROOT = import.meta.dirname;
 const BASES = ['22.04', '24.04', '26.04'];
 const TRIPLET = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 const DEBIAN_ARCHITECTURE = { x64: 'amd64', arm64: 'arm64' };
-// The code cache is only the same in every build, and only accepted when it runs, with one hash seed in both.
+// The snapshot is only the same in every build, and only accepted when it runs, with one hash seed in both.
 const NODE_FLAGS = ['--hash-seed=1'];
 const ZIP_TIME = new Date('2026-01-01T00:00:00Z');
 
@@ -176,10 +176,31 @@ async function nodeBase(arch, work) {
   return base;
 }
 
+/** zod's messages in one language only: all of them would be a third of the bundle. */
+const englishOnly = {
+  name: 'english-only',
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, ({ path }) => ({
+      contents: `export { default as en } from './en.js';`,
+      resolveDir: dirname(path),
+    }));
+  },
+};
+
 async function bundleCharm(folder) {
   const { outputFiles } = await bundle({
     stdin: {
-      contents: `import { main } from 'juju-ts-ops';\nimport { charm } from './src/charm.ts';\nvoid main(charm);\n`,
+      contents: [
+        `import { startupSnapshot } from 'node:v8';`,
+        `import { main } from 'juju-ts-ops';`,
+        `import { charm } from './src/charm.ts';`,
+        `const run = () => void main(charm);`,
+        `if (startupSnapshot.isBuildingSnapshot()) {`,
+        // Where this machine has its Node would stand in the snapshot; Node sets both again when it starts from one.
+        `  process.execPath = process.argv[0] = 'node';`,
+        `  startupSnapshot.setDeserializeMainFunction(run);`,
+        `} else run();`,
+      ].join('\n'),
       resolveDir: folder,
       loader: 'ts',
     },
@@ -189,11 +210,13 @@ async function bundleCharm(folder) {
     platform: 'node',
     target: 'node26',
     format: 'cjs',
-    minify: true,
-    keepNames: true,
+    // Identifiers stay as they are: errors carry the names of their classes.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    plugins: [englishOnly],
     logLevel: 'warning',
   });
-  return outputFiles[0].contents;
+  return outputFiles[0].text;
 }
 
 /** The one library that Node needs and Ubuntu's cloud images do not have; it goes into the charm. */
@@ -218,27 +241,53 @@ async function libatomic(arch, work) {
   return readFile(join(folder, 'root', path));
 }
 
+/**
+ * The charm as a program. On the machine it is for, Node starts from a snapshot, taken after the bundle was loaded;
+ * for another machine it loads the bundle each time.
+ */
 async function makeExecutable(code, base, arch, work) {
-  // Relative names, because the executable remembers them.
+  // Names without the folder, which would stand in the snapshot.
   const [main, output, config] = ['main.cjs', 'dispatch', 'sea.json'];
-  await writeFile(join(work, main), code);
+  const wrapped = JSON.stringify(`(function (require) {${code}\n})`);
+  await writeFile(
+    join(work, main),
+    `require('node:vm').runInThisContext(${wrapped}, { filename: 'dispatch.js' })(require);`,
+  );
   const native = arch === process.arch;
   await writeFile(
     join(work, config),
     JSON.stringify({
       main,
       output,
-      executable: base,
+      executable: relative(work, base),
       disableExperimentalSEAWarning: true,
-      useCodeCache: native,
+      useSnapshot: native,
       execArgv: native ? NODE_FLAGS : [],
       execArgvExtension: 'none',
     }),
   );
-  await execa(process.execPath, [...NODE_FLAGS, '--build-sea', config], { cwd: work });
+  const flags = [...NODE_FLAGS, '--random-seed=1', '--no-warnings'];
+  // By its name alone, because what it is called by would stand in the snapshot too.
+  const [program, ...args] = [...(await ownProcessIds()), 'node', ...flags, '--build-sea', config];
+  const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;
+  await execa(program, args, { cwd: work, extendEnv: false, env: { PATH } });
   // Only now: what has been through patchelf does not survive --build-sea.
-  await execa('patchelf', ['--set-rpath', '$ORIGIN/lib', output], { cwd: work });
+  await execa('patchelf', ['--set-rpath', '$ORIGIN/lib', join(work, output)]);
   return readFile(join(work, output));
+}
+
+/** How to run a program as process 1 of a namespace of its own: the number stands in the snapshot. */
+async function ownProcessIds() {
+  for (const command of [
+    ['unshare', '--pid', '--fork'],
+    ['unshare', '--user', '--map-root-user', '--pid', '--fork'],
+  ]) {
+    const [program, ...args] = command;
+    const { failed } = await execa(program, [...args, 'true'], { reject: false });
+    if (!failed) return command;
+  }
+  console.log('build: unshare is not allowed here, so each build of a charm differs in a few bytes');
+  return [];
 }
 
 /** Everything in the zip but the executable, in Juju's own files. https://documentation.ubuntu.com/juju/3.6/reference/charm/ */
