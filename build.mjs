@@ -1,23 +1,23 @@
 // Makes the charms: checks charmcraft.yaml against the code, bundles the code, turns it into an executable and
 // packs that with what Juju reads.
 //
-//   node build.mjs [--arch x64|arm64] [charm...]   dist/<charm>.charm, or dist/<charm>_<arch>.charm for another machine
+//   node build.mjs [--arch x64|arm64] [charm|folder...]   dist/<charm>.charm, or dist/<charm>_<arch>.charm for another machine
 //   node build.mjs --types                         write charmcraft.yaml out as src/charmcraft.ts
 //   node build.mjs --check                         only check that YAML, types and code agree
 import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { build as bundle } from 'esbuild';
 import { execa } from 'execa';
+import { BUILT_IN_ACTIONS } from 'juju-ts-ops';
 import { parse, stringify } from 'yaml';
 import { ZipFile } from 'yazl';
 import { z } from 'zod';
-import { BUILT_IN_ACTIONS } from './shared/juju-ts-ops/src/charmcraft.ts';
 
 process.env.TZ = 'UTC'; // zip entries carry local time
 
@@ -68,7 +68,8 @@ const Charmcraft = z.strictObject({
   actions: z.record(z.string(), Action).default({}),
 });
 
-async function findCharms() {
+/** The folders of the charms that are named, by name or by path; of all in the usual places if none is. */
+async function findCharms(named) {
   const folders = await Promise.all(
     ['charms', 'test/charms'].map(async (parent) =>
       existsSync(join(ROOT, parent))
@@ -76,7 +77,9 @@ async function findCharms() {
         : [],
     ),
   );
-  return folders.flat().filter((folder) => existsSync(join(folder, 'charmcraft.yaml')));
+  const charms = folders.flat().filter((folder) => existsSync(join(folder, 'charmcraft.yaml')));
+  if (named.length === 0) return charms;
+  return named.map((name) => charms.find((folder) => basename(folder) === name) ?? resolve(name));
 }
 
 async function readCharmcraft(folder) {
@@ -366,9 +369,10 @@ if (!(arch in DEBIAN_ARCHITECTURE))
   throw new Error(`--arch is one of: ${Object.keys(DEBIAN_ARCHITECTURE).join(', ')}`);
 
 const charms = await Promise.all(
-  (await findCharms())
-    .filter((folder) => positionals.length === 0 || positionals.includes(basename(folder)))
-    .map(async (folder) => ({ folder, charmcraft: await readCharmcraft(folder) })),
+  (await findCharms(positionals)).map(async (folder) => ({
+    folder,
+    charmcraft: await readCharmcraft(folder),
+  })),
 );
 if (values.types) {
   for (const { folder, charmcraft } of charms)

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { builtCharm, inProcess, stateOf, type State, type TestUnit } from 'juju-ts-ops/testing';
 import { bundleCharm } from './bundle.ts';
 import { charm, charmcraft } from './web-charm.ts';
@@ -31,9 +31,6 @@ const related: Partial<State<typeof charmcraft>> = {
     },
   ],
 };
-
-// Each tool is a process, and machines that test are busy.
-jest.setTimeout(60_000);
 
 let folder: string;
 const units: Record<string, TestUnit<typeof charmcraft>> = {};

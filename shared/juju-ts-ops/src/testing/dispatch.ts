@@ -11,17 +11,18 @@ import { environmentOf } from './environment.ts';
 import { FakeJuju, toolNames, type Answer } from './juju.ts';
 import { outcomeOf, type TestUnit } from './run.ts';
 
-/** A hook tool under whatever name it is called. In Perl, which every Debian and Ubuntu has and which starts at once. */
+/**
+ * A hook tool under whatever name it is called. In Perl, which every Debian and Ubuntu has and which starts at once:
+ * without modules, so the address of the socket is packed by hand (family 1 is AF_UNIX, type 1 SOCK_STREAM).
+ */
 const CLIENT = `#!/usr/bin/perl
-use strict;
-use warnings;
-use IO::Socket::UNIX;
 my ($tool) = $0 =~ m{([^/]+)$};
 my $stdin = '';
 if (grep { $_ eq '--file' || $_ eq '--file=-' } @ARGV) { local $/; $stdin = <STDIN> // ''; }
-my $socket = IO::Socket::UNIX->new(Peer => $ENV{JUJU_AGENT_SOCKET_ADDRESS}) or die "ERROR no Juju here: $!\\n";
-print $socket map { pack('N/a*', $_) } (scalar(@ARGV) + 2, $tool, $stdin, @ARGV);
-$socket->flush;
+my $socket;
+socket($socket, 1, 1, 0) && connect($socket, pack('S a108', 1, $ENV{JUJU_AGENT_SOCKET_ADDRESS}))
+    or die "ERROR no Juju here: $!\\n";
+syswrite $socket, join '', map { pack('N/a*', $_) } (scalar(@ARGV) + 2, $tool, $stdin, @ARGV);
 shutdown($socket, 1);
 my $answer = do { local $/; <$socket> };
 die "ERROR Juju went away\\n" unless defined $answer && length $answer;
@@ -71,6 +72,7 @@ export function builtCharm<C extends Charmcraft>(
         return answer;
       });
       try {
+        const start = performance.now();
         const child = spawn(program, args, {
           cwd: charmDirectory,
           env: {
@@ -86,8 +88,9 @@ export function builtCharm<C extends Charmcraft>(
         if (pid !== undefined) options.onStart?.(pid);
         const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
         await ended;
+        const milliseconds = performance.now() - start;
         juju.logs.push(...linesOf(stdout, 'DEBUG'), ...linesOf(stderr, 'WARNING'));
-        return outcomeOf(juju, child.exitCode ?? 'killed');
+        return outcomeOf(juju, child.exitCode ?? 'killed', milliseconds);
       } finally {
         server.close();
         await rm(folder, { recursive: true, force: true });

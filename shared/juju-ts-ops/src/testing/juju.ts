@@ -824,10 +824,20 @@ export class FakeJuju<C extends Charmcraft> {
 
 function parse<O extends ParseArgsOptionsConfig>(args: readonly string[], options: O) {
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    return parseArgs({ args: withoutSwitches(args, options), options, allowPositionals: true, strict: true });
   } catch (error) {
     throw new Refusal(2, error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Go's way to give a switch a value, `--application=false`, which ops uses. */
+function withoutSwitches(args: readonly string[], options: ParseArgsOptionsConfig): string[] {
+  const end = args.includes('--') ? args.indexOf('--') : args.length;
+  return args.flatMap((arg, index) => {
+    const [, name = '', value = ''] = (index < end ? /^--([a-z-]+)=(.*)$/.exec(arg) : null) ?? [];
+    if (options[name]?.type !== 'boolean') return [arg];
+    return /^(1|t|true)$/i.test(value) ? [`--${name}`] : [];
+  });
 }
 
 function keyValues(args: readonly string[]): Record<string, string> {

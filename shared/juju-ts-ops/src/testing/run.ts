@@ -17,6 +17,8 @@ export interface Outcome<C extends Charmcraft = Charmcraft> {
   readonly state: State<C>;
   /** `killed`: by `juju-reboot --now` or a signal; Juju runs the hook again. */
   readonly exitCode: number | 'killed';
+  /** How long it ran. */
+  readonly milliseconds: number;
   /** Every status that the charm set, in order. */
   readonly statuses: readonly StatusState[];
   readonly appStatuses: readonly StatusState[];
@@ -66,6 +68,7 @@ export function inProcess<
     async run(event, state) {
       checkConsistency(charm.charmcraft, state, event);
       const juju = new FakeJuju(charm.charmcraft, state, event);
+      const start = performance.now();
       const killed = Promise.withResolvers<'killed'>();
       const exitCode = await Promise.race([
         killed.promise,
@@ -86,7 +89,7 @@ export function inProcess<
           },
         ),
       ]);
-      return outcomeOf(juju, exitCode);
+      return outcomeOf(juju, exitCode, performance.now() - start);
     },
 
     async [Symbol.asyncDispose]() {
@@ -95,12 +98,17 @@ export function inProcess<
   };
 }
 
-export function outcomeOf<C extends Charmcraft>(juju: FakeJuju<C>, exitCode: number | 'killed'): Outcome<C> {
+export function outcomeOf<C extends Charmcraft>(
+  juju: FakeJuju<C>,
+  exitCode: number | 'killed',
+  milliseconds: number,
+): Outcome<C> {
   const code = exitCode === 'killed' ? 1 : exitCode;
   const action = juju.action(code);
   return {
     state: juju.finish(code),
     exitCode,
+    milliseconds,
     statuses: juju.statuses,
     appStatuses: juju.appStatuses,
     logs: juju.logs,

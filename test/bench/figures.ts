@@ -1,0 +1,32 @@
+import { mkdir, readFile, writeFile, chmod } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { unzipSync } from 'fflate';
+
+/** One figure, beside what it is compared with in the same run. */
+export interface Figure {
+  readonly what: string;
+  readonly ours: string;
+  readonly theirs?: string;
+  readonly ratio?: number;
+  /** The ratio that it should not exceed. */
+  readonly goal?: number;
+}
+
+export function medianOf(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+export const DIST = join(import.meta.dirname, '../../dist');
+
+/** Unpacks a built charm as Juju does, and returns the folder. */
+export async function unpacked(charm: string, folder: string): Promise<string> {
+  const files = unzipSync(await readFile(join(DIST, `${charm}.charm`)));
+  for (const [name, content] of Object.entries(files)) {
+    const target = join(folder, name);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, content);
+  }
+  await chmod(join(folder, 'dispatch'), 0o755);
+  return folder;
+}

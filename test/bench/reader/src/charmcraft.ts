@@ -1,0 +1,28 @@
+// Written by `node build.mjs --types` from charmcraft.yaml.
+export const charmcraft = {
+  "name": "reader",
+  "subordinate": false,
+  "provides": {},
+  "requires": {
+    "db": {
+      "interface": "sql",
+      "scope": "global"
+    },
+    "proxy": {
+      "interface": "http",
+      "scope": "global"
+    }
+  },
+  "peers": {},
+  "options": {
+    "port": {
+      "type": "int",
+      "default": 80
+    },
+    "title": {
+      "type": "string",
+      "default": "Untitled"
+    }
+  },
+  "actions": {}
+} as const;
