@@ -103,16 +103,18 @@ export function defineCharm<
   const C extends Charmcraft,
   S extends OptionSchemas<C>,
   E extends Endpoints<C>,
-  A,
   State,
   Resource,
+  GivenOptions,
+  GivenEndpoints,
+  GivenActions,
   B extends BagSchema = NoBag,
 >(
   charmcraft: C,
   definition: CharmDefinition<C, S, E, State, Resource, B> & {
-    readonly options: Only<S, OptionName<C>>;
-    readonly endpoints: Only<E, EndpointName<C>>;
-    readonly actions: Only<A, Exclude<ActionName<C>, BuiltInAction>>;
+    readonly options: Only<GivenOptions, OptionName<C>>;
+    readonly endpoints: Only<GivenEndpoints, EndpointName<C>>;
+    readonly actions: Only<GivenActions, Exclude<ActionName<C>, BuiltInAction>>;
   },
 ): Charm<C, S, E, State, Resource, B> {
   return { charmcraft, ...definition };

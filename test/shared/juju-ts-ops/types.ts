@@ -1,0 +1,113 @@
+// What must not compile, and beside it what must: `npm run check` fails when one of them does. Nothing here runs.
+import { defineAction, defineCharm, Redacted, SecretRef, type Plan } from 'juju-ts-ops';
+import { inProcess, stateOf } from 'juju-ts-ops/testing';
+import { z } from 'zod';
+import { charm, charmcraft, endpoints, options, type Line, type WebJuju } from './web-charm.ts';
+
+type WebPlan = Plan<typeof charmcraft, typeof endpoints, Line>;
+type Databag = NonNullable<WebPlan['databags']>[number];
+
+const { charmcraft: _charmcraft, ...parts } = charm;
+export const right = defineCharm(charmcraft, parts);
+
+// An option, endpoint or action that is not declared, and one that is not dealt with.
+const extraOptions = { ...options, colour: z.string() };
+// @ts-expect-error
+export const undeclaredOption = defineCharm(charmcraft, { ...parts, options: extraOptions });
+const { title: _title, ...fewerOptions } = options;
+// @ts-expect-error
+export const missingOption = defineCharm(charmcraft, { ...parts, options: fewerOptions });
+const otherOptions = { ...options, port: z.string() };
+// @ts-expect-error
+export const otherType = defineCharm(charmcraft, { ...parts, options: otherOptions });
+const extraEndpoints = { ...endpoints, backup: endpoints.db };
+// @ts-expect-error
+export const undeclaredEndpoint = defineCharm(charmcraft, { ...parts, endpoints: extraEndpoints });
+const otherEndpoints = { ...endpoints, db: endpoints.site };
+// @ts-expect-error
+export const otherInterface = defineCharm(charmcraft, { ...parts, endpoints: otherEndpoints });
+const extraActions = { ...charm.actions, dance: () => Promise.resolve({}) };
+// @ts-expect-error
+export const undeclaredAction = defineCharm(charmcraft, { ...parts, actions: extraActions });
+const fewerActions = { crash: charm.actions.crash };
+// @ts-expect-error
+export const missingAction = defineCharm(charmcraft, { ...parts, actions: fewerActions });
+
+// A parameter of an action.
+export const undeclaredParameter = defineCharm(charmcraft, {
+  ...parts,
+  actions: {
+    ...charm.actions,
+    // @ts-expect-error
+    greet: defineAction(z.object({ name: z.string(), colour: z.string() }), (_params, _juju: WebJuju) =>
+      Promise.resolve({}),
+    ),
+  },
+});
+export const maybeMissingParameter = defineCharm(charmcraft, {
+  ...parts,
+  actions: {
+    ...charm.actions,
+    // @ts-expect-error
+    greet: defineAction(z.object({ name: z.string(), times: z.int() }), (_params, _juju: WebJuju) =>
+      Promise.resolve({}),
+    ),
+  },
+});
+
+// What is asked of Juju.
+export async function asks(juju: WebJuju): Promise<void> {
+  await juju.relations('db');
+  // @ts-expect-error
+  await juju.relations('backup');
+  // @ts-expect-error
+  await juju.network('backup');
+  const { port } = await juju.options();
+  port satisfies number;
+  // @ts-expect-error
+  const { colour: _colour } = await juju.options();
+  const [database] = await juju.relations('db');
+  database?.appData.host satisfies string | undefined;
+  // @ts-expect-error
+  const _database = database?.appData.database;
+  // @ts-expect-error
+  await juju.secretOption('title');
+  // @ts-expect-error
+  await juju.storage('data');
+  // @ts-expect-error
+  await juju.resource('image');
+}
+
+// What is written.
+const password = new Redacted('hunter2');
+export const written: readonly Databag[] = [
+  { endpoint: 'db', relation: 1, app: { database: 'web' } },
+  { endpoint: 'site', relation: 2, app: { 'key-id': new SecretRef('key') } },
+  // @ts-expect-error
+  { endpoint: 'db', relation: 1, app: { database: password } },
+  // @ts-expect-error
+  { endpoint: 'site', relation: 2, unit: { port: new SecretRef('key') } },
+  // @ts-expect-error
+  { endpoint: 'db', relation: 1, app: { host: 'the other side writes this' } },
+  // @ts-expect-error
+  { endpoint: 'backup', relation: 1 },
+];
+// @ts-expect-error
+export const argument: string = password;
+const clear = { label: 'key', content: { value: 'clear' }, grants: [] };
+// @ts-expect-error
+export const secret: NonNullable<WebPlan['secrets']>[number] = clear;
+
+// What is tested.
+const unit = inProcess(charm);
+export const outcomes = [
+  unit.run({ action: 'greet', params: { name: 'Ada' } }, stateOf(charm, { options: { port: 8080 } })),
+  // @ts-expect-error
+  unit.run({ action: 'dance' }, stateOf(charm)),
+  // @ts-expect-error
+  unit.run('config-changed', stateOf(charm, { options: { colour: 'red' } })),
+  // @ts-expect-error
+  unit.run('config-changed', stateOf(charm, { options: { port: '80' } })),
+  // @ts-expect-error
+  unit.run('config-changed', stateOf(charm, { relations: [{ id: 1, endpoint: 'backup', app: 'x' }] })),
+];
