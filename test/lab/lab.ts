@@ -1,8 +1,9 @@
 // A network of machines that are no more than namespaces: each with its own interface, its own /run and its own
 // files of the daemons under test. They share this machine's kernel and programs, and start in milliseconds.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 
@@ -15,6 +16,8 @@ export class Machine {
   readonly #holder: ChildProcess;
   /** The first process in the namespaces. */
   readonly #pid: number;
+  /** The programs that enter the namespaces, from outside. */
+  readonly #entered: ChildProcess[] = [];
 
   private constructor(name: string, holder: ChildProcess, pid: number) {
     this.name = name;
@@ -41,7 +44,22 @@ export class Machine {
 
   /** Starts a program on this machine. */
   spawn(argv: readonly string[]): ChildProcess {
-    return spawn('nsenter', this.#enter(argv), { stdio: 'ignore' });
+    const child = spawn('nsenter', this.#enter(argv), { stdio: 'ignore' });
+    this.#entered.push(child);
+    return child;
+  }
+
+  /** Starts a program on this machine that is spoken with. */
+  spawnPiped(argv: readonly string[]): ChildProcessByStdio<Writable, Readable, null> {
+    return spawn('nsenter', this.#enter(argv), { stdio: ['pipe', 'pipe', 'inherit'] });
+  }
+
+  /** Sends a signal to every process of a program on this machine, or to the oldest, by their ids. */
+  async signal(program: string, signal: NodeJS.Signals, which: 'all' | 'oldest' = 'all'): Promise<void> {
+    const { output } = await this.try(['pgrep', '--exact', program]);
+    const ids = output === '' ? [] : output.split('\n').toSorted((a, b) => Number(a) - Number(b));
+    const chosen = which === 'all' ? ids : ids.slice(0, 1);
+    if (chosen.length > 0) await this.try(['kill', `-${signal.slice(3)}`, ...chosen]);
   }
 
   /** Runs a program on this machine to its end. @returns what it printed @throws when it fails */
@@ -72,6 +90,8 @@ export class Machine {
     if (this.#holder.exitCode !== null || this.#holder.signalCode !== null) return;
     const gone = once(this.#holder, 'exit');
     process.kill(this.#pid, 'SIGKILL');
+    // nsenter stops with the program that it runs, and would then never see it end.
+    for (const child of this.#entered) child.kill('SIGKILL');
     await gone;
   }
 
@@ -111,6 +131,8 @@ export class Lab {
   async machine(name: string, addresses: readonly string[]): Promise<Machine> {
     const machine = await Machine.start(name);
     this.#machines.push(machine);
+    // The kernel takes its time with the link of a machine of that name that was killed.
+    await this.#switch.try(['ip', 'link', 'delete', 'dev', name]);
     // Without the switch's own /proc, which does not know the other machine.
     const link = ['ip', 'link', 'add', 'dev', name, 'type', 'veth', 'peer', 'name', 'eth0'];
     const target = ['--target', String(this.#switch.pid), '--net'];

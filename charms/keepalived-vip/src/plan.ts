@@ -9,6 +9,7 @@ import { CHECK_SCRIPT, CHECK_SCRIPT_CONTENT } from './render/check-service.ts';
 import { CONFIG, renderKeepalivedConf } from './render/keepalived-conf.ts';
 import { NOTIFY_SCRIPT, renderNotify } from './render/notify.ts';
 import { PEERS_NFT, renderPeersNft } from './render/peers-nft.ts';
+import { REALTIME_SCRIPT, REALTIME_SCRIPT_CONTENT } from './render/realtime.ts';
 import { SERVICE_CONF, SERVICE_CONF_CONTENT } from './render/service-conf.ts';
 import { AUTH_SECRET, NONLOCAL_BIND, type State } from './state.ts';
 
@@ -72,6 +73,7 @@ export function leave(): readonly Resource[] {
       CONFIG,
       CHECK_SCRIPT,
       NOTIFY_SCRIPT,
+      REALTIME_SCRIPT,
       PEERS_NFT,
       SERVICE_CONF,
       `/etc/modules-load.d/${MODULE}.conf`,
@@ -109,6 +111,7 @@ function preparation({ kernel, unit }: State): readonly Resource[] {
   return [
     { kind: 'packages', names: ['keepalived', 'nftables'] },
     { kind: 'file', path: CHECK_SCRIPT, content: CHECK_SCRIPT_CONTENT, mode: 0o755 },
+    { kind: 'file', path: REALTIME_SCRIPT, content: REALTIME_SCRIPT_CONTENT, mode: 0o755 },
     { kind: 'file', path: NOTIFY_SCRIPT, content: renderNotify(unit), mode: 0o755 },
     ...(kernel.hasIpVs ? [{ kind: 'kernel-module', name: MODULE } as const] : []),
     {

@@ -49,7 +49,7 @@ export function renderHaproxyCfg(config: HaproxyConfig): string {
       'timeout http-request 30s',
       'timeout http-keep-alive 60s',
       'timeout queue 30s',
-      'timeout check 2s',
+      'timeout check 1500ms',
     ]),
     ...config.frontends.map((frontend) => renderFrontend(frontend, config)),
     ...services.map((service) => renderBackend(service, config)),
@@ -145,7 +145,7 @@ function renderBackend(service: Service, config: HaproxyConfig): string {
       ? []
       : ['option httpchk', `http-check send meth GET uri ${healthCheck}`, 'http-check expect status 200']),
     // Two seconds, three times, the last two faster: MAAS answers a few single errors after the network was cut.
-    'default-server inter 2s fastinter 1s fall 3 rise 2',
+    'default-server inter 2s fastinter 500ms fall 3 rise 2',
     ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers)}`),
   ]);
 }

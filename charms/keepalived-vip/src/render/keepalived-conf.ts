@@ -35,10 +35,9 @@ export function renderKeepalivedConf(config: KeepalivedConfig): Redacted {
         `vrrp_version ${config.vrrpVersion}`,
         'enable_script_security',
         'script_user root',
-        // A machine that is busy is not dead: adverts are sent before anything else is done. Without realtime
-        // scheduling, which some containers do not have, the priority counts.
-        'vrrp_rt_priority 50',
-        'vrrp_rlimit_rttime 2000000',
+        // keepalived's own realtime settings have it killed at the first reload where a container may not raise
+        // limits; see realtime.ts.
+        'max_auto_priority -1',
         'vrrp_priority -20',
         'vrrp_no_swap',
         // Some switches and machines miss or forget the first word of where the addresses are now.

@@ -1,4 +1,5 @@
 import { PEERS_NFT, TABLE } from './peers-nft.ts';
+import { REALTIME_SCRIPT } from './realtime.ts';
 
 /** What the charm adds to systemd's keepalived.service. */
 export const SERVICE_CONF = '/etc/systemd/system/keepalived.service.d/keepalived-vip.conf';
@@ -7,9 +8,11 @@ export const SERVICE_CONF = '/etc/systemd/system/keepalived.service.d/keepalived
 export const SERVICE_CONF_CONTENT = `# Written by the keepalived-vip charm.
 [Service]
 ExecStartPre=-/usr/sbin/nft --file ${PEERS_NFT}
+ExecStartPost=-${REALTIME_SCRIPT} $MAINPID
 ExecReload=-/usr/sbin/nft --file ${PEERS_NFT}
 ExecStopPost=-/usr/sbin/nft delete table inet ${TABLE}
 Restart=always
 RestartSec=1
 OOMScoreAdjust=-900
+CPUWeight=10000
 `;

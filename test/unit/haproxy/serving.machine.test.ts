@@ -1,0 +1,92 @@
+// Three servers behind one HAProxy of the lab, with the file of the charm: what a client loses when they fail.
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+import { Lab, type Machine } from '../../lab/lab.ts';
+import { charmFiles, until, VipMachine, watch, WEB_PORT } from '../../lab/vip.ts';
+import { cfgOf, regions, stateOf } from './states.ts';
+
+let lab: Lab;
+let client: Machine;
+let machines: readonly VipMachine[];
+let url: string;
+
+beforeAll(async () => {
+  lab = await Lab.start();
+  client = await lab.machine('client', ['10.9.0.200/24']);
+  machines = await Promise.all([1, 2, 3].map((n) => VipMachine.start(lab, n, charmFiles(n, [1, 2, 3]))));
+  url = 'http://10.9.0.11/';
+  await until(async () => (await client.try(['curl', '--silent', '--fail', url])).exitCode === 0);
+  // Every server has been checked.
+  await sleep(1000);
+}, 60_000);
+afterAll(() => lab.stop());
+
+/** The machine that answers this client. */
+const server = async (through = url): Promise<VipMachine> => {
+  const name = await client.run(['curl', '--silent', '--max-time', '30', through]);
+  const found = machines.find(({ number }) => `m${number}` === name);
+  if (!found) throw new Error(`an answer of nobody: ${name}`);
+  return found;
+};
+const restartWeb = async (machine: VipMachine): Promise<void> => {
+  machine.startWeb();
+  const own = `http://10.9.0.1${machine.number}:${WEB_PORT}/`;
+  await until(async () => (await client.try(['curl', '--silent', '--fail', own])).exitCode === 0);
+  // Up again in the eyes of HAProxy.
+  await until(async () => (await server()) === machine);
+};
+
+test('a client comes to the same server through whichever balancer', async () => {
+  const through = await Promise.all([1, 2, 3].map((n) => server(`http://10.9.0.1${n}/`)));
+  expect(new Set(through).size).toBe(1);
+});
+
+test('the server of a client is killed: every request has an answer', async () => {
+  const killed = await server();
+  const seen = await watch(client, url, 10_000, async () => {
+    await killed.machine.signal('web', 'SIGKILL');
+    await sleep(2000);
+  });
+  expect(seen).toMatchObject({ failed: 0, kinds: [] });
+  await restartWeb(killed);
+}, 40_000);
+
+test('the server of a client is restarted: every request has an answer', async () => {
+  const restarted = await server();
+  const seen = await watch(client, url, 10_000, async () => {
+    await restarted.machine.signal('web', 'SIGTERM');
+    await sleep(500);
+    restarted.startWeb();
+    await sleep(1000);
+  });
+  expect(seen).toMatchObject({ failed: 0, kinds: [] });
+  await restartWeb(restarted);
+}, 40_000);
+
+test('the server of a client hangs: new requests go to another', async () => {
+  const hung = await server();
+  await hung.machine.signal('web', 'SIGSTOP');
+  const next = await server().catch(() => undefined);
+  expect(next).not.toBe(hung);
+  await until(async () => (await server()) !== hung);
+  await hung.machine.signal('web', 'SIGCONT');
+  await until(async () => (await server()) === hung);
+}, 60_000);
+
+test('HAProxy reloads again and again, with other servers each time: every request has an answer', async () => {
+  const [first] = machines;
+  if (!first) throw new Error('no machines');
+  const { machine } = first;
+  const seen = await watch(client, url, 10_000, async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const cfg = cfgOf(
+        stateOf([regions(...(round % 2 === 0 ? [1, 2] : [1, 2, 3]))], { own: ['10.9.0.11'] }),
+      );
+      await machine.write(CONFIG, cfg);
+      await machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);
+      await sleep(150);
+    }
+  });
+  expect(seen).toMatchObject({ failed: 0, kinds: [] });
+}, 40_000);
