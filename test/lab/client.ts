@@ -8,16 +8,14 @@ const [url = '', patience = '5000'] = process.argv.slice(2);
 const answered: number[] = [];
 const failures: string[] = [];
 let started = 0;
-let open = 0;
+const open = new Set<object>();
 
 function ask(): void {
   started += 1;
-  open += 1;
-  let isDone = false;
+  const question = {};
+  open.add(question);
   const done = (failure?: string): void => {
-    if (isDone) return;
-    isDone = true;
-    open -= 1;
+    if (!open.delete(question)) return;
     if (failure === undefined) answered.push(performance.now());
     else failures.push(failure);
   };
@@ -40,7 +38,7 @@ process.stdin.resume().on('end', () => {
 async function report(): Promise<void> {
   const deadline = performance.now() + Number(patience);
   const end = performance.now();
-  while (open > 0 && performance.now() < deadline) await sleep(10);
+  while (open.size > 0 && performance.now() < deadline) await sleep(10);
   const marks = [begin, ...answered.filter((time) => time <= end), end].toSorted((a, b) => a - b);
   const gap = Math.max(...marks.slice(1).map((mark, index) => mark - (marks[index] ?? mark)));
   const kinds = [...new Set(failures)].slice(0, 5);

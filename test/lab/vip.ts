@@ -15,7 +15,7 @@ import {
   stateOf as keepalivedState,
   type RawOptions,
 } from '../unit/keepalived-vip/states.ts';
-import { Lab, type Machine } from './lab.ts';
+import type { Lab, Machine } from './lab.ts';
 
 /** What systemd does for a service: it starts it again when it has died. */
 const SUPERVISOR = 'while :; do "$@"; sleep 0.1; done';
