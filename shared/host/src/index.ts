@@ -7,7 +7,7 @@ export { addresses, inSubnet, portHolder } from './network.ts';
 export type { InterfaceAddress } from './network.ts';
 export { inContainer, osRelease } from './os.ts';
 export type { Resource } from './resources.ts';
-export { run, tryRun } from './run.ts';
+export { lastLines, run, runDuring, tryRun } from './run.ts';
 export { parseSource } from './source.ts';
 export type { Source } from './source.ts';
 export { serviceStates } from './systemd.ts';
