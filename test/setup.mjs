@@ -28,6 +28,9 @@ const TESTS = {
   haproxy: 'haproxy',
   keepalived: 'keepalived',
   'named-checkconf': 'bind9utils',
+  '/usr/lib/postgresql': 'postgresql',
+  '/usr/lib/python3/dist-packages/psycopg2': 'python3-psycopg2',
+  '/usr/lib/python3/dist-packages/yaml': 'python3-yaml',
 };
 
 function run(command, args, env = {}) {
