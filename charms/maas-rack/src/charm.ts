@@ -1,4 +1,5 @@
 import { machine } from '@maas-ha/host';
+import { isControllerInstalled } from '@maas-ha/maas';
 import { defineCharm } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
@@ -10,7 +11,7 @@ export const charm = defineCharm(charmcraft, {
   endpoints,
   read,
   plan,
-  leave: () => Promise.resolve(leave()),
+  leave: () => Promise.resolve(leave(isControllerInstalled('maas-regiond'))),
   machine,
   actions: {},
 });

@@ -1,36 +1,60 @@
 import type { Resource } from '@maas-ha/host';
-import { forgetIdentity, renderMaasConfig, SECRET_FILE } from '@maas-ha/maas';
-import { active, blocked, waiting, type Plan, type Redacted } from 'juju-ts-ops';
+import { forgetIdentity, ID_FILE, renderMaasConfig, SECRET_FILE } from '@maas-ha/maas';
+import { active, blocked, waiting, type Plan, type Redacted, type Status } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
-import { awaitRegistration } from './rackd.ts';
+import { awaitRegistration, restartRackd } from './rackd.ts';
 import { RACK_PACKAGE, RACKD_CONF, type State } from './state.ts';
 
-export function plan(state: State): Plan<typeof charmcraft, typeof endpoints, Resource> {
-  const { region, version } = state;
+type RackPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
+
+export function plan(state: State): RackPlan {
+  if (state.isLeaving) {
+    // rackd goes on until the unit stops, so that MAAS has time to let another rack do its work.
+    return {
+      machine: [{ kind: 'file', path: state.leavingMark, content: '', mode: 0o600 }],
+      status: [waiting('to be removed')],
+    };
+  }
+  const { region, version, relations, hostname } = state;
   const { url, secret } = region ?? {};
   const known = url !== undefined && secret && version !== undefined ? { url, secret } : undefined;
   return {
     machine: [...installation(state), ...(known ? connection(state, known.url, known.secret) : [])],
+    databags: relations.map((relation) => ({ endpoint: 'rpc', relation, unit: { hostname } }) as const),
     ...(version !== undefined && { version }),
-    status: [
-      region
-        ? known
-          ? state.isRegistered
-            ? active(`follows ${known.url}`)
-            : waiting('a region to take this rack in')
-          : waiting(`${region.app} to give its URL and secret`)
-        : blocked('no region: juju integrate maas-rack:rpc maas-region:rpc'),
-    ],
+    status: [statusOf(state)],
   };
 }
 
 /** What is left when the unit goes: nothing that runs. */
-export function leave(): readonly Resource[] {
-  return [
-    { kind: 'service', name: 'maas-rackd', state: 'stopped', enabled: false },
-    { kind: 'absent-packages', names: [RACK_PACKAGE] },
+export function leave(hasRegion: boolean): readonly Resource[] {
+  const services = [
+    'maas-rackd',
+    'maas-dhcpd',
+    'maas-dhcpd6',
+    'maas-agent',
+    ...(hasRegion ? [] : ['maas-http']),
   ];
+  return [
+    ...services.map((name): Resource => ({ kind: 'service', name, state: 'stopped', enabled: false })),
+    { kind: 'absent-packages', names: [RACK_PACKAGE] },
+    { kind: 'absent-file', path: RACKD_CONF },
+    // A region on this machine goes on needing them.
+    ...(hasRegion ? [] : [SECRET_FILE, ID_FILE].map((path): Resource => ({ kind: 'absent-file', path }))),
+  ];
+}
+
+function statusOf({ region, connected, regions, version }: State): Status {
+  if (!region) return blocked('no region: juju integrate maas-rack:rpc maas-region:rpc');
+  const { app, url, secret } = region;
+  if (url === undefined || !secret) return waiting(`${app} to give its URL and secret`);
+  if (version === undefined) return waiting('the packages of MAAS');
+  if (connected === 0)
+    return waiting(regions === undefined ? `MAAS to answer at ${url}` : 'a region to take this rack in');
+  if (regions === undefined)
+    return active(`connected to ${connected} regions, MAAS ${version}; ${url} does not answer`);
+  return active(`connected to ${connected} of ${regions} regions, MAAS ${version}`);
 }
 
 function installation({ source }: State): readonly Resource[] {
@@ -41,11 +65,8 @@ function installation({ source }: State): readonly Resource[] {
   ];
 }
 
-function connection(
-  { options, currentConf, isRegistered }: State,
-  url: string,
-  secret: Redacted,
-): readonly Resource[] {
+function connection(state: State, url: string, secret: Redacted): readonly Resource[] {
+  const { options, currentConf, sharesSecret, isSecretNewer, connected } = state;
   const file = { kind: 'file', mode: 0o640, owner: 'root', group: 'maas' } as const;
   return [
     {
@@ -53,7 +74,7 @@ function connection(
       path: RACKD_CONF,
       content: renderMaasConfig(currentConf, { maas_url: [url], debug: options.debug }),
     },
-    { ...file, path: SECRET_FILE, content: secret },
+    ...(sharesSecret ? [] : [{ ...file, path: SECRET_FILE, content: secret }]),
     {
       kind: 'service',
       name: 'maas-rackd',
@@ -63,8 +84,11 @@ function connection(
       // rackd reads a changed URL by itself within half a minute; a restart would stop DHCP. A secret it reads only once.
       after: [SECRET_FILE],
     },
-    ...(isRegistered
-      ? []
-      : [{ kind: 'step', id: 'await-registration', run: awaitRegistration } satisfies Resource]),
+    ...(isSecretNewer && connected === 0
+      ? [{ kind: 'step', id: 'wake-rackd', run: restartRackd } satisfies Resource]
+      : []),
+    ...(connected === 0
+      ? [{ kind: 'step', id: 'await-registration', run: awaitRegistration } satisfies Resource]
+      : []),
   ];
 }

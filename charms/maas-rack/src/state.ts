@@ -1,12 +1,17 @@
 import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { installedVersion, osRelease, readFileIfExists } from '@maas-ha/host';
 import { MAAS_SECRET_KEY, type maasRpc } from '@maas-ha/interfaces/maas-rpc';
 import {
-  ID_FILE,
+  connectedRegions,
+  eventLoops,
+  isControllerInstalled,
   MAAS_SECRET,
   majorMinor,
   maasSource,
   parseMaasConfig,
+  SECRET_FILE,
   type MaasConfig,
 } from '@maas-ha/maas';
 import {
@@ -20,6 +25,7 @@ import {
 import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
+import { isSecretNewer } from './rackd.ts';
 
 export const RACKD_CONF = '/etc/maas/rackd.conf';
 export const RACK_PACKAGE = 'maas-rack-controller';
@@ -37,25 +43,55 @@ export interface State {
   /** The application of region controllers, and what it has told so far; absent where none is related. */
   readonly region?: { readonly app: string; readonly url?: string; readonly secret?: Redacted };
   readonly currentConf: MaasConfig;
-  /** Whether a region has taken this rack in. */
-  readonly isRegistered: boolean;
+  readonly hostname: string;
+  /** The relations over which regions learn what this rack is called. */
+  readonly relations: readonly number[];
+  /** Whether this unit is being removed. */
+  readonly isLeaving: boolean;
+  /** The file by which later hooks know that it is. */
+  readonly leavingMark: string;
+  /** To how many regions this rack is connected. */
+  readonly connected: number;
+  /** How many regions MAAS lists; absent while it does not answer. */
+  readonly regions?: number;
+  /** Whether rackd has started before it had its secret. */
+  readonly isSecretNewer: boolean;
+  /** Whether a region controller of the same machine keeps the secret in its file itself. */
+  readonly sharesSecret: boolean;
 }
 
 export async function read(juju: RackJuju): Promise<State> {
-  const [values, [relation], packageVersion, os, conf] = await Promise.all([
+  const [values, relations, packageVersion, os, conf, secretOnDisk, newer] = await Promise.all([
     juju.options(),
     juju.relations('rpc'),
     installedVersion(RACK_PACKAGE),
     osRelease(),
     readFileIfExists(RACKD_CONF),
+    readFileIfExists(SECRET_FILE),
+    isSecretNewer(),
   ]);
+  const { event, unit, stateDirectory } = juju.context;
+  const leavingMark = join(stateDirectory, 'leaving');
+  const [relation] = relations;
+  const region = relation && (await regionOf(juju, relation));
+  const loops = region?.url === undefined ? undefined : await eventLoops(region.url);
   return {
     options: values,
     source: maasSource(values.source, os),
     ...(packageVersion !== undefined && { version: majorMinor(packageVersion) }),
-    ...(relation && { region: await regionOf(juju, relation) }),
+    ...(region && { region }),
     currentConf: parseMaasConfig(conf ?? ''),
-    isRegistered: existsSync(ID_FILE),
+    hostname: hostname(),
+    relations: relations.map(({ id }) => id),
+    isLeaving: existsSync(leavingMark) || (event.kind === 'relation' && event.departingUnit === unit),
+    leavingMark,
+    connected: await connectedRegions(loops),
+    ...(loops && { regions: loops.size }),
+    isSecretNewer: newer,
+    sharesSecret:
+      isControllerInstalled('maas-regiond') &&
+      secretOnDisk !== undefined &&
+      secretOnDisk.trim() === region?.secret?.reveal(),
   };
 }
 

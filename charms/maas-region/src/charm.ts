@@ -1,9 +1,11 @@
 import { machine } from '@maas-ha/host';
+import { isControllerInstalled } from '@maas-ha/maas';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
 import { leave, plan } from './plan.ts';
+import { installedServices } from './regiond.ts';
 import { options, read } from './state.ts';
 
 export const charm = defineCharm(charmcraft, {
@@ -11,7 +13,7 @@ export const charm = defineCharm(charmcraft, {
   endpoints,
   read,
   plan,
-  leave: () => Promise.resolve(leave()),
+  leave: () => Promise.resolve(leave(installedServices(), isControllerInstalled('maas-rackd'))),
   machine,
   actions,
 });

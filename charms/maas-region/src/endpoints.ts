@@ -3,14 +3,28 @@ import { keepalivedVip } from '@maas-ha/interfaces/keepalived-vip';
 import { maasRpc } from '@maas-ha/interfaces/maas-rpc';
 import { pgsql } from '@maas-ha/interfaces/pgsql';
 import { postgresqlClient } from '@maas-ha/interfaces/postgresql_client';
-import { definePeerInterface, raw } from 'juju-ts-ops';
+import { definePeerInterface, json, raw } from 'juju-ts-ops';
+import { z } from 'zod';
+
+const Hostnames = z.record(z.string(), z.string());
+/** Host names by unit. */
+export type Hostnames = Readonly<z.infer<typeof Hostnames>>;
+
+/** The MAAS version (`3.7`) that a database was migrated to, and the relation over which that database was got. */
+const Schema = z.object({ version: z.string(), relation: z.int() });
+export type Schema = Readonly<z.infer<typeof Schema>>;
 
 /** What the regions of this application tell each other. */
 const regionCluster = definePeerInterface({
   name: 'maas-region-cluster',
   app: {
-    /** The MAAS version (`3.7`) whose schema the database has; absent until it was migrated for the first time. */
-    schema: raw,
+    /** Absent until the database was migrated for the first time. */
+    schema: json(Schema),
+    /** The URL that all regions have in common, because the last one to start writes its own into the database. */
+    url: raw,
+    /** The controllers of MAAS, to be forgotten by it once their units are gone. */
+    regions: json(Hostnames),
+    racks: json(Hostnames),
   },
   unit: { hostname: raw, address: raw },
 });

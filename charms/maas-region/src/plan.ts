@@ -2,11 +2,30 @@ import type { Resource } from '@maas-ha/host';
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import { MAAS_SECRET_KEY } from '@maas-ha/interfaces/maas-rpc';
 import { REQUESTED_SECRETS } from '@maas-ha/interfaces/postgresql_client';
-import { forgetIdentity, maasUrl, REGION_HTTP_PORT, renderMaasConfig } from '@maas-ha/maas';
-import { active, blocked, SecretRef, waiting, type Plan, type Status } from 'juju-ts-ops';
+import {
+  forgetIdentity,
+  ID_FILE,
+  maasUrl,
+  REGION_HTTP_PORT,
+  renderMaasConfig,
+  SECRET_FILE,
+} from '@maas-ha/maas';
+import {
+  active,
+  blocked,
+  SecretRef,
+  unitNumber,
+  waiting,
+  type Plan,
+  type Redacted,
+  type Status,
+} from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
-import type { endpoints } from './endpoints.ts';
-import { awaitServing, migrateDatabase } from './regiond.ts';
+import { forgetController, type Departed } from './controllers.ts';
+import { CLIENT_PACKAGE, connectionsNeeded, inTurn, migrateDatabase } from './database.ts';
+import { migrateDnsOptions } from './dns.ts';
+import type { endpoints, Hostnames } from './endpoints.ts';
+import { awaitAnother, awaitServing, restartRegion, stopGracefully } from './regiond.ts';
 import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
 
 type RegionPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
@@ -14,20 +33,30 @@ type Databag = NonNullable<RegionPlan['databags']>[number];
 
 const SECRET_LABEL = 'maas-rpc-secret';
 
+/** Everything that is known before a region can be configured. */
+interface Known {
+  readonly url: string;
+  readonly database: DatabaseConnection;
+  readonly version: string;
+  /** The relation over which the database was got. */
+  readonly relation: number;
+}
+
 export function plan(state: State): RegionPlan {
+  if (state.isLeaving) return farewell(state);
   const url = urlOf(state);
-  const missing = missingForConfig(state, url);
-  const isMigrated = state.version !== undefined && state.schema === state.version;
-  const mayMigrate = !missing && state.version !== undefined && state.isLeader;
-  const mayServe = !missing && (isMigrated || mayMigrate);
+  const known = knownOf(state, url);
+  const hasSchema = known !== undefined && isMigrated(state, known);
+  const mayServe = known !== undefined && (hasSchema || state.isLeader);
   return {
     machine: [
       ...installation(state),
-      ...(url !== undefined && state.database.kind === 'ready' && state.version !== undefined
-        ? [configuration(state, url, state.database.connection)]
+      ...(known ? [configuration(state, known)] : []),
+      ...(known && !hasSchema
+        ? [...standstill(state), ...(state.isLeader ? [migration(state, known)] : [])]
         : []),
-      ...(mayMigrate && !isMigrated ? [migration(state)] : []),
-      ...(mayServe ? serving(state) : []),
+      ...(known && mayServe ? serving(state, known) : []),
+      ...(state.isServing ? dutiesOf(state) : []),
     ],
     secrets:
       state.secret && url !== undefined
@@ -35,68 +64,125 @@ export function plan(state: State): RegionPlan {
         : [],
     databags: [
       ...databaseRequests(state),
-      ...clusterBags(state, isMigrated || mayMigrate),
+      ...clusterBags(state, url, mayServe ? known : undefined),
       ...(mayServe ? apiBags(state) : []),
       ...(state.secret && url !== undefined ? rpcBags(state, url) : []),
     ],
     ports: [`${REGION_HTTP_PORT}/tcp`, '5250-5259/tcp', '53/tcp', '53/udp', '8000/tcp'],
     ...(state.version !== undefined && { version: state.version }),
-    status: [
-      missing ?? (mayServe ? servingStatus(state, url) : waiting('the leader to migrate the database')),
+    status: statusesOf(state, url, known, mayServe),
+  };
+}
+
+/** A unit that is being removed turns the balancers away, says goodbye to MAAS, and does nothing else any more. */
+function farewell({ leavingMark, services, api }: State): RegionPlan {
+  return {
+    machine: [
+      { kind: 'file', path: leavingMark, content: '', mode: 0o600 },
+      ...(services.length > 0 ? [goodbye()] : []),
     ],
+    databags: api.map((relation) => ({ endpoint: 'api', relation, unit: {} }) as const),
+    status: [waiting('to be removed')],
   };
 }
 
 /** What is left when the unit goes: a region that has said goodbye to the others, and runs no more. */
-export function leave(): readonly Resource[] {
+export function leave(services: readonly string[], hasRack: boolean): readonly Resource[] {
   return [
-    { kind: 'service', name: 'maas-regiond', state: 'stopped', enabled: false },
-    { kind: 'absent-packages', names: [REGION_PACKAGE] },
+    ...(services.length > 0 ? [goodbye()] : []),
+    ...[...services, ...(hasRack ? [] : ['maas-http'])].map((name): Resource => ({
+      kind: 'service',
+      name,
+      state: 'stopped',
+      enabled: false,
+    })),
+    { kind: 'absent-packages', names: [REGION_PACKAGE, CLIENT_PACKAGE] },
+    { kind: 'absent-file', path: REGIOND_CONF },
+    // A rack on this machine goes on needing them.
+    ...(hasRack ? [] : [SECRET_FILE, ID_FILE].map((path): Resource => ({ kind: 'absent-file', path }))),
   ];
+}
+
+function goodbye(): Resource {
+  // Once: later hooks of a unit that is being removed have nothing left to stop.
+  return { kind: 'step', id: 'goodbye', inputs: {}, run: stopGracefully };
 }
 
 /**
  * Where regions and racks reach MAAS: what the user says, or the virtual address behind the balancer's port, or
- * without one the first region. The same on every unit, because the last region to start writes it into the database.
+ * without one the first region. The leader decides, for a unit that has just come does not know the others yet;
+ * while it cannot, what it decided before stays.
  */
-function urlOf({ options, vip, balancer, unit, address, peers }: State): string | undefined {
+function urlOf(state: State): string | undefined {
+  const { isLeader, cluster } = state;
+  return (isLeader ? decideUrl(state) : undefined) ?? cluster?.url;
+}
+
+function decideUrl({ options, vip, balancer, unit, address, peers }: State): string | undefined {
   if (options['maas-url'] !== '') return options['maas-url'];
   if (vip) {
     if (vip.address === undefined || (balancer && !balancer.frontend)) return undefined;
     const { scheme, port } = balancer?.frontend ?? { scheme: 'http', port: REGION_HTTP_PORT };
     return maasUrl(scheme, vip.address, port);
   }
-  const [first] = [...peers, { unit, address }].toSorted((a, b) =>
-    a.unit.localeCompare(b.unit, 'en', { numeric: true }),
-  );
-  return first?.address === undefined ? undefined : maasUrl('http', first.address, REGION_HTTP_PORT);
+  const [first] = [...peers, { unit, address }].toSorted((a, b) => unitNumber(a.unit) - unitNumber(b.unit));
+  return first?.address === undefined || first.address === ''
+    ? undefined
+    : maasUrl('http', first.address, REGION_HTTP_PORT);
+}
+
+function knownOf(
+  { database, databaseRelations, version }: State,
+  url: string | undefined,
+): Known | undefined {
+  const [relation] = [...databaseRelations.database, ...databaseRelations.db];
+  if (database.kind !== 'ready' || url === undefined || version === undefined || relation === undefined)
+    return undefined;
+  return { url, database: database.connection, version, relation };
+}
+
+/** Whether this very database has the schema of the installed MAAS: another one may be empty. */
+function isMigrated({ cluster }: State, { version, relation }: Known): boolean {
+  return cluster?.schema?.version === version && cluster.schema.relation === relation;
 }
 
 /** Why regiond cannot be configured yet; nothing if it can. */
 function missingForConfig(state: State, url: string | undefined): Status | undefined {
-  if (state.database.kind === 'none') {
-    return blocked('no database: juju integrate maas-region:database postgresql:database');
+  const { database, vip, balancer, app, isLeader } = state;
+  if (database.kind === 'none') {
+    return blocked(`no database: juju integrate ${app}:database postgresql:database`);
   }
-  if (state.database.kind === 'waiting') return waiting(state.database.reason);
+  if (database.kind === 'waiting') return waiting(database.reason);
   if (url !== undefined) return undefined;
-  const { vip, balancer } = state;
   if (vip && vip.address === undefined) return waiting(`${vip.app} to have a virtual address`);
   if (balancer && !balancer.frontend) return waiting(`${balancer.app} to say where it listens`);
-  return waiting('the first region to have an address');
+  return waiting(isLeader ? 'this unit to have an address' : 'the leader to say where MAAS is reached');
 }
 
 function installation({ source }: State): readonly Resource[] {
   return [
     { kind: 'source', name: 'maas', source },
-    { kind: 'packages', names: [REGION_PACKAGE] },
+    { kind: 'packages', names: [REGION_PACKAGE, CLIENT_PACKAGE] },
     { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity('maas-regiond') },
   ];
 }
 
-function configuration(state: State, url: string, database: DatabaseConnection): Resource {
-  const { options, currentConf, version = '', address } = state;
-  const hasTemporal = version.localeCompare('3.5', 'en', { numeric: true }) >= 0;
-  const content = renderMaasConfig(currentConf, {
+function configuration(state: State, known: Known): Resource {
+  return {
+    kind: 'file',
+    path: REGIOND_CONF,
+    content: regiondConf(state, known),
+    mode: 0o640,
+    owner: 'root',
+    group: 'maas',
+    // MAAS checks every value whenever it reads the file; this makes it do so before the file counts. Its own
+    // `local_config_set` would take the password in its arguments, where every user of the machine could read it.
+    validate: ['env', 'MAAS_REGION_CONFIG={}', 'maas-region', 'local_config_get', '--maas-url'],
+  };
+}
+
+function regiondConf({ options, currentConf, address }: State, { url, database, version }: Known): Redacted {
+  return renderMaasConfig(currentConf, {
     maas_url: url,
     database_host: database.host,
     database_port: database.port,
@@ -106,44 +192,81 @@ function configuration(state: State, url: string, database: DatabaseConnection):
     num_workers: options['num-workers'],
     debug: options.debug,
     // Else MAAS takes the address that it reaches the URL from, which is the virtual one on the machine that holds it.
-    ...(hasTemporal && { broadcast_address: address }),
+    ...(hasTemporal(version) && { broadcast_address: address }),
   });
-  return {
-    kind: 'file',
-    path: REGIOND_CONF,
-    content,
-    mode: 0o640,
-    owner: 'root',
-    group: 'maas',
-    // MAAS checks every value whenever it reads the file; this makes it do so before the file counts.
-    validate: ['env', 'MAAS_REGION_CONFIG={}', 'maas-region', 'local_config_get', '--maas-url'],
-  };
 }
 
-function migration({ version = '', database }: State): Resource {
-  const where = database.kind === 'ready' ? database.connection : undefined;
+function hasTemporal(version: string): boolean {
+  return version.localeCompare('3.5', 'en', { numeric: true }) >= 0;
+}
+
+/** No region runs before the schema is ready, not even the one that its package has started. */
+function standstill({ services }: State): readonly Resource[] {
+  return services.map((name) => ({ kind: 'service', name, state: 'stopped', enabled: false }));
+}
+
+function migration({ unit, cluster }: State, { database, version, relation }: Known): Resource {
   return {
     kind: 'step',
     id: 'migrate-database',
-    inputs: { version, host: where?.host ?? '', database: where?.database ?? '' },
-    run: migrateDatabase,
+    inputs: { version, relation, database: database.database, before: cluster?.schema?.version ?? '' },
+    run: () => migrateDatabase(database, version, unit),
   };
 }
 
-function serving({ services, isServing, hostname }: State): readonly Resource[] {
+function serving(state: State, known: Known): readonly Resource[] {
+  const { services, isServing, hostname } = state;
   return [
-    ...services.map((name): Resource => ({
-      kind: 'service',
-      name,
-      state: 'running',
-      enabled: true,
-      onChange: 'restart',
-      after: [REGIOND_CONF],
-    })),
+    restart(state, known),
+    ...services.map((name): Resource => ({ kind: 'service', name, state: 'running', enabled: true })),
     ...(isServing
       ? []
       : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(hostname) } satisfies Resource]),
   ];
+}
+
+/**
+ * Everything that has read regiond.conf restarts when it changes: one region after the other, but for a new place of
+ * the database, because no region that looks for the old one serves anyway.
+ */
+function restart(state: State, known: Known): Resource {
+  const { currentConf, services, hostname, isServing, peers } = state;
+  const { host, port } = known.database;
+  const hasMoved = currentConf['database_host'] !== host || currentConf['database_port'] !== port;
+  const others = peers.flatMap((peer) => peer.address ?? []);
+  return {
+    kind: 'step',
+    id: 'restart-regiond',
+    inputs: { conf: regiondConf(state, known).digest() },
+    run: () =>
+      hasMoved || !isServing
+        ? restartRegion(services, hostname)
+        : inTurn(known.database, async () => {
+            await awaitAnother(others);
+            await restartRegion(services, hostname);
+          }),
+  };
+}
+
+/** What a region that serves does beside: named can answer, and MAAS forgets the controllers that are gone. */
+function dutiesOf({ departed, dnsProblem }: State): readonly Resource[] {
+  return [
+    ...(dnsProblem === undefined ? [] : [repairDns(dnsProblem)]),
+    ...(departed?.regions ?? []).flatMap((gone) => forget('region', gone)),
+    ...(departed?.racks ?? []).flatMap((gone) => forget('rack', gone)),
+  ];
+}
+
+function repairDns(problem: string): Resource {
+  return { kind: 'step', id: 'migrate-dns-options', inputs: { problem }, run: migrateDnsOptions };
+}
+
+function forget(
+  kind: 'region' | 'rack',
+  { unit, systemId, isRunning, soleDhcpOf }: Departed,
+): readonly Resource[] {
+  if (systemId === undefined || isRunning || soleDhcpOf.length > 0) return [];
+  return [{ kind: 'step', id: `forget-${kind}:${unit}`, run: () => forgetController(kind, systemId) }];
 }
 
 /** Old servers read the request from each unit, newer ones from the application. */
@@ -164,19 +287,36 @@ function databaseRequests({ databaseRelations, options }: State): readonly Datab
   ];
 }
 
-function clusterBags(
-  { cluster, schema, version, hostname, address }: State,
-  isMigrated: boolean,
-): readonly Databag[] {
+/** @param known once the database has been migrated */
+function clusterBags(state: State, url: string | undefined, known: Known | undefined): readonly Databag[] {
+  const { cluster, hostname, address, unit, peers, racks, departed } = state;
   if (cluster === undefined) return [];
+  const { schema } = cluster;
+  const present = Object.fromEntries([
+    [unit, hostname],
+    ...peers.flatMap((peer) => (peer.hostname === undefined ? [] : [[peer.unit, peer.hostname] as const])),
+  ]);
   return [
     {
       endpoint: 'region-cluster',
-      relation: cluster,
-      app: { schema: isMigrated ? version : schema },
+      relation: cluster.id,
+      app: {
+        schema: known ? { version: known.version, relation: known.relation } : schema,
+        url,
+        regions: { ...remembered(cluster.regions, departed?.regions), ...present },
+        racks: { ...remembered(cluster.racks, departed?.racks), ...racks },
+      },
       unit: { hostname, address },
     },
   ];
+}
+
+/** Who has to be remembered: of those that are gone, only who MAAS still knows; all of them while it cannot be asked. */
+function remembered(hostnames: Hostnames, departed: readonly Departed[] | undefined): Hostnames {
+  const forgotten = new Set(
+    (departed ?? []).filter(({ systemId }) => systemId === undefined).map(({ unit }) => unit),
+  );
+  return Object.fromEntries(Object.entries(hostnames).filter(([unit]) => !forgotten.has(unit)));
 }
 
 function apiBags({ api, address }: State): readonly Databag[] {
@@ -203,6 +343,53 @@ function rpcBags({ rpc, hostname, peers }: State, url: string): readonly Databag
   );
 }
 
-function servingStatus({ isServing }: State, url: string | undefined): Status {
-  return isServing ? active(`serves ${url ?? ''}`) : waiting('regiond to serve');
+function statusesOf(
+  state: State,
+  url: string | undefined,
+  known: Known | undefined,
+  mayServe: boolean,
+): readonly Status[] {
+  const missing = missingForConfig(state, url);
+  if (missing) return [missing];
+  if (!known) return [waiting('the packages of MAAS')];
+  if (!mayServe) return [waiting('the leader to migrate the database')];
+  if (!state.isServing) return [waiting('regiond to serve')];
+  if (state.dnsProblem !== undefined)
+    return [blocked(`named does not take its configuration, mend /etc/bind: ${state.dnsProblem}`)];
+  return [active([`serves ${known.url}`, ...notesOf(state)].join('; '))];
+}
+
+/** What the user should know, though MAAS serves. */
+function notesOf({
+  options,
+  vip,
+  isLeader,
+  departed,
+  connectionLimit,
+  peers,
+  database,
+}: State): readonly string[] {
+  if (!isLeader) return [];
+  const regions = peers.length + 1;
+  const needed = connectionsNeeded(regions);
+  return [
+    ...(options['maas-url'] === '' && !vip && regions > 1
+      ? ['this is the address of one region: relate keepalived-vip for one that outlives it']
+      : []),
+    ...(connectionLimit !== undefined && connectionLimit < needed && database.kind === 'ready'
+      ? [
+          `PostgreSQL allows ${connectionLimit} connections, ${regions} regions need max_connections=${needed}`,
+        ]
+      : []),
+    ...(departed?.regions ?? []).flatMap(({ hostname, systemId, isRunning }) =>
+      systemId === undefined ? [] : [`MAAS still lists ${hostname}${isRunning ? ' as running' : ''}`],
+    ),
+    ...(departed?.racks ?? []).flatMap(({ hostname, systemId, soleDhcpOf }) => {
+      if (systemId === undefined) return [];
+      if (soleDhcpOf.length === 0) return [`MAAS still lists ${hostname}`];
+      return [
+        `${hostname} is gone and was the only rack with DHCP on ${soleDhcpOf.join(' and ')}: add a rack there`,
+      ];
+    }),
+  ];
 }

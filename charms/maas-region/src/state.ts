@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { installedVersion, osRelease, readFileIfExists } from '@maas-ha/host';
 import type { DatabaseState } from '@maas-ha/interfaces/database';
 import type { Frontend } from '@maas-ha/interfaces/http';
@@ -9,27 +10,41 @@ import {
   MAAS_SECRET,
   majorMinor,
   maasSource,
+  normalUrl,
   parseMaasConfig,
   SECRET_FILE,
   type MaasConfig,
 } from '@maas-ha/maas';
-import { Redacted, UserError, type Juju, type Options } from 'juju-ts-ops';
+import {
+  Redacted,
+  SecretNotFoundError,
+  UserError,
+  type Juju,
+  type Options,
+  type Relation,
+} from 'juju-ts-ops';
 import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
-import type { endpoints } from './endpoints.ts';
-import { isServing } from './regiond.ts';
+import { departedUnits, type Departed } from './controllers.ts';
+import { connectionLimit } from './database.ts';
+import { findDnsProblem } from './dns.ts';
+import type { endpoints, Hostnames, Schema } from './endpoints.ts';
+import { installedServices, liveRegions, shortName } from './regiond.ts';
 
 export const REGIOND_CONF = '/etc/maas/regiond.conf';
 export const REGION_PACKAGE = 'maas-region-api';
 
-/** The services that read regiond.conf, in the order in which they start; MAAS before 3.5 has only the first. */
-const SERVICES = ['maas-regiond', 'maas-apiserver', 'maas-temporal', 'maas-temporal-worker'] as const;
-
-const url = z.url({ protocol: /^https?$/, error: 'a URL, for example http://maas.example.com/MAAS' });
+const url = z.string().transform((text, context) => {
+  if (text === '') return '';
+  const normal = normalUrl(text);
+  if (normal !== undefined) return normal;
+  context.addIssue('the URL of MAAS, for example http://maas.example.com/MAAS');
+  return z.NEVER;
+});
 
 export const options = {
   source: z.string(),
-  'maas-url': z.union([z.literal(''), url.transform((text) => text.replace(/\/+$/, ''))]),
+  'maas-url': url,
   'database-name': z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, 'the name of a database: a-z, 0-9 and _'),
   'num-workers': z.int().min(1, '1 to 10').max(10, '1 to 10: MAAS has ten RPC ports on a machine'),
   debug: z.boolean(),
@@ -40,7 +55,12 @@ export type RegionJuju = Juju<typeof charmcraft, typeof options, typeof endpoint
 /** What Juju and the machine say. */
 export interface State {
   readonly unit: string;
+  readonly app: string;
   readonly isLeader: boolean;
+  /** Whether this unit is being removed. */
+  readonly isLeaving: boolean;
+  /** The file by which later hooks know that it is. */
+  readonly leavingMark: string;
   readonly options: Options<typeof options>;
   readonly source: string;
   /** `3.7`; absent until the package is installed. */
@@ -50,21 +70,36 @@ export interface State {
   readonly database: DatabaseState | { readonly kind: 'none' };
   /** The relations over which the database is asked for. */
   readonly databaseRelations: { readonly db: readonly number[]; readonly database: readonly number[] };
-  readonly cluster?: number;
-  /** The MAAS version whose schema the database has. */
-  readonly schema?: string;
+  /** The relation among the regions, with what its leader has said; absent in the very first hooks. */
+  readonly cluster?: {
+    readonly id: number;
+    /** What the database was migrated to, and which database that was. */
+    readonly schema?: Schema;
+    readonly url?: string;
+    /** Who was in the application when the leader last looked, and has not been forgotten by MAAS since. */
+    readonly regions: Hostnames;
+    readonly racks: Hostnames;
+  };
   readonly peers: readonly { readonly unit: string; readonly hostname?: string; readonly address?: string }[];
   /** The virtual address; absent where no such charm is related. */
   readonly vip?: { readonly app: string; readonly address?: string };
   /** Where the balancer listens; absent where none is related, or it has not said yet. */
   readonly balancer?: { readonly app: string; readonly frontend?: Frontend };
   readonly rpc: readonly { readonly id: number; readonly app: string }[];
+  /** The racks that have said what they are called. */
+  readonly racks: Hostnames;
   readonly api: readonly number[];
   readonly services: readonly string[];
   readonly currentConf: MaasConfig;
   /** What racks authenticate with; absent until regiond has written it. */
   readonly secret?: Redacted;
   readonly isServing: boolean;
+  /** Known to the leader while it serves: who has gone and is still to be forgotten by MAAS. */
+  readonly departed?: { readonly regions: readonly Departed[]; readonly racks: readonly Departed[] };
+  /** Why named does not take its configuration; absent where it does, or there is none. */
+  readonly dnsProblem?: string;
+  /** Known to the leader while it serves: how many connections PostgreSQL allows. */
+  readonly connectionLimit?: number;
 }
 
 export async function read(juju: RegionJuju): Promise<State> {
@@ -82,6 +117,8 @@ export async function read(juju: RegionJuju): Promise<State> {
     os,
     conf,
     secret,
+    live,
+    dnsProblem,
   ] = await Promise.all([
     juju.options(),
     juju.isLeader(),
@@ -96,15 +133,23 @@ export async function read(juju: RegionJuju): Promise<State> {
     osRelease(),
     readFileIfExists(REGIOND_CONF),
     readFileIfExists(SECRET_FILE),
+    liveRegions(),
+    findDnsProblem(),
   ]);
   const [cluster] = clusters;
   const [vip] = vips;
   const [balancer] = api;
   const virtual = new Set(vips.flatMap(({ appData }) => appData.vips ?? []).map(({ address }) => address));
-  const schema = cluster?.appData.schema;
-  return {
-    unit: juju.context.unit,
+  const { unit, app, event, stateDirectory } = juju.context;
+  const leavingMark = join(stateDirectory, 'leaving');
+  const isLeaving = existsSync(leavingMark) || (event.kind === 'relation' && event.departingUnit === unit);
+  const isServing = live?.has(shortName(hostname())) ?? false;
+  const state: State = {
+    unit,
+    app,
     isLeader,
+    isLeaving,
+    leavingMark,
     options: values,
     source: maasSource(values.source, os),
     ...(packageVersion !== undefined && { version: majorMinor(packageVersion) }),
@@ -113,8 +158,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     address: network.bindAddresses.find((address) => !virtual.has(address)) ?? '',
     database: await databaseOf(juju, db, database, values['database-name'], network.egressSubnets),
     databaseRelations: { db: db.map(({ id }) => id), database: database.map(({ id }) => id) },
-    ...(cluster && { cluster: cluster.id }),
-    ...(schema !== undefined && { schema }),
+    ...(cluster && { cluster: clusterOf(cluster) }),
     peers: (cluster?.units ?? []).map(({ name, data }) => ({ unit: name, ...data })),
     ...(vip && { vip: { app: vip.app, ...firstAddress(vip.appData.vips) } }),
     ...(balancer && {
@@ -123,12 +167,69 @@ export async function read(juju: RegionJuju): Promise<State> {
         ...(balancer.appData.frontend && { frontend: balancer.appData.frontend }),
       },
     }),
-    rpc: rpc.map(({ id, app }) => ({ id, app })),
+    rpc: rpc.map(({ id, app: rackApp }) => ({ id, app: rackApp })),
+    racks: Object.fromEntries(
+      rpc.flatMap(({ units }) =>
+        units.flatMap(({ name, data }) => (data.hostname === undefined ? [] : [[name, data.hostname]])),
+      ),
+    ),
     api: api.map(({ id }) => id),
-    services: SERVICES.filter((name) => existsSync(`/usr/lib/systemd/system/${name}.service`)),
+    services: installedServices(),
     currentConf: parseMaasConfig(conf ?? ''),
     ...(secret !== undefined && MAAS_SECRET.test(secret.trim()) && { secret: new Redacted(secret.trim()) }),
-    isServing: await isServing(hostname()),
+    isServing,
+    ...(dnsProblem !== undefined && { dnsProblem }),
+  };
+  return isLeader && isServing && !isLeaving
+    ? { ...state, ...(await duties(state, live ?? new Set())) }
+    : state;
+}
+
+/** What only the leader asks, because it looks after it for all. */
+async function duties(
+  state: State,
+  live: ReadonlySet<string>,
+): Promise<Pick<State, 'departed' | 'connectionLimit'>> {
+  const { database, cluster, unit, peers } = state;
+  const present = new Set([unit, ...peers.map((peer) => peer.unit)]);
+  const hostnames = new Set([state.hostname, ...peers.flatMap((peer) => peer.hostname ?? [])]);
+  const [regions, racks, limit] = await Promise.all([
+    departedUnits('region', gone(cluster?.regions, present, hostnames), live),
+    departedUnits(
+      'rack',
+      gone(cluster?.racks, new Set(Object.keys(state.racks)), new Set(Object.values(state.racks))),
+      live,
+    ),
+    database.kind === 'ready' ? connectionLimit(database.connection) : undefined,
+  ]);
+  return {
+    ...(regions && racks && { departed: { regions, racks } }),
+    ...(limit !== undefined && { connectionLimit: limit }),
+  };
+}
+
+/** Who is remembered and not present, unless another unit is on the same machine now. */
+function gone(
+  remembered: Hostnames = {},
+  present: ReadonlySet<string>,
+  hostnames: ReadonlySet<string>,
+): readonly { readonly unit: string; readonly hostname: string }[] {
+  return Object.entries(remembered)
+    .map(([unit, name]) => ({ unit, hostname: name }))
+    .filter((entry) => !present.has(entry.unit) && !hostnames.has(entry.hostname));
+}
+
+function clusterOf({
+  id,
+  appData,
+}: Relation<(typeof endpoints)['region-cluster']['provider']>): NonNullable<State['cluster']> {
+  const { schema, url: agreed, regions = {}, racks = {} } = appData;
+  return {
+    id,
+    ...(schema && { schema }),
+    ...(agreed !== undefined && { url: agreed }),
+    regions,
+    racks,
   };
 }
 
@@ -146,9 +247,22 @@ async function databaseOf(
       `related to a database twice: juju remove-relation ${juju.context.app}:db ${old.app}, or ${juju.context.app}:database ${today.app}`,
     );
   }
-  if (today) return postgresqlConnection(today, (uri) => juju.secret(uri));
+  if (today) return todaysDatabase(juju, today);
   if (old) return pgsqlConnection(old, name, egressSubnets);
   return { kind: 'none' };
+}
+
+/** The secret may be named in the databag before it is granted. */
+async function todaysDatabase(
+  juju: RegionJuju,
+  relation: Relation<(typeof endpoints)['database']['provider']>,
+): Promise<DatabaseState> {
+  try {
+    return await postgresqlConnection(relation, (uri) => juju.secret(uri));
+  } catch (error) {
+    if (!(error instanceof SecretNotFoundError)) throw error;
+    return { kind: 'waiting', reason: `${relation.app} to grant the user and its password` };
+  }
 }
 
 function firstAddress(vips: readonly { readonly address: string }[] = []): { address?: string } {

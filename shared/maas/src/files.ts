@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { run } from '@maas-ha/host';
 
@@ -8,13 +9,23 @@ export const SECRET_FILE = '/var/lib/maas/secret';
 /** Written once a controller is known to MAAS. */
 export const ID_FILE = '/var/lib/maas/maas_id';
 
+/** The daemons of the two kinds of controller, which may share a machine and then share their files. */
+export type ControllerService = 'maas-regiond' | 'maas-rackd';
+
+/** Whether a kind of controller is installed on this machine. */
+export function isControllerInstalled(service: ControllerService): boolean {
+  return ['/usr/lib', '/lib'].some((folder) => existsSync(`${folder}/systemd/system/${service}.service`));
+}
+
 /**
  * Forgets who this machine was to another MAAS, or in the image that it was cloned from. Only for a controller
- * that has just been installed: two machines with one identity take each other's place.
+ * that has just been installed: two machines with one identity take each other's place. Where the other kind of
+ * controller is here too, the identity is its own as well, and stays.
  * @param service the one that would write it anew
  */
-export async function forgetIdentity(service: 'maas-regiond' | 'maas-rackd'): Promise<void> {
+export async function forgetIdentity(service: ControllerService): Promise<void> {
   await run(['systemctl', 'stop', `${service}.service`]);
+  if (isControllerInstalled(service === 'maas-regiond' ? 'maas-rackd' : 'maas-regiond')) return;
   for (const path of [ID_FILE, SECRET_FILE, '/var/lib/maas/certificates', '/var/lib/maas/rpc.state']) {
     await rm(path, { recursive: true, force: true });
   }

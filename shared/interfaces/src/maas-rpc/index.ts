@@ -20,7 +20,13 @@ export const maasRpc = defineInterface({
       secret: hidden,
     },
   },
-  requirer: { app: {}, unit: {} },
+  requirer: {
+    app: {},
+    unit: {
+      /** What MAAS calls the rack controller, so that it can be forgotten once the unit is gone. */
+      hostname: raw,
+    },
+  },
 });
 
 /** The key of the Juju secret. */

@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import { run, tryRun } from '@maas-ha/host';
+import { MaasApi, REGION_HTTP_PORT, type Controller, type Vlan } from '@maas-ha/maas';
+import { NotYetError, Redacted, UserError } from 'juju-ts-ops';
+import { shortName } from './regiond.ts';
+
+/** The MAAS user that the charm asks MAAS as. */
+export const CHARM_USER = 'maas-ha-charm';
+const COMMAND_TIMEOUT = 60_000;
+
+/** A unit that was in the application and is no more, with what MAAS still knows of its controller. */
+export interface Departed {
+  readonly unit: string;
+  readonly hostname: string;
+  /** Absent: MAAS has forgotten it. */
+  readonly systemId?: string;
+  /** Whether MAAS still lists its processes, and so refuses to forget it. */
+  readonly isRunning: boolean;
+  /** The VLANs that would have no DHCP without it. */
+  readonly soleDhcpOf: readonly string[];
+}
+
+/** MAAS' API on this region, with the rights of an administrator. @throws {NotYetError} */
+export async function localApi(): Promise<MaasApi> {
+  return new MaasApi(`http://127.0.0.1:${REGION_HTTP_PORT}/MAAS`, await charmKey());
+}
+
+/** The API key of the charm's own user, which is made when it is first needed. Nobody knows its password. */
+async function charmKey(): Promise<Redacted> {
+  const asked = await apiKey(CHARM_USER);
+  if (asked) return asked;
+  await createAdmin(
+    CHARM_USER,
+    `${CHARM_USER}@localhost.localdomain`,
+    new Redacted(randomBytes(24).toString('base64url')),
+  ).catch(
+    // Another region may have been quicker.
+    () => undefined,
+  );
+  const key = await apiKey(CHARM_USER);
+  if (!key) throw new NotYetError('waiting for MAAS to make a user for the charm');
+  return key;
+}
+
+/** The first API key of a user; `undefined` where there is no such user. @throws {HostError} */
+export async function apiKey(username: string): Promise<Redacted | undefined> {
+  const { exitCode, stdout, stderr } = await tryRun(['maas-region', 'apikey', '--username', username], {
+    timeout: COMMAND_TIMEOUT,
+  });
+  const key = stdout.trim().split('\n')[0] ?? '';
+  if (exitCode === 0 && key !== '') return new Redacted(key);
+  if (/User does not exist/.test(stderr)) return undefined;
+  throw new NotYetError('waiting for MAAS to give an API key: maas-region apikey fails');
+}
+
+/**
+ * Makes an administrator. The password goes through stdin, which MAAS reads only where there is no terminal; then it
+ * asks for it twice, and for SSH keys to import. At the end of its input it would ask for ever.
+ * @throws {HostError} with MAAS' words
+ */
+export async function createAdmin(username: string, email: string, password: Redacted): Promise<void> {
+  const command = ['maas-region', 'createadmin', '--username', username, '--email', email] as const;
+  await run(['setsid', '--wait', ...command], {
+    stdin: `${password.reveal()}\n${password.reveal()}\n\n\n`,
+    timeout: COMMAND_TIMEOUT,
+  });
+}
+
+/** What MAAS knows of the units that are gone; `undefined` while it cannot be asked. */
+export async function departedUnits(
+  kind: 'region' | 'rack',
+  gone: readonly { readonly unit: string; readonly hostname: string }[],
+  live: ReadonlySet<string>,
+): Promise<readonly Departed[] | undefined> {
+  if (gone.length === 0) return [];
+  try {
+    const api = await localApi();
+    const [controllers, vlans] = await Promise.all([
+      kind === 'region' ? api.regionControllers() : api.rackControllers(),
+      kind === 'region' ? [] : api.vlans(),
+    ]);
+    return gone.map((unit) =>
+      departed(unit, controllers, vlans, kind === 'region' && live.has(shortName(unit.hostname))),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes MAAS forget a controller. Where it refuses, the next hook finds it listed still. */
+export async function forgetController(kind: 'region' | 'rack', systemId: string): Promise<void> {
+  try {
+    await (await localApi()).deleteController(kind, systemId);
+  } catch (error) {
+    if (!(error instanceof UserError || error instanceof NotYetError)) throw error;
+  }
+}
+
+function departed(
+  { unit, hostname }: { readonly unit: string; readonly hostname: string },
+  controllers: readonly Controller[],
+  vlans: readonly Vlan[],
+  isRunning: boolean,
+): Departed {
+  const systemId = controllers.find((controller) => controller.hostname === shortName(hostname))?.system_id;
+  return {
+    unit,
+    hostname,
+    ...(systemId !== undefined && { systemId }),
+    isRunning,
+    soleDhcpOf: vlans
+      .filter((vlan) => vlan.dhcp_on && isSole(vlan, systemId) && !hasSubstitute(vlan, controllers, systemId))
+      .map(({ fabric, vid }) => `${fabric}, VLAN ${vid}`),
+  };
+}
+
+function isSole({ primary_rack, secondary_rack }: Vlan, systemId: string | undefined): boolean {
+  return systemId !== undefined && primary_rack === systemId && secondary_rack === null;
+}
+
+/** Whether another rack has an interface on the VLAN: MAAS then lets that one take over. */
+function hasSubstitute(
+  { id }: Vlan,
+  controllers: readonly Controller[],
+  systemId: string | undefined,
+): boolean {
+  return controllers.some(
+    (controller) =>
+      controller.system_id !== systemId && controller.interface_set.some(({ vlan }) => vlan?.id === id),
+  );
+}

@@ -1,0 +1,153 @@
+import { lastLines, runDuring, tryRun } from '@maas-ha/host';
+import type { DatabaseConnection } from '@maas-ha/interfaces/database';
+import { NotYetError } from 'juju-ts-ops';
+
+/** What the charm needs of PostgreSQL is asked with its own client. */
+export const CLIENT_PACKAGE = 'postgresql-client';
+
+/** The first number of our advisory locks. MAAS itself uses 20120116. */
+const LOCK_CLASS = 1_297_367_891;
+/** The second number: what is locked. */
+const LOCKS = { migration: 1, restart: 2 } as const;
+
+/** How long to wait for another region that migrates, in seconds, and for one that restarts. */
+const LOCK_TIMEOUT = { migration: 1200, restart: 240 } as const;
+/** How long a migration may take, in milliseconds. */
+const MIGRATION_TIMEOUT = 60 * 60_000;
+const QUESTION_TIMEOUT = 10_000;
+/** What `journalctl -t` finds the migration's own words by. */
+const JOURNAL = 'maas-dbupgrade';
+
+const PSQL = [
+  'psql',
+  '--no-psqlrc',
+  '--no-password',
+  '--quiet',
+  '--tuples-only',
+  '--no-align',
+  '--set=ON_ERROR_STOP=1',
+] as const;
+
+/** So that the server notices within half a minute that the machine of a lock's holder is gone. */
+const KEEPALIVE =
+  'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;';
+
+function lock(what: keyof typeof LOCKS): string {
+  return `SET lock_timeout = '${LOCK_TIMEOUT[what]}s';
+SELECT FROM pg_advisory_lock(${LOCK_CLASS}, ${LOCKS[what]});
+`;
+}
+
+/**
+ * Migrates the database to the installed MAAS, unless that was done before: which versions were, the database itself
+ * remembers. MAAS takes no lock, and of two migrations at once one fails. So psql holds one, and runs the migration
+ * itself: if this process dies in the middle, the lock stays for as long as the migration goes on, and if the whole
+ * machine dies, it is free.
+ * @param version `3.7`
+ * @throws {NotYetError} when the database does not answer, or another region takes too long, or the migration fails
+ */
+export async function migrateDatabase(
+  connection: DatabaseConnection,
+  version: string,
+  unit: string,
+): Promise<void> {
+  // What the migration says goes to the journal, because the pipes of this process break when it dies.
+  const script = `${KEEPALIVE}
+${lock('migration')}
+CREATE SCHEMA IF NOT EXISTS maas_ha;
+CREATE TABLE IF NOT EXISTS maas_ha.migration (
+  version text PRIMARY KEY, unit text NOT NULL, finished timestamptz NOT NULL DEFAULT now());
+SELECT NOT EXISTS (SELECT FROM maas_ha.migration WHERE version = :'version') AS is_missing \\gset
+\\if :is_missing
+  \\set has_migrated \`systemd-cat --identifier=${JOURNAL} maas-region dbupgrade && echo true || echo false\`
+  \\if :has_migrated
+    INSERT INTO maas_ha.migration (version, unit) VALUES (:'version', :'unit');
+  \\endif
+\\endif
+`;
+  const { exitCode, stderr } = await tryRun([...PSQL, `--set=version=${version}`, `--set=unit=${unit}`], {
+    stdin: script,
+    env: environment(connection),
+    timeout: MIGRATION_TIMEOUT,
+  });
+  if (exitCode === 0 && (await hasMigrated(connection, version))) return;
+  const reason =
+    exitCode === 0 ? `journalctl -t ${JOURNAL} says why` : lastLines(withoutPassword(stderr, connection), 2);
+  throw new NotYetError(`the database could not be migrated, and will be tried again: ${reason}`);
+}
+
+/** Whether the database was migrated to a version; `undefined` while it does not answer. */
+export async function hasMigrated(
+  connection: DatabaseConnection,
+  version: string,
+): Promise<boolean | undefined> {
+  const { exitCode, stdout } = await tryRun([...PSQL, `--set=version=${version}`], {
+    stdin: `SELECT to_regclass('maas_ha.migration') IS NOT NULL AS is_there \\gset
+\\if :is_there
+  SELECT count(*) FROM maas_ha.migration WHERE version = :'version';
+\\else
+  SELECT 0;
+\\endif
+`,
+    env: environment(connection),
+    timeout: QUESTION_TIMEOUT,
+  });
+  return exitCode === 0 ? stdout.trim() === '1' : undefined;
+}
+
+/**
+ * Runs something while no other region does the same. The lock is a session of the database, which ends with this
+ * process or its machine.
+ * @throws {NotYetError} when another region keeps it for too long
+ */
+export async function inTurn<T>(connection: DatabaseConnection, use: () => Promise<T>): Promise<T> {
+  const said = { hasTurn: false };
+  try {
+    return await runDuring(
+      PSQL,
+      { stdin: `${KEEPALIVE}\n${lock('restart')}\\echo turn\n`, env: environment(connection) },
+      'turn',
+      () => {
+        said.hasTurn = true;
+        return use();
+      },
+    );
+  } catch (error) {
+    if (said.hasTurn) throw error;
+    const reason = error instanceof Error ? lastLines(withoutPassword(error.message, connection), 2) : '';
+    throw new NotYetError(`waiting for another region to have restarted: ${reason}`, { cause: error });
+  }
+}
+
+/** How many connections the server allows; `undefined` while it does not answer. */
+export async function connectionLimit(connection: DatabaseConnection): Promise<number | undefined> {
+  const { exitCode, stdout } = await tryRun(PSQL, {
+    stdin: 'SHOW max_connections;\n',
+    env: environment(connection),
+    timeout: QUESTION_TIMEOUT,
+  });
+  const limit = Number.parseInt(stdout, 10);
+  return exitCode === 0 && Number.isInteger(limit) ? limit : undefined;
+}
+
+/** How many connections a number of regions may need, as MAAS' own deployment tools reckon. */
+export function connectionsNeeded(regions: number): number {
+  return Math.max(100, 10 + 50 * regions);
+}
+
+/** libpq reads these; other users cannot see the environment of a process. */
+function environment({ host, port, database, user, password }: DatabaseConnection) {
+  return {
+    PGHOST: host,
+    PGPORT: String(port),
+    PGDATABASE: database,
+    PGUSER: user,
+    PGPASSWORD: password.reveal(),
+    PGCONNECT_TIMEOUT: '5',
+    PGAPPNAME: 'maas-ha',
+  };
+}
+
+function withoutPassword(text: string, { password }: DatabaseConnection): string {
+  return text.replaceAll(password.reveal(), '[redacted]');
+}

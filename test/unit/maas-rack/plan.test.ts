@@ -1,0 +1,136 @@
+import { describe, expect, test } from '@jest/globals';
+import { Redacted } from 'juju-ts-ops';
+import { parse } from 'yaml';
+import { leave, plan } from '../../../charms/maas-rack/src/plan.ts';
+import { RACKD_CONF, type State } from '../../../charms/maas-rack/src/state.ts';
+
+const SECRET = '0123456789abcdef0123456789abcdef';
+const SECRET_FILE = '/var/lib/maas/secret';
+
+function connected(known: Partial<State> = {}): State {
+  return {
+    options: { source: '', debug: false },
+    source: 'ppa:maas/3.7',
+    version: '3.7',
+    region: { app: 'maas-region', url: 'http://10.0.0.200/MAAS', secret: new Redacted(SECRET) },
+    currentConf: { cluster_uuid: 'f00' },
+    hostname: 'rack-0',
+    relations: [7],
+    isLeaving: false,
+    leavingMark: '/state/leaving',
+    connected: 3,
+    regions: 3,
+    isSecretNewer: false,
+    sharesSecret: false,
+    ...known,
+  };
+}
+
+const statusOf = (state: State): unknown => plan(state).status[0];
+
+function fileOf(state: State, path: string) {
+  const file = plan(state).machine.find((resource) => resource.kind === 'file' && resource.path === path);
+  return file?.kind === 'file' ? file : undefined;
+}
+
+const stepsOf = (state: State): readonly string[] =>
+  plan(state).machine.flatMap((resource) => (resource.kind === 'step' ? resource.id : []));
+
+test('rackd.conf names one URL in a list, as MAAS itself writes it, and keeps the keys of others', () => {
+  const { content } = fileOf(connected(), RACKD_CONF) ?? {};
+  expect(parse(content instanceof Redacted ? content.reveal() : '')).toEqual({
+    cluster_uuid: 'f00',
+    debug: false,
+    maas_url: ['http://10.0.0.200/MAAS'],
+  });
+});
+
+test('the secret is in a file for root and MAAS, whose change alone restarts rackd', () => {
+  expect(fileOf(connected(), SECRET_FILE)).toMatchObject({ mode: 0o640, owner: 'root', group: 'maas' });
+  const service = plan(connected()).machine.find((resource) => resource.kind === 'service');
+  expect(service).toMatchObject({ name: 'maas-rackd', onChange: 'restart', after: [SECRET_FILE] });
+});
+
+test('a region on the same machine keeps the file itself', () => {
+  expect(fileOf(connected({ sharesSecret: true }), SECRET_FILE)).toBeUndefined();
+});
+
+describe('a rackd that has its secret since after it started', () => {
+  test('is woken where it is connected to nobody', () => {
+    expect(stepsOf(connected({ isSecretNewer: true, connected: 0 }))).toContain('wake-rackd');
+  });
+
+  test('is left alone where it is connected: a restart would stop DHCP', () => {
+    expect(stepsOf(connected({ isSecretNewer: true }))).not.toContain('wake-rackd');
+    expect(stepsOf(connected({ connected: 0 }))).not.toContain('wake-rackd');
+  });
+});
+
+test('regions learn what the rack is called', () => {
+  expect(plan(connected()).databags).toEqual([
+    { endpoint: 'rpc', relation: 7, unit: { hostname: 'rack-0' } },
+  ]);
+});
+
+describe('the status', () => {
+  test.each([
+    ['connected to 3 of 3 regions, MAAS 3.7', {}],
+    ['connected to 2 of 3 regions, MAAS 3.7', { connected: 2 }],
+  ])('%s', (message, known) => {
+    expect(statusOf(connected(known))).toEqual({ level: 'active', message });
+  });
+
+  test('connected, while the virtual address does not answer', () => {
+    const { regions: _, ...state } = connected();
+    expect(statusOf(state)).toEqual({
+      level: 'active',
+      message: 'connected to 3 regions, MAAS 3.7; http://10.0.0.200/MAAS does not answer',
+    });
+  });
+
+  test('waits for the virtual address', () => {
+    const { regions: _, ...state } = connected({ connected: 0 });
+    expect(statusOf(state)).toEqual({
+      level: 'waiting',
+      message: 'MAAS to answer at http://10.0.0.200/MAAS',
+    });
+  });
+
+  test('waits for a region that takes it in', () => {
+    expect(statusOf(connected({ connected: 0 }))).toMatchObject({ level: 'waiting' });
+  });
+
+  test('waits for URL and secret, and starts nothing without them', () => {
+    const state = connected({ region: { app: 'maas-region' } });
+    expect(statusOf(state)).toEqual({ level: 'waiting', message: 'maas-region to give its URL and secret' });
+    expect(plan(state).machine.map(({ kind }) => kind)).toEqual(['source', 'packages', 'step']);
+  });
+
+  test('no region', () => {
+    const { region: _, ...state } = connected();
+    expect(statusOf(state)).toMatchObject({
+      level: 'blocked',
+      message: expect.stringContaining('juju integrate'),
+    });
+  });
+});
+
+test('a rack that is being removed touches nothing more, so that another one can take over', () => {
+  expect(plan(connected({ isLeaving: true })).machine.map(({ kind }) => kind)).toEqual(['file']);
+});
+
+test('nothing of a removed rack runs or stays, but what a region on its machine needs', () => {
+  const names = (hasRegion: boolean): readonly string[] =>
+    leave(hasRegion).flatMap((resource) =>
+      resource.kind === 'service' ? resource.name : 'path' in resource ? resource.path : [],
+    );
+  expect(names(false)).toEqual(
+    expect.arrayContaining(['maas-rackd', 'maas-dhcpd', 'maas-http', RACKD_CONF, SECRET_FILE]),
+  );
+  expect(names(true)).not.toEqual(expect.arrayContaining(['maas-http']));
+  expect(names(true)).not.toEqual(expect.arrayContaining([SECRET_FILE]));
+});
+
+test('the secret is in no databag, no status and no printed plan', () => {
+  expect(JSON.stringify(plan(connected()))).not.toContain(SECRET);
+});

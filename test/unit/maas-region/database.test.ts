@@ -1,0 +1,171 @@
+// What the regions settle among themselves in the database, on a real PostgreSQL.
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { Redacted } from 'juju-ts-ops';
+import {
+  connectionLimit,
+  connectionsNeeded,
+  hasMigrated,
+  inTurn,
+  migrateDatabase,
+} from '../../../charms/maas-region/src/database.ts';
+import { PostgresqlServer } from '../postgresql.ts';
+
+let server: PostgresqlServer;
+let folder: string;
+const path = process.env['PATH'];
+
+beforeAll(async () => {
+  server = await PostgresqlServer.start();
+}, 60_000);
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'maas-region-'));
+  process.env['PATH'] = `${folder}:${path}`;
+  await program('systemd-cat', 'shift; exec "$@"');
+  await dbupgrade('sleep 0.3');
+  await server.sql('DROP SCHEMA IF EXISTS maas_ha CASCADE');
+});
+
+afterEach(async () => {
+  process.env['PATH'] = path;
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function program(name: string, script: string): Promise<void> {
+  await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`);
+  await chmod(join(folder, name), 0o755);
+}
+
+/** A migration that writes down when it begins and ends, its arguments and its environment. */
+async function dbupgrade(script: string): Promise<void> {
+  await program(
+    'maas-region',
+    `echo "begin $*" >>${folder}/log; ${script}; code=$?; echo "end $code" >>${folder}/log; exit $code`,
+  );
+}
+
+async function logged(): Promise<readonly string[]> {
+  const text = await readFile(join(folder, 'log'), 'utf8').catch(() => '');
+  return text.trim().split('\n').filter(Boolean);
+}
+
+const ONCE = ['begin dbupgrade', 'end 0'];
+
+test('one migration, however many regions ask for it at once', async () => {
+  const units = ['maas-region/0', 'maas-region/1', 'maas-region/2'];
+  await Promise.all(units.map((unit) => migrateDatabase(server.connection, '3.7', unit)));
+  expect(await logged()).toEqual(ONCE);
+  expect(await hasMigrated(server.connection, '3.7')).toBe(true);
+});
+
+test('the database remembers its migrations, so that a leader who knows of none migrates nothing', async () => {
+  await migrateDatabase(server.connection, '3.7', 'maas-region/0');
+  await migrateDatabase(server.connection, '3.7', 'maas-region/1');
+  expect(await logged()).toEqual(ONCE);
+});
+
+test('another version migrates again', async () => {
+  await migrateDatabase(server.connection, '3.6', 'maas-region/0');
+  await migrateDatabase(server.connection, '3.7', 'maas-region/0');
+  expect(await logged()).toEqual([...ONCE, ...ONCE]);
+});
+
+test('a migration that fails is tried again, and counts only once it has succeeded', async () => {
+  await dbupgrade('false');
+  const failed = migrateDatabase(server.connection, '3.7', 'maas-region/0');
+  await expect(failed).rejects.toMatchObject({ remedy: 'retry' });
+  await expect(failed).rejects.toThrow('journalctl -t maas-dbupgrade');
+  expect(await hasMigrated(server.connection, '3.7')).toBe(false);
+  await dbupgrade('true');
+  await migrateDatabase(server.connection, '3.7', 'maas-region/0');
+  expect(await hasMigrated(server.connection, '3.7')).toBe(true);
+});
+
+test('the one who migrates is killed: the migration goes on, and nobody begins another one beside it', async () => {
+  await dbupgrade('sleep 2');
+  const holder = execa(process.execPath, ['--input-type=module'], {
+    input: `import { Redacted } from 'juju-ts-ops';
+        import { migrateDatabase } from '${import.meta.dirname}/../../../charms/maas-region/src/database.ts';
+        const connection = { ...${JSON.stringify(server.connection)}, password: new Redacted('${server.connection.password.reveal()}') };
+        await migrateDatabase(connection, '3.7', 'maas-region/0');`,
+    reject: false,
+    cwd: join(import.meta.dirname, '../../..'),
+  });
+  while ((await logged()).length === 0) await sleep(50);
+  holder.kill('SIGKILL');
+  await holder;
+  await migrateDatabase(server.connection, '3.7', 'maas-region/1');
+  expect(await logged()).toEqual(ONCE);
+  expect(await server.sql('SELECT unit FROM maas_ha.migration')).toBe('maas-region/0');
+}, 30_000);
+
+test('a database that does not answer, or lets nobody in, is waited for', async () => {
+  const wrong = { ...server.connection, password: new Redacted('wrong') };
+  const refused = migrateDatabase(wrong, '3.7', 'maas-region/0');
+  await expect(refused).rejects.toMatchObject({ remedy: 'retry' });
+  await expect(refused).rejects.toThrow('password authentication failed');
+  const nobody = { ...server.connection, port: 1 };
+  await expect(migrateDatabase(nobody, '3.7', 'maas-region/0')).rejects.toMatchObject({ remedy: 'retry' });
+  expect(await hasMigrated(nobody, '3.7')).toBeUndefined();
+  expect(await connectionLimit(nobody)).toBeUndefined();
+  expect(await logged()).toEqual([]);
+});
+
+test('the password is in no argument list while psql runs', async () => {
+  await program('psql', `tr '\\0' ' ' </proc/$$/cmdline >>${folder}/log; exec /usr/bin/psql "$@"`);
+  await migrateDatabase(server.connection, '3.7', 'maas-region/0');
+  const text = (await logged()).join('\n');
+  expect(text).toContain('--set=version=3.7');
+  expect(text).not.toContain(server.connection.password.reveal());
+});
+
+test('one after the other', async () => {
+  let running = 0;
+  let most = 0;
+  const turns = [1, 2, 3].map(() =>
+    inTurn(server.connection, async () => {
+      most = Math.max(most, (running += 1));
+      await sleep(200);
+      running -= 1;
+    }),
+  );
+  await Promise.all(turns);
+  expect(most).toBe(1);
+});
+
+test('what goes wrong in a turn is told, and the next one comes', async () => {
+  await expect(inTurn(server.connection, () => Promise.reject(new Error('regiond')))).rejects.toThrow(
+    'regiond',
+  );
+  await expect(inTurn(server.connection, () => Promise.resolve('served'))).resolves.toBe('served');
+});
+
+test('who dies in its turn keeps nobody waiting', async () => {
+  const holder = execa(process.execPath, ['--input-type=module'], {
+    input: `import { Redacted } from 'juju-ts-ops';
+        import { inTurn } from '${import.meta.dirname}/../../../charms/maas-region/src/database.ts';
+        const connection = { ...${JSON.stringify(server.connection)}, password: new Redacted('${server.connection.password.reveal()}') };
+        await inTurn(connection, () => { console.log('holds'); return new Promise((done) => setTimeout(done, 60_000)); });`,
+    reject: false,
+    cwd: join(import.meta.dirname, '../../..'),
+  });
+  await once(holder.stdout, 'data');
+  holder.kill('SIGKILL');
+  await expect(inTurn(server.connection, () => Promise.resolve('mine'))).resolves.toBe('mine');
+  await holder;
+}, 30_000);
+
+test('the number of connections', async () => {
+  expect(await connectionLimit(server.connection)).toBe(100);
+  expect([1, 2, 3, 5].map(connectionsNeeded)).toEqual([100, 110, 160, 260]);
+});

@@ -1,0 +1,354 @@
+import { describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { leave, plan } from '../../../charms/maas-region/src/plan.ts';
+import { options, REGIOND_CONF, type State } from '../../../charms/maas-region/src/state.ts';
+import { bagOf, CLUSTER, fileOf, fresh, inputsOf, machineOf, PASSWORD, SECRET, serving } from './states.ts';
+
+const confOf = (state: State): Record<string, unknown> => parse(fileOf(state, REGIOND_CONF) ?? '');
+const statusOf = (state: State): unknown => plan(state).status[0];
+const follower = (known: Partial<State> = {}): State =>
+  serving({ unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11', isLeader: false, ...known });
+
+describe('the schema', () => {
+  test('is migrated by the leader, before regiond starts, and after what its package started has stopped', () => {
+    const steps = machineOf(fresh());
+    const migration = steps.indexOf('step:migrate-database');
+    expect(steps.indexOf('service:maas-regiond:stopped')).toBeLessThan(migration);
+    expect(steps.indexOf('service:maas-regiond:running')).toBeGreaterThan(migration);
+  });
+
+  test('is waited for by the others, whose regiond stays stopped', () => {
+    const state = fresh({
+      isLeader: false,
+      cluster: { id: 1, url: 'http://10.0.0.200/MAAS', regions: {}, racks: {} },
+    });
+    expect(machineOf(state)).toContain('service:maas-regiond:stopped');
+    expect(machineOf(state)).not.toContain('step:migrate-database');
+    expect(machineOf(state)).not.toContain('service:maas-regiond:running');
+    expect(statusOf(state)).toEqual({ level: 'waiting', message: 'the leader to migrate the database' });
+  });
+
+  test('that is there is not migrated again, whoever leads', () => {
+    expect(machineOf(serving())).not.toContain('step:migrate-database');
+    expect(machineOf(follower({ isLeader: true }))).not.toContain('step:migrate-database');
+  });
+
+  test('of another database does not count: that one may be empty', () => {
+    const databaseRelations = { db: [], database: [5] };
+    expect(machineOf(serving({ databaseRelations }))).toContain('step:migrate-database');
+    expect(machineOf(follower({ databaseRelations }))).toContain('service:maas-regiond:stopped');
+  });
+
+  test('of an older MAAS is migrated once more, and nobody serves before', () => {
+    const cluster = { ...CLUSTER, schema: { version: '3.6', relation: 4 } };
+    expect(machineOf(serving({ cluster }))).toContain('step:migrate-database');
+    expect(machineOf(follower({ cluster }))).not.toContain('service:maas-regiond:running');
+  });
+});
+
+describe('MAAS_URL', () => {
+  test('is the virtual address behind the balancer', () => {
+    expect(confOf(serving())['maas_url']).toBe('http://10.0.0.200/MAAS');
+  });
+
+  test('has an IPv6 address in brackets, and the port where the scheme does not imply it', () => {
+    const vip = { app: 'keepalived-vip', address: '2001:db8::5' };
+    const frontend = { scheme: 'http', port: 8080 } as const;
+    const state = serving({ vip, balancer: { app: 'haproxy', frontend } });
+    expect(confOf(state)['maas_url']).toBe('http://[2001:db8::5]:8080/MAAS');
+  });
+
+  test('is decided by the leader, and told to the others, who do not see the same at the same time', () => {
+    const vip = { app: 'keepalived-vip', address: '10.0.0.201' };
+    expect(bagOf(serving({ vip }), 'region-cluster', 'app')).toMatchObject({ url: 'http://10.0.0.201/MAAS' });
+    expect(confOf(follower({ vip }))['maas_url']).toBe('http://10.0.0.200/MAAS');
+  });
+
+  test('of a unit that knows no other yet is not its own address', () => {
+    const { vip: _, ...state } = fresh({
+      isLeader: false,
+      peers: [],
+      cluster: { id: 1, regions: {}, racks: {} },
+    });
+    expect(fileOf(state, REGIOND_CONF)).toBeUndefined();
+    expect(statusOf(state)).toEqual({ level: 'waiting', message: 'the leader to say where MAAS is reached' });
+  });
+
+  test('without a virtual address is the first region, and the status says what that means', () => {
+    const { vip: _, ...state } = serving();
+    expect(confOf(state)['maas_url']).toBe('http://10.0.0.10:5240/MAAS');
+    expect(statusOf(state)).toMatchObject({
+      level: 'active',
+      message: expect.stringContaining('keepalived-vip'),
+    });
+  });
+
+  test('stays while the virtual address or the balancer have nothing to say for a moment', () => {
+    const vip = { app: 'keepalived-vip' };
+    expect(confOf(serving({ vip }))['maas_url']).toBe('http://10.0.0.200/MAAS');
+    expect(confOf(serving({ balancer: { app: 'haproxy' } }))['maas_url']).toBe('http://10.0.0.200/MAAS');
+  });
+
+  test('waits for the virtual address the first time', () => {
+    const state = fresh({ vip: { app: 'keepalived-vip' } });
+    expect(fileOf(state, REGIOND_CONF)).toBeUndefined();
+    expect(statusOf(state)).toEqual({
+      level: 'waiting',
+      message: 'keepalived-vip to have a virtual address',
+    });
+  });
+
+  test.each([
+    ['http://maas.example.com', 'http://maas.example.com/MAAS'],
+    ['http://maas.example.com/', 'http://maas.example.com/MAAS'],
+    ['https://maas.example.com/MAAS//', 'https://maas.example.com/MAAS'],
+    ['http://[2001:db8::5]:5240/MAAS', 'http://[2001:db8::5]:5240/MAAS'],
+    ['', ''],
+  ])('as the user gives it: %s', (given, normal) => {
+    expect(options['maas-url'].parse(given)).toBe(normal);
+  });
+
+  test.each([
+    '10.0.0.5',
+    'ftp://maas/MAAS',
+    'http://maas/other',
+    'http://2001:db8::5/MAAS',
+    'maas.example.com',
+  ])('%s is refused with an example', (given) => {
+    const { error } = options['maas-url'].safeParse(given);
+    expect(error?.issues[0]?.message).toContain('http://maas.example.com/MAAS');
+  });
+});
+
+describe('regiond.conf', () => {
+  test('has values of the types that MAAS takes, and other programs keep their keys', () => {
+    const state = serving({
+      currentConf: { vault_url: 'http://vault', database_host: '10.0.0.5', database_port: 5432 },
+    });
+    expect(fileOf(state, REGIOND_CONF)).toMatchInlineSnapshot(`
+     "broadcast_address: "10.0.0.10"
+     database_host: "10.0.0.5"
+     database_name: "maasdb"
+     database_pass: "dbPassw0rd"
+     database_port: 5432
+     database_user: "relation-4"
+     debug: false
+     maas_url: "http://10.0.0.200/MAAS"
+     num_workers: 4
+     vault_url: "http://vault"
+     "
+    `);
+  });
+
+  test('is for root and MAAS only, and MAAS reads it before it counts', () => {
+    const file = plan(serving()).machine.find((resource) => resource.kind === 'file');
+    expect(file).toMatchObject({ mode: 0o640, owner: 'root', group: 'maas' });
+    expect(file).toMatchObject({
+      validate: ['env', 'MAAS_REGION_CONFIG={}', 'maas-region', 'local_config_get', '--maas-url'],
+    });
+  });
+
+  test('names the own address from 3.5 on, and no key that an older MAAS does not know', () => {
+    expect(confOf(serving())['broadcast_address']).toBe('10.0.0.10');
+    const old = serving({
+      version: '3.4',
+      cluster: { ...CLUSTER, schema: { version: '3.4', relation: 4 } },
+    });
+    expect(confOf(old)).not.toHaveProperty('broadcast_address');
+  });
+});
+
+describe('restarts', () => {
+  test('follow from what is in the file', () => {
+    const before = inputsOf(serving(), 'restart-regiond');
+    expect(inputsOf(serving(), 'restart-regiond')).toEqual(before);
+    const vip = { app: 'keepalived-vip', address: '10.0.0.201' };
+    expect(inputsOf(serving({ vip }), 'restart-regiond')).not.toEqual(before);
+    expect(
+      inputsOf(serving({ options: { ...serving().options, debug: true } }), 'restart-regiond'),
+    ).not.toEqual(before);
+  });
+
+  test('do not follow from racks, peers, or a secret', () => {
+    const before = inputsOf(serving(), 'restart-regiond');
+    const { secret: _, ...changed } = serving({ racks: {}, peers: [], rpc: [] });
+    expect(inputsOf(changed, 'restart-regiond')).toEqual(before);
+  });
+
+  test('include every service that reads the file', () => {
+    const started = machineOf(serving()).filter((step) => step.endsWith(':running'));
+    expect(started).toEqual([
+      'service:maas-regiond:running',
+      'service:maas-apiserver:running',
+      'service:maas-temporal:running',
+      'service:maas-temporal-worker:running',
+    ]);
+  });
+});
+
+describe('a region that is being removed', () => {
+  const leaving = serving({ isLeaving: true, isServing: true });
+
+  test('says goodbye, and takes itself out of the balancers', () => {
+    expect(machineOf(leaving)).toEqual(['file:/state/leaving', 'step:goodbye']);
+    expect(plan(leaving).databags).toEqual([{ endpoint: 'api', relation: 9, unit: {} }]);
+  });
+
+  test('changes no URL for the others when its relations go one by one', () => {
+    const { vip: _, ...alone } = serving({
+      isLeaving: true,
+      peers: [],
+      databaseRelations: { db: [], database: [] },
+    });
+    expect(machineOf(alone)).not.toContain(`file:${REGIOND_CONF}`);
+    expect(bagOf(alone, 'region-cluster', 'app')).toBeUndefined();
+  });
+
+  test('leaves no package, configuration or secret', () => {
+    expect(
+      leave(['maas-regiond'], false).map((resource) => ('path' in resource ? resource.path : resource.kind)),
+    ).toEqual([
+      'step',
+      'service',
+      'service',
+      'absent-packages',
+      REGIOND_CONF,
+      '/var/lib/maas/secret',
+      '/var/lib/maas/maas_id',
+    ]);
+  });
+
+  test('leaves a rack on the same machine what they share', () => {
+    const paths = leave(['maas-regiond'], true).flatMap((resource) =>
+      'path' in resource ? resource.path : [],
+    );
+    expect(paths).toEqual([REGIOND_CONF]);
+    expect(JSON.stringify(leave(['maas-regiond'], true))).not.toContain('maas-http');
+  });
+});
+
+describe('the leader has MAAS forget who is gone', () => {
+  const gone = {
+    unit: 'maas-region/3',
+    hostname: 'region-3',
+    systemId: 'abc123',
+    isRunning: false,
+    soleDhcpOf: [],
+  };
+  const remembered = {
+    ...CLUSTER,
+    regions: { ...CLUSTER.regions, 'maas-region/3': 'region-3' },
+  };
+  const regionsOf = (state: State): unknown => bagOf(state, 'region-cluster', 'app');
+
+  test('a region whose processes MAAS does not list any more', () => {
+    const state = serving({ cluster: remembered, departed: { regions: [gone], racks: [] } });
+    expect(machineOf(state)).toContain('step:forget-region:maas-region/3');
+    expect(regionsOf(state)).toMatchObject({ regions: { 'maas-region/3': 'region-3' } });
+  });
+
+  test('one that crashed is waited for, and nothing is blocked by it', () => {
+    const departed = { regions: [{ ...gone, isRunning: true }], racks: [] };
+    const state = serving({ cluster: remembered, departed });
+    expect(machineOf(state)).not.toContain('step:forget-region:maas-region/3');
+    expect(regionsOf(state)).toMatchObject({ regions: { 'maas-region/3': 'region-3' } });
+    expect(statusOf(state)).toEqual({
+      level: 'active',
+      message: 'serves http://10.0.0.200/MAAS; MAAS still lists region-3 as running',
+    });
+  });
+
+  test('one that is forgotten is no longer remembered', () => {
+    const { systemId: _, ...forgotten } = gone;
+    const state = serving({ cluster: remembered, departed: { regions: [forgotten], racks: [] } });
+    expect(machineOf(state)).not.toContain('step:forget-region:maas-region/3');
+    expect(regionsOf(state)).toMatchObject({ regions: CLUSTER.regions });
+    expect(JSON.stringify(regionsOf(state))).not.toContain('region-3');
+  });
+
+  test('everybody is remembered while MAAS cannot be asked', () => {
+    const { departed: _, ...state } = serving({ cluster: remembered });
+    expect(regionsOf(state)).toMatchObject({ regions: { 'maas-region/3': 'region-3' } });
+  });
+
+  test('a rack', () => {
+    const rack = {
+      unit: 'maas-rack/5',
+      hostname: 'rack-5',
+      systemId: 'xyz789',
+      isRunning: false,
+      soleDhcpOf: [],
+    };
+    expect(machineOf(serving({ departed: { regions: [], racks: [rack] } }))).toContain(
+      'step:forget-rack:maas-rack/5',
+    );
+  });
+
+  test('but not the only rack with DHCP, which the status names', () => {
+    const soleDhcpOf = ['fabric-0, VLAN 0'];
+    const rack = {
+      unit: 'maas-rack/5',
+      hostname: 'rack-5',
+      systemId: 'xyz789',
+      isRunning: false,
+      soleDhcpOf,
+    };
+    const state = serving({ departed: { regions: [], racks: [rack] } });
+    expect(machineOf(state)).not.toContain('step:forget-rack:maas-rack/5');
+    expect(statusOf(state)).toMatchObject({
+      level: 'active',
+      message: expect.stringContaining('rack-5 is gone and was the only rack with DHCP on fabric-0, VLAN 0'),
+    });
+  });
+});
+
+describe('statuses', () => {
+  test('no database', () => {
+    const state = serving({ database: { kind: 'none' }, databaseRelations: { db: [], database: [] } });
+    expect(statusOf(state)).toEqual({
+      level: 'blocked',
+      message: 'no database: juju integrate maas-region:database postgresql:database',
+    });
+  });
+
+  test('no primary for the moment: what runs goes on', () => {
+    const state = serving({ database: { kind: 'waiting', reason: 'postgresql to have a primary' } });
+    expect(statusOf(state)).toEqual({ level: 'waiting', message: 'postgresql to have a primary' });
+    expect(machineOf(state).join()).not.toContain('stopped');
+  });
+
+  test('too few connections: the number to set', () => {
+    expect(statusOf(serving({ connectionLimit: 100 }))).toMatchObject({
+      message: expect.stringContaining(
+        'PostgreSQL allows 100 connections, 3 regions need max_connections=160',
+      ),
+    });
+  });
+
+  test('named refuses its configuration: mended once, then told', () => {
+    const state = serving({ dnsProblem: "/etc/bind/named.conf.options:5: 'forwarders' redefined" });
+    expect(machineOf(state)).toContain('step:migrate-dns-options');
+    expect(inputsOf(state, 'migrate-dns-options')).toEqual({ problem: state.dnsProblem });
+    expect(statusOf(state)).toMatchObject({
+      level: 'blocked',
+      message: expect.stringContaining('redefined'),
+    });
+  });
+});
+
+test('no secret is in a databag, a status, an input of a step or a printed plan', () => {
+  for (const state of [serving(), fresh(), serving({ isLeaving: true }), follower()]) {
+    const text = JSON.stringify(plan(state));
+    expect(text).not.toContain(PASSWORD);
+    expect(text).not.toContain(SECRET);
+  }
+});
+
+test('the secret passes as a Juju secret that racks are granted', () => {
+  expect(plan(serving()).secrets).toMatchObject([
+    { label: 'maas-rpc-secret', grants: [{ id: 7, app: 'maas-rack' }] },
+  ]);
+  const { secret: _, ...young } = serving();
+  expect(plan(young).secrets).toEqual([]);
+  expect(bagOf(young, 'rpc', 'app')).toBeUndefined();
+});

@@ -1,0 +1,100 @@
+import { Redacted } from 'juju-ts-ops';
+import type { Resource } from '@maas-ha/host';
+import { plan } from '../../../charms/maas-region/src/plan.ts';
+import type { State } from '../../../charms/maas-region/src/state.ts';
+
+export const PASSWORD = 'dbPassw0rd';
+export const SECRET = '0123456789abcdef0123456789abcdef';
+
+/** What the leader of the three regions has said to the others. */
+export const CLUSTER = {
+  id: 1,
+  schema: { version: '3.7', relation: 4 },
+  url: 'http://10.0.0.200/MAAS',
+  regions: { 'maas-region/0': 'region-0', 'maas-region/1': 'region-1', 'maas-region/2': 'region-2' },
+  racks: { 'maas-rack/0': 'rack-0', 'maas-rack/1': 'rack-1' },
+};
+
+/** The leader of three regions behind a virtual IP and a balancer, serving, with a database and two racks. */
+export function serving(known: Partial<State> = {}): State {
+  return {
+    unit: 'maas-region/0',
+    app: 'maas-region',
+    isLeader: true,
+    isLeaving: false,
+    leavingMark: '/state/leaving',
+    options: { source: '', 'maas-url': '', 'database-name': 'maasdb', 'num-workers': 4, debug: false },
+    source: 'ppa:maas/3.7',
+    version: '3.7',
+    hostname: 'region-0',
+    address: '10.0.0.10',
+    database: {
+      kind: 'ready',
+      connection: {
+        host: '10.0.0.5',
+        port: 5432,
+        database: 'maasdb',
+        user: 'relation-4',
+        password: new Redacted(PASSWORD),
+      },
+    },
+    databaseRelations: { db: [], database: [4] },
+    cluster: CLUSTER,
+    peers: [
+      { unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11' },
+      { unit: 'maas-region/2', hostname: 'region-2', address: '10.0.0.12' },
+    ],
+    vip: { app: 'keepalived-vip', address: '10.0.0.200' },
+    balancer: { app: 'haproxy', frontend: { scheme: 'http', port: 80 } },
+    rpc: [{ id: 7, app: 'maas-rack' }],
+    racks: { 'maas-rack/0': 'rack-0', 'maas-rack/1': 'rack-1' },
+    api: [9],
+    services: ['maas-regiond', 'maas-apiserver', 'maas-temporal', 'maas-temporal-worker'],
+    currentConf: { database_host: '10.0.0.5', database_port: 5432 },
+    secret: new Redacted(SECRET),
+    isServing: true,
+    departed: { regions: [], racks: [] },
+    connectionLimit: 300,
+    ...known,
+  };
+}
+
+/** A region that has just been installed: nothing is configured, its package has started regiond. */
+export function fresh(known: Partial<State> = {}): State {
+  const { secret: _secret, departed: _departed, connectionLimit: _limit, ...rest } = serving();
+  return { ...rest, cluster: { id: 1, regions: {}, racks: {} }, isServing: false, currentConf: {}, ...known };
+}
+
+/** What a plan does to the machine, in its order: `service:maas-regiond:running`. */
+export function machineOf(state: State): readonly string[] {
+  return plan(state).machine.map((resource) =>
+    resource.kind === 'service' ? `${idOf(resource)}:${resource.state}` : idOf(resource),
+  );
+}
+
+function idOf(resource: Resource): string {
+  if (resource.kind === 'step') return `step:${resource.id}`;
+  if ('path' in resource) return `${resource.kind}:${resource.path}`;
+  if ('names' in resource) return `${resource.kind}:${resource.names.join(',')}`;
+  return `${resource.kind}:${resource.name}`;
+}
+
+/** The text of a file that a plan writes. */
+export function fileOf(state: State, path: string): string | undefined {
+  for (const resource of plan(state).machine) {
+    if (resource.kind !== 'file' || resource.path !== path) continue;
+    return typeof resource.content === 'string' ? resource.content : resource.content.reveal();
+  }
+  return undefined;
+}
+
+/** The inputs of a step, which decide whether it runs again. */
+export function inputsOf(state: State, id: string): unknown {
+  const step = plan(state).machine.find((resource) => resource.kind === 'step' && resource.id === id);
+  return step?.kind === 'step' ? step.inputs : undefined;
+}
+
+/** What a plan writes into a databag of an endpoint. */
+export function bagOf(state: State, endpoint: string, side: 'app' | 'unit'): unknown {
+  return plan(state).databags?.find((databag) => databag.endpoint === endpoint)?.[side];
+}
