@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { parse } from 'yaml';
-import { charmFolder, readArchive } from '../shared/juju-local/src/charm/archive.ts';
+import { CharmStore } from '../shared/juju-local/src/charm/archive.ts';
+import { CACHE } from '../shared/juju-local/src/machines/nspawn.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const MINUTE = 60_000;
+const charms = new CharmStore(join(CACHE, 'charms'));
 const folders: string[] = [];
 
 /** A copy of what the build needs, to change and to build in. */
@@ -49,7 +51,7 @@ describe('a charm', () => {
   }, 3 * MINUTE);
 
   test('has what Juju reads, and an executable dispatch', async () => {
-    const { digest, metadata, bases, options, actions, version } = await readArchive(
+    const { digest, metadata, bases, options, actions, version } = await charms.read(
       join(first, 'dist/haproxy.charm'),
     );
     expect(metadata).toMatchObject({ name: 'haproxy', subordinate: true });
@@ -61,7 +63,7 @@ describe('a charm', () => {
     expect(options).toHaveProperty('port');
     expect(actions).toHaveProperty('show-plan');
     expect(version).toMatch(/^\d+\.\d+\.\d+$/);
-    const folder = charmFolder(digest);
+    const folder = charms.folder(digest);
     expect((await stat(join(folder, 'dispatch'))).mode & 0o777).toBe(0o755);
     for (const name of ['LICENSE', 'README.md', 'icon.svg'])
       expect((await stat(join(folder, name))).size).not.toBe(0);
@@ -72,8 +74,8 @@ describe('a charm', () => {
   });
 
   test('runs without a Node on the machine, and says who starts it when nobody does', async () => {
-    const { digest } = await readArchive(join(first, 'dist/haproxy.charm'));
-    const result = await execa(join(charmFolder(digest), 'dispatch'), [], {
+    const { digest } = await charms.read(join(first, 'dist/haproxy.charm'));
+    const result = await execa(join(charms.folder(digest), 'dispatch'), [], {
       reject: false,
       extendEnv: false,
       env: { PATH: '/nonexistent' },
@@ -99,8 +101,8 @@ describe('a charm', () => {
     async () => {
       const other = process.arch === 'arm64' ? 'x64' : 'arm64';
       expect(await build(first, '--arch', other, 'haproxy')).toContain(`dist/haproxy_${other}.charm`);
-      const { digest } = await readArchive(join(first, `dist/haproxy_${other}.charm`));
-      const header = await readFile(join(charmFolder(digest), 'dispatch'));
+      const { digest } = await charms.read(join(first, `dist/haproxy_${other}.charm`));
+      const header = await readFile(join(charms.folder(digest), 'dispatch'));
       const machine = { x64: 62, arm64: 183 }[other]; // e_machine of the ELF header
       expect(header.readUInt16LE(18)).toBe(machine);
     },

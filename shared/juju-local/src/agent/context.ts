@@ -1,68 +1,66 @@
 import { randomBytes } from 'node:crypto';
-import type { Operation, Unit } from '../model/documents.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { effectiveOptions } from '../charm/options.ts';
+import type { Operation, Scalar, Secret, Unit } from '../model/documents.ts';
 import type { Model } from '../model/model.ts';
-
-/** Something that a user asked for: an action, commands to execute, or a hook to run once more. */
-export interface Task {
-  readonly id: string;
-  readonly unit: string;
-  readonly operation: Operation;
-  /** Of an action. */
-  readonly params: Readonly<Record<string, unknown>>;
-  /** What to execute, where it is neither an action nor a hook. */
-  readonly argv?: readonly [string, ...string[]];
-  status: 'pending' | 'running' | 'completed' | 'failed';
-  results: Record<string, unknown>;
-  message?: string;
-  log: string[];
-  exitCode?: number;
-  stdout: string;
-  stderr: string;
-  readonly enqueued: string;
-  started?: string;
-  completed?: string;
-  readonly finished: Promise<void>;
-  readonly finish: () => void;
-}
+import type { Task } from './task.ts';
 
 /** A secret that a hook makes or changes. */
 export interface SecretChange {
   readonly id: string;
   readonly owner: string;
+  readonly isNew: boolean;
+  readonly content?: Readonly<Record<string, string>>;
   readonly label?: string;
   readonly description?: string;
-  readonly content?: Readonly<Record<string, string>>;
-  readonly isNew: boolean;
+  readonly rotate?: string;
+  /** ISO date. */
+  readonly nextRotate?: string;
+  /** ISO date. */
+  readonly expire?: string;
+}
+
+/** Who is given a secret, or has it taken away: the grants that `matches` picks. */
+export interface GrantChange {
+  readonly secret: string;
+  readonly grant?: Secret['grants'][number];
+  readonly revokes: (grant: Secret['grants'][number]) => boolean;
 }
 
 /**
  * What one run of a charm asks for that counts only if it succeeds (§3.5 of Juju's contract: relation data, ports,
- * state, secrets), and what it may read back of it.
+ * state, secrets), and what it may read back of it. What it reads of others stays the same while it runs.
  */
 export class HookContext {
   readonly id: string;
   readonly unit: Unit;
   readonly operation: Operation;
   readonly task: Task | undefined;
+  readonly options: Readonly<Record<string, Scalar>>;
+  /** Remote units that have joined, by relation. */
+  readonly #members: ReadonlyMap<number, readonly string[]>;
+  /** Databags as they were when the hook first read them. */
+  readonly #read = new Map<string, Readonly<Record<string, string>>>();
   /** Relation id → owner → keys; `""` deletes. */
-  readonly bags = new Map<number, Map<string, Record<string, string>>>();
+  readonly #bags = new Map<number, Map<string, Record<string, string>>>();
   readonly openedPorts = new Set<string>();
   readonly closedPorts = new Set<string>();
   readonly state = new Map<string, string | undefined>();
   readonly secrets = new Map<string, SecretChange>();
-  readonly removedSecrets = new Set<string>();
-  readonly grants: {
-    readonly secret: string;
-    readonly relation: number;
-    readonly to: string;
-    readonly revoke: boolean;
-  }[] = [];
+  /** Secret → the revisions that go, or all of it. */
+  readonly removedSecrets = new Map<string, Set<number> | 'all'>();
+  readonly grants: GrantChange[] = [];
 
-  constructor(unit: Unit, operation: Operation, task?: Task) {
+  constructor(model: Model, unit: Unit, operation: Operation, task?: Task) {
     this.id = `${unit.name}-${operation.kind === 'exec' ? 'commands' : operation.name}-${randomBytes(16).toString('hex')}`;
     this.unit = unit;
     this.operation = operation;
     this.task = task;
+    const { charm, options } = model.application(unit.app);
+    this.options = effectiveOptions(charm, options);
+    this.#members = new Map(
+      Object.entries(unit.relations).map(([id, { members }]) => [Number(id), Object.keys(members)]),
+    );
   }
 
   /** The relation that the hook is about. */
@@ -70,25 +68,56 @@ export class HookContext {
     return this.operation.kind === 'hook' ? this.operation.relation : undefined;
   }
 
+  /**
+   * The remote units that the charm has been told of, this hook's own included: another may long be in scope, but
+   * is no member before its -joined.
+   */
+  members(relation: number): readonly string[] {
+    const known = new Set(this.#members.get(relation));
+    const { operation } = this;
+    if (operation.kind === 'hook' && operation.relation === relation && operation.remoteUnit !== undefined) {
+      if (operation.name.endsWith('-departed')) known.delete(operation.remoteUnit);
+      else known.add(operation.remoteUnit);
+    }
+    return [...known].sort();
+  }
+
   setBag(relation: number, owner: string, values: Readonly<Record<string, string>>): void {
-    const owners = this.bags.get(relation) ?? new Map<string, Record<string, string>>();
+    const owners = this.#bags.get(relation) ?? new Map<string, Record<string, string>>();
     owners.set(owner, { ...owners.get(owner), ...values });
-    this.bags.set(relation, owners);
+    this.#bags.set(relation, owners);
   }
 
   /** A databag with what this hook has written into it. */
   bag(model: Model, relation: number, owner: string): Record<string, string> {
-    const merged = { ...model.relations.get(relation)?.bags[owner], ...this.bags.get(relation)?.get(owner) };
+    const key = `${relation} ${owner}`;
+    const read = this.#read.get(key) ?? { ...model.relations.get(relation)?.bags[owner] };
+    this.#read.set(key, read);
+    const merged = { ...read, ...this.#bags.get(relation)?.get(owner) };
     return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''));
   }
 
-  /** Makes everything count. @throws when the unit has lost the leadership that it used. */
+  /** Makes everything count, or nothing. @throws when the unit has lost the leadership that it used. */
   flush(model: Model): void {
     const { unit } = this;
-    const writesApp = [...this.bags.values()].some((owners) => owners.has(unit.app));
-    if (writesApp && !model.isLeader(unit))
-      throw new Error('cannot write relation settings: this unit is not the leader');
-    for (const [id, owners] of this.bags) {
+    if (!model.isLeader(unit)) {
+      const writesApp = [...this.#bags.values()].some((owners) => owners.has(unit.app));
+      if (writesApp) throw new Error('cannot write relation settings: this unit is not the leader');
+      if ([...this.secrets.values()].some(({ owner }) => owner === unit.app))
+        throw new Error('cannot write secrets: this unit is not the leader');
+    }
+    for (const { id, isNew } of this.secrets.values())
+      if (!isNew && !model.secrets.has(id)) throw new Error(`secret "${id}" not found`);
+
+    for (const change of this.secrets.values()) flushSecret(model, change);
+    for (const { secret: id, grant, revokes } of this.grants) {
+      const secret = model.secrets.get(id);
+      if (!secret) continue;
+      secret.grants = secret.grants.filter((known) => !revokes(known));
+      if (grant) secret.grants.push(grant);
+    }
+    for (const [id, which] of this.removedSecrets) removeRevisions(model, id, which);
+    for (const [id, owners] of this.#bags) {
       const relation = model.relations.get(id);
       if (!relation) continue;
       for (const [owner, values] of owners) model.writeBag(relation, owner, values);
@@ -100,27 +129,29 @@ export class HookContext {
       if (value === undefined) delete unit.state[key];
       else unit.state[key] = value;
     }
-    for (const change of this.secrets.values()) this.#flushSecret(model, change);
-    for (const { secret: id, relation, to, revoke } of this.grants) {
-      const secret = model.secrets.get(id);
-      if (!secret) continue;
-      secret.grants = secret.grants.filter((grant) => grant.relation !== relation || grant.to !== to);
-      if (!revoke) secret.grants.push({ relation, to });
-    }
-    for (const id of this.removedSecrets) model.secrets.delete(id);
   }
+}
 
-  #flushSecret(model: Model, { id, owner, label, description, content, isNew }: SecretChange): void {
-    const known = model.secrets.get(id);
-    const secret = known ?? { id, owner, revisions: [], grants: [], consumers: {} };
-    if (!known && !isNew) throw new Error(`secret "${id}" not found`);
-    if (label !== undefined) secret.label = label;
-    if (description !== undefined) secret.description = description;
-    const latest = secret.revisions.at(-1);
-    // Juju keeps the revision when the content is the same.
-    if (content && JSON.stringify(latest?.content) !== JSON.stringify(content)) {
-      secret.revisions.push({ number: (latest?.number ?? 0) + 1, content });
-    }
-    model.secrets.set(id, secret);
+function flushSecret(model: Model, change: SecretChange): void {
+  const { id, owner, content, isNew: _isNew, expire, ...metadata } = change;
+  const secret = model.secrets.get(id) ?? { id, owner, revisions: [], grants: [], consumers: {} };
+  Object.assign(secret, metadata);
+  if (change.rotate === 'never') delete secret.nextRotate;
+  const latest = secret.revisions.at(-1);
+  // Juju keeps the revision when the content is the same.
+  if (content && !isDeepStrictEqual(latest?.content, content)) {
+    secret.revisions.push({ number: (latest?.number ?? 0) + 1, content });
+    // What expires is a revision.
+    delete secret.expire;
+    delete secret.expiryTold;
   }
+  if (expire !== undefined) secret.expire = expire;
+  model.secrets.set(id, secret);
+}
+
+function removeRevisions(model: Model, id: string, which: ReadonlySet<number> | 'all'): void {
+  const secret = model.secrets.get(id);
+  if (!secret) return;
+  if (which !== 'all') secret.revisions = secret.revisions.filter(({ number }) => !which.has(number));
+  if (which === 'all' || secret.revisions.length === 0) model.secrets.delete(id);
 }

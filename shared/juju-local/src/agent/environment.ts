@@ -1,3 +1,4 @@
+import type { Unit } from '../model/documents.ts';
 import type { Model } from '../model/model.ts';
 import type { HookContext } from './context.ts';
 
@@ -26,11 +27,13 @@ export function hookEnvironment(model: Model, context: HookContext): Record<stri
     CHARM_DIR: charmDirectory(unit.name),
     JUJU_MODEL_NAME: model.settings.name,
     JUJU_MODEL_UUID: model.settings.uuid,
-    JUJU_API_ADDRESSES: '',
+    JUJU_API_ADDRESSES: '127.0.0.1:17070',
     JUJU_MACHINE_ID: unit.machine,
     JUJU_PRINCIPAL_UNIT: unit.principal ?? '',
     JUJU_AVAILABILITY_ZONE: '',
     JUJU_VERSION,
+    JUJU_SLA: '',
+    CLOUD_API_VERSION: '',
     JUJU_CHARM_HTTP_PROXY: '',
     JUJU_CHARM_HTTPS_PROXY: '',
     JUJU_CHARM_FTP_PROXY: '',
@@ -62,7 +65,16 @@ export function hookEnvironment(model: Model, context: HookContext): Record<stri
   }
   if (operation.secret !== undefined) {
     environment['JUJU_SECRET_ID'] = `secret:${operation.secret}`;
-    environment['JUJU_SECRET_LABEL'] = model.secrets.get(operation.secret)?.consumers[unit.name]?.label ?? '';
+    environment['JUJU_SECRET_LABEL'] = labelOf(model, operation.secret, unit);
+    if (['secret-expired', 'secret-remove'].includes(operation.name))
+      environment['JUJU_SECRET_REVISION'] = String(operation.version ?? '');
   }
   return environment;
+}
+
+/** What the owner called its secret, or what its reader calls it. */
+function labelOf(model: Model, id: string, { name, app }: Unit): string {
+  const secret = model.secrets.get(id);
+  const isOwn = secret?.owner === name || secret?.owner === app;
+  return (isOwn ? secret?.label : secret?.consumers[name]?.label) ?? '';
 }

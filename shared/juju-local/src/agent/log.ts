@@ -23,7 +23,11 @@ export class ModelLog {
 
   write(entity: string, level: string, module: string, message: string): void {
     const line: LogLine = { time: new Date().toISOString(), entity, level, module, message };
-    appendFileSync(this.#file, `${JSON.stringify(line)}\n`);
+    try {
+      appendFileSync(this.#file, `${JSON.stringify(line)}\n`);
+    } catch (error) {
+      console.error(error); // a full disk costs lines, not the daemon
+    }
   }
 
   /** All lines so far; `offset` is where to read on. */

@@ -1,64 +1,99 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { charmFolder } from '../charm/archive.ts';
-import { HookToolServer } from '../hooktools/server.ts';
+import type { CharmStore } from '../charm/archive.ts';
+import { HookToolServer, type Answer } from '../hooktools/server.ts';
+import { ToolError } from '../hooktools/tool.ts';
 import { attempt, command } from '../machines/command.ts';
-import type { MachineInfo, Machines, RunResult } from '../machines/machines.ts';
-import type { Operation, Unit } from '../model/documents.ts';
-import { now, status, type Model } from '../model/model.ts';
-import { HookContext, type Task } from './context.ts';
+import { UsageError } from '../errors.ts';
+import { MachineDown, type MachineInfo, type Machines, type RunResult } from '../machines/machines.ts';
+import type { Machine, Operation, Unit } from '../model/documents.ts';
+import { status, type Model } from '../model/model.ts';
+import { HookContext } from './context.ts';
 import { charmDirectory, hookEnvironment, unitTag } from './environment.ts';
 import type { ModelLog } from './log.ts';
-import { afterHook, nextOperation } from './next.ts';
+import { afterHook, nextOperation, type Hook } from './next.ts';
+import { newTask, shellOf, type Task } from './task.ts';
 
 /** First and longest delay before a failed hook is tried again, in milliseconds. */
 const RETRY = { first: 5000, most: 300_000 };
-/** How long the leader may be gone before another unit leads, in milliseconds. */
-const LEASE = 30_000;
 /** How many machines boot at the same time. */
 const MOST_BOOTING = 3;
+
+export interface SchedulerParts {
+  readonly model: Model;
+  readonly machines: Machines;
+  readonly charms: CharmStore;
+  readonly log: ModelLog;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+}
 
 /** Runs what the units of a model are to run, each machine one thing at a time, machines beside each other. */
 export class Scheduler {
   readonly #model: Model;
   readonly #machines: Machines;
+  readonly #charms: CharmStore;
   readonly #log: ModelLog;
   readonly #random: () => number;
+  readonly #clock: () => number;
   readonly #servers = new Map<string, HookToolServer>();
   /** Machines on which something runs, with the way to kill it. */
   readonly #busy = new Map<string, AbortController>();
+  readonly #booting = new Set<string>();
+  /** Whatever runs now. */
+  readonly #work = new Set<Promise<void>>();
   readonly #tasks: Task[] = [];
   readonly #retryAt = new Map<string, number>();
-  readonly #updatedAt = new Map<string, number>();
-  readonly #booting = new Set<string>();
+  readonly #updateAt = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
   #prepared: Promise<void> | undefined;
 
-  constructor(model: Model, machines: Machines, log: ModelLog, random: () => number) {
+  constructor({ model, machines, charms, log, random, clock }: SchedulerParts) {
     this.#model = model;
     this.#machines = machines;
+    this.#charms = charms;
     this.#log = log;
     this.#random = random;
+    this.#clock = clock;
   }
 
   /** Goes on from wherever the last daemon stopped: takes running machines over, and runs interrupted hooks again. */
   async start(): Promise<void> {
     const running = new Map((await this.#machines.list()).map((info) => [info.id, info]));
+    for (const id of running.keys()) if (!this.#model.machines.has(id)) await this.#machines.remove(id);
     for (const machine of this.#model.machines.values()) {
       if (machine.state !== 'started') continue;
-      if (running.get(machine.id)?.state === 'running') await this.#serveTools(machine.id);
-      else machine.state = 'pending';
+      if (running.get(machine.id)?.state === 'running') {
+        await this.#machines.killRuns(machine.id);
+        await this.#serveTools(machine.id);
+      } else this.#reboot(machine);
     }
-    for (const unit of this.#model.units.values()) delete unit.current;
+    for (const unit of this.#model.units.values()) {
+      delete unit.current;
+      if (unit.agent.current === 'executing') unit.agent = status('idle');
+      this.#postponeUpdateStatus(unit);
+      if (unit.failed && !this.#isRetryAutomatic()) this.#retryAt.set(unit.name, Number.POSITIVE_INFINITY);
+    }
     this.#timer = setInterval(() => this.wake(), 1000);
     this.wake();
   }
 
+  /** Starts nothing more, and kills what runs. */
   stop(): void {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     for (const controller of this.#busy.values()) controller.abort();
     for (const server of this.#servers.values()) server.close();
+    for (const task of this.#tasks.slice()) this.#abort(task, 'the model was destroyed');
+  }
+
+  /** Resolves when nothing runs. */
+  async settled(): Promise<void> {
+    while (this.#work.size > 0) await Promise.allSettled(this.#work);
   }
 
   addTask(task: Task): void {
@@ -73,59 +108,58 @@ export class Scheduler {
 
   /** Looks for work everywhere; called whenever something may have changed. */
   wake(): void {
-    this.#model.electLeaders();
+    if (this.#isStopped) return;
+    this.#model.electLeaders(this.#clock());
     for (const machine of this.#model.machines.values()) {
-      if (
-        machine.state === 'pending' &&
-        !this.#booting.has(machine.id) &&
-        this.#booting.size < MOST_BOOTING
-      ) {
-        this.#booting.add(machine.id);
-        void this.#boot(machine.id);
-      }
+      if (machine.state !== 'pending' || this.#booting.has(machine.id)) continue;
+      if (this.#booting.size >= MOST_BOOTING) continue;
+      this.#booting.add(machine.id);
+      this.#track(this.#boot(machine));
     }
     for (const unit of this.#model.units.values()) this.#startWork(unit);
-    this.#model.save();
+    this.#save();
   }
 
-  /** Powers a machine off, as pulling its plug would. */
+  /** Powers a machine off, as pulling its plug would. @throws {UsageError} */
   async powerOff(id: string): Promise<void> {
-    const machine = this.#model.machines.get(id);
-    if (!machine) throw new Error(`machine ${id} not found`);
-    Object.assign(machine, { state: 'down', message: 'powered off', since: now() });
+    const machine = this.#model.machine(id);
+    Object.assign(machine, { state: 'down', message: 'powered off', since: this.#now() });
     for (const unit of this.#unitsOn(id))
       unit.agent = status('lost', 'agent is not communicating with the server');
     this.#busy.get(id)?.abort();
     this.#servers.get(id)?.close();
     this.#servers.delete(id);
     await this.#machines.stop(id);
-    setTimeout(() => this.#expireLeases(id), LEASE).unref();
     this.wake();
   }
 
-  /** Boots a machine again; each of its units gets an extra `start`, as after every reboot. */
+  /** Boots a machine again; each of its units gets an extra `start`, as after every reboot. @throws {UsageError} */
   powerOn(id: string): void {
-    const machine = this.#model.machines.get(id);
-    if (!machine) throw new Error(`machine ${id} not found`);
-    Object.assign(machine, { state: 'pending', message: 'starting', since: now() });
-    for (const unit of this.#unitsOn(id)) unit.started = false;
+    const machine = this.#model.machine(id);
+    if (machine.state !== 'down') throw new UsageError(`machine ${id} is not down`);
+    this.#reboot(machine);
     this.wake();
   }
 
   /** Tries a failed hook again at once, or goes on as if it had succeeded. */
-  resolve(unit: Unit, noRetry: boolean): void {
+  async resolve(unit: Unit, noRetry: boolean): Promise<void> {
     this.#retryAt.set(unit.name, 0);
     const operation = unit.failed?.operation;
-    if (!noRetry || operation?.kind !== 'hook') return;
-    delete unit.failed;
-    if (operation.name === 'config-changed') unit.configSeen = this.#model.configDigest(unit);
-    afterHook(this.#model, unit, operation);
+    if (noRetry && operation?.kind === 'hook')
+      await this.#succeed(unit, operation, this.#model.configDigest(unit));
+  }
+
+  /** Gives a unit in error its application's charm, with which the failed hook is tried again. */
+  async forceUpgrade(unit: Unit): Promise<void> {
+    if (!unit.failed) return;
+    await this.#unpack(unit);
+    this.#retryAt.set(unit.name, 0);
   }
 
   /** Removes a unit without running anything on it, for a machine that is gone. */
   async forceRemove(unit: Unit): Promise<void> {
     for (const subordinate of this.#model.subordinatesOf(unit.name)) await this.forceRemove(subordinate);
-    this.#busy.get(unit.machine)?.abort();
+    if (unit.current) this.#busy.get(unit.machine)?.abort();
     await this.#forget(unit);
   }
 
@@ -133,39 +167,47 @@ export class Scheduler {
     return [...this.#model.units.values()].filter((unit) => unit.machine === machine);
   }
 
-  #expireLeases(machine: string): void {
-    if (this.#model.machines.get(machine)?.state !== 'down') return;
-    for (const unit of this.#unitsOn(machine)) {
-      if (!this.#model.isLeader(unit)) continue;
-      const app = this.#model.application(unit.app);
-      const { leader, ...others } = app;
-      unit.elected = false;
-      this.#model.applications.set(app.name, others);
-      this.#model.electLeaders();
-      const elected = this.#model.application(unit.app);
-      if (elected.leader === undefined && leader !== undefined) elected.leader = leader;
-    }
-    this.wake();
+  #reboot(machine: Machine): void {
+    Object.assign(machine, { state: 'pending', message: 'starting', since: this.#now() });
+    for (const unit of this.#unitsOn(machine.id)) unit.rebooted = unit.started && !unit.stopped;
   }
 
-  async #boot(id: string): Promise<void> {
-    const machine = this.#model.machines.get(id);
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
+  }
+
+  /** A full disk must not end the daemon: what was not written is written as soon as there is room. */
+  #save(): void {
     try {
-      this.#prepared ??= this.#machines.prepare((message) =>
-        this.#log.write('machines', 'INFO', 'juju-local', message),
-      );
+      this.#model.save();
+    } catch (error) {
+      console.error(error instanceof Error ? error.message : error);
+    }
+  }
+
+  #now(): string {
+    return new Date(this.#clock()).toISOString();
+  }
+
+  async #boot(machine: Machine): Promise<void> {
+    const { id } = machine;
+    try {
+      this.#prepared ??= this.#machines.prepare((message) => {
+        this.#log.write('machines', 'INFO', 'juju-local', message);
+        for (const waiting of this.#model.machines.values())
+          if (waiting.state === 'pending') waiting.message = message;
+      });
       await this.#prepared;
       const info: MachineInfo = await this.#machines.start(id);
       await this.#serveTools(id);
-      if (machine) {
-        Object.assign(machine, {
-          state: 'started',
-          message: 'Running',
-          since: now(),
-          address: info.address,
-          hostname: info.hostname,
-        });
-      }
+      Object.assign(machine, {
+        state: 'started',
+        message: 'Running',
+        since: this.#now(),
+        address: info.address,
+        hostname: info.hostname,
+      });
       for (const unit of this.#unitsOn(id)) {
         unit.agent = status(unit.installed ? 'idle' : 'allocating');
         if (!unit.installed) unit.workload = status('waiting', 'agent initialising');
@@ -174,16 +216,39 @@ export class Scheduler {
       this.#prepared = undefined;
       const message = error instanceof Error ? error.message : String(error);
       this.#log.write(`machine-${id}`, 'ERROR', 'juju-local', message);
-      if (machine) Object.assign(machine, { state: 'down', message, since: now() });
+      Object.assign(machine, { state: 'down', message, since: this.#now() });
     }
     this.#booting.delete(id);
     this.wake();
   }
 
   async #serveTools(id: string): Promise<void> {
-    const server = new HookToolServer(this.#machines.jujuDirectory(id));
+    const server = new HookToolServer(this.#machines.jujuDirectory(id), (args) => this.#jujuExec(id, args));
     await server.listen();
     this.#servers.set(id, server);
+  }
+
+  /** `juju-exec [--no-context | <unit>] <command>...`, called on a machine. */
+  async #jujuExec(machine: string, [first, ...rest]: readonly string[]): Promise<Answer> {
+    const here = this.#unitsOn(machine);
+    const words = (first === undefined ? [] : [first, ...rest]).filter((word, at) => at > 1 || word !== '--');
+    const isBare = first === '--no-context';
+    const named = here.find(({ name }) => name === first || unitTag(name) === first);
+    const command = isBare || named ? words.slice(1) : words;
+    if (command.length === 0) throw new ToolError(2, 'missing arguments');
+    if (isBare) {
+      const { exitCode, stdout, stderr } = await this.#machines.run(machine, shellOf(command));
+      return { exitCode: exitCode ?? 255, stdout, stderr };
+    }
+    const [unit = named, ...others] = named ? [named] : here;
+    if (!unit || others.length > 0)
+      throw new ToolError(2, 'juju-exec needs the name of a unit of this machine, or --no-context');
+    const task = newTask(this.#model, unit, { kind: 'exec', task: '' }, { argv: shellOf(command) });
+    this.addTask(task);
+    await task.finished;
+    if (task.status === 'aborted') throw new Error(task.message);
+    const { exitCode = 255, stdout, stderr } = task;
+    return { exitCode: exitCode < 0 ? 255 : exitCode, stdout, stderr };
   }
 
   #next(unit: Unit): Operation | undefined {
@@ -192,11 +257,24 @@ export class Scheduler {
       .map(({ operation }) => operation);
     const [task] = tasks;
     if (unit.failed && !task) {
-      return (this.#retryAt.get(unit.name) ?? 0) <= Date.now() ? unit.failed.operation : undefined;
+      return (this.#retryAt.get(unit.name) ?? 0) <= this.#clock() ? unit.failed.operation : undefined;
     }
+    return nextOperation(
+      this.#model,
+      unit,
+      {
+        tasks,
+        time: this.#clock(),
+        isUpdateStatusDue: (this.#updateAt.get(unit.name) ?? Number.POSITIVE_INFINITY) <= this.#clock(),
+      },
+      (items) => this.#shuffle(items),
+    );
+  }
+
+  /** The next update-status is due an interval from now, give or take a fifth. */
+  #postponeUpdateStatus(unit: Unit): void {
     const interval = seconds(this.#model.settings.config['update-status-hook-interval'] ?? '5m') * 1000;
-    const isUpdateStatusDue = Date.now() - (this.#updatedAt.get(unit.name) ?? 0) > interval;
-    return nextOperation(this.#model, unit, { tasks, isUpdateStatusDue }, (items) => this.#shuffle(items));
+    this.#updateAt.set(unit.name, this.#clock() + interval * (0.8 + 0.4 * this.#random()));
   }
 
   #startWork(unit: Unit): void {
@@ -213,7 +291,7 @@ export class Scheduler {
   #occupy(machine: string, work: (signal: AbortSignal) => Promise<void>): void {
     const controller = new AbortController();
     this.#busy.set(machine, controller);
-    void work(controller.signal)
+    const done = work(controller.signal)
       .catch((error: unknown) => {
         const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
         this.#log.write(`machine-${machine}`, 'ERROR', 'juju-local', message);
@@ -222,78 +300,106 @@ export class Scheduler {
         this.#busy.delete(machine);
         this.wake();
       });
+    this.#track(done);
   }
 
   async #run(unit: Unit, operation: Operation, signal: AbortSignal): Promise<void> {
     const model = this.#model;
     const task = this.#tasks.find((candidate) => candidate.operation === operation);
-    const context = new HookContext(unit, operation, task);
-    const isHook = operation.kind === 'hook';
     const seen = model.configDigest(unit);
-    if (isHook && (operation.name === 'install' || operation.name === 'upgrade-charm'))
+    if (operation.kind === 'hook' && ['install', 'upgrade-charm'].includes(operation.name))
       await this.#unpack(unit);
+    const context = new HookContext(model, unit, operation, task);
     const before = unit.agent;
     unit.current = operation;
     announce(unit, operation);
-    if (task) Object.assign(task, { status: 'running', started: now() });
-    if (isHook && operation.name === 'update-status') this.#updatedAt.set(unit.name, Date.now());
-    model.save();
+    if (task) Object.assign(task, { status: 'running', started: this.#now() });
+    this.#save();
 
     const result = await this.#execute(context, signal);
     delete unit.current;
-    if (model.machines.get(unit.machine)?.state !== 'started' || !model.units.has(unit.name)) {
-      if (task) {
-        finish(task, result, 'the machine went away');
-        this.#tasks.splice(this.#tasks.indexOf(task), 1);
-      }
+    if (this.#isStopped) return;
+    const machine = model.machines.get(unit.machine);
+    if (machine?.state !== 'started' || !model.units.has(unit.name)) {
+      if (task) this.#abort(task, 'the machine went away');
       return;
     }
-    unit.agent = status('idle');
-    let problem = result.exitCode === 0 ? undefined : describe(result);
-    if (problem === undefined) {
-      try {
-        context.flush(model);
-      } catch (error) {
-        problem = error instanceof Error ? error.message : String(error);
-      }
+    unit.agent = task && unit.failed ? before : status('idle');
+    if (!result) {
+      // Nobody has powered the machine off; it boots again, and the hook runs again.
+      this.#log.write(
+        `machine-${machine.id}`,
+        'WARNING',
+        'juju-local',
+        'the machine has stopped; it boots again',
+      );
+      if (task) this.#abort(task, 'the machine went away');
+      this.#servers.get(machine.id)?.close();
+      this.#reboot(machine);
+      return;
     }
-    if (task) {
-      unit.agent = unit.failed ? before : status('idle');
-      finish(task, result, problem);
-      this.#tasks.splice(this.#tasks.indexOf(task), 1);
-    }
-    if (!isHook) return;
     // Juju queues a hook again that was killed; only what ends by itself has failed.
-    if (result.signal === 'SIGKILL' || result.signal === 'SIGTERM') return;
-    if (problem !== undefined) this.#fail(unit, operation, problem);
-    else await this.#succeed(unit, operation, seen);
-  }
-
-  #fail(unit: Unit, operation: Operation, problem: string): void {
-    const attempts = (unit.failed?.attempts ?? 0) + 1;
-    unit.failed = { operation, attempts };
-    const name = operation.kind === 'hook' ? operation.name : operation.kind;
-    this.#say(unit, 'ERROR', `hook "${name}" failed: ${problem}`);
-    const delay = Math.min(RETRY.first * 2 ** (attempts - 1), RETRY.most);
-    const isAutomatic = this.#model.settings.config['automatically-retry-hooks'] !== 'false';
-    this.#retryAt.set(unit.name, isAutomatic ? Date.now() + delay : Number.POSITIVE_INFINITY);
-  }
-
-  async #succeed(unit: Unit, operation: Extract<Operation, { kind: 'hook' }>, seen: string): Promise<void> {
-    delete unit.failed;
-    afterHook(this.#model, unit, operation);
-    if (operation.name === 'config-changed') unit.configSeen = seen;
-    if (operation.name === 'upgrade-charm') delete unit.configSeen;
-    if (operation.name === 'start') {
-      this.#updatedAt.set(unit.name, Date.now());
-      if (unit.workload.message === 'installing charm software') unit.workload = status('unknown');
+    const isKilled = result.signal === 'SIGKILL' || result.signal === 'SIGTERM';
+    if (operation.kind === 'hook' && !task && isKilled) return;
+    const problem = result.exitCode === 0 ? this.#flush(context) : describe(result);
+    if (task) {
+      finish(task, result, problem, this.#now());
+      this.#tasks.splice(this.#tasks.indexOf(task), 1);
+    } else if (operation.kind === 'hook') {
+      if (problem === undefined) await this.#succeed(unit, operation, seen);
+      else this.#fail(unit, operation, problem);
     }
+  }
+
+  /** Makes what a hook asked for count; or says why it cannot. */
+  #flush(context: HookContext): string | undefined {
+    try {
+      context.flush(this.#model);
+      return undefined;
+    } catch (error) {
+      return `committing requested changes failed: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+
+  #fail(unit: Unit, operation: Hook, problem: string): void {
+    const attempts = (unit.failed?.attempts ?? 0) + 1;
+    unit.failed = { operation, attempts, since: unit.failed?.since ?? this.#now() };
+    this.#log.write(
+      unitTag(unit.name),
+      'ERROR',
+      'juju.worker.uniter.operation',
+      `hook "${operation.name}" (via hook dispatching script: dispatch) failed: ${problem}`,
+    );
+    const delay = Math.min(RETRY.first * 2 ** (attempts - 1), RETRY.most);
+    this.#retryAt.set(unit.name, this.#isRetryAutomatic() ? this.#clock() + delay : Number.POSITIVE_INFINITY);
+  }
+
+  #isRetryAutomatic(): boolean {
+    return this.#model.settings.config['automatically-retry-hooks'] !== 'false';
+  }
+
+  async #succeed(unit: Unit, operation: Hook, seen: string): Promise<void> {
+    delete unit.failed;
+    afterHook(this.#model, unit, operation, this.#clock());
+    if (operation.name === 'config-changed') unit.configSeen = seen;
+    if (['start', 'update-status'].includes(operation.name)) this.#postponeUpdateStatus(unit);
     if (operation.name === 'remove') await this.#forget(unit);
+  }
+
+  #abort(task: Task, message: string): void {
+    Object.assign(task, { status: 'aborted', message, completed: this.#now() });
+    this.#tasks.splice(this.#tasks.indexOf(task), 1);
+    task.finish();
   }
 
   async #forget(unit: Unit): Promise<void> {
     this.#retryAt.delete(unit.name);
+    this.#updateAt.delete(unit.name);
+    for (const task of this.#tasks.filter(({ unit: name }) => name === unit.name))
+      this.#abort(task, `unit "${unit.name}" was removed`);
     const machine = this.#model.removeUnit(unit);
+    // A crash from here on leaves a machine that no unit is on, which the next daemon removes.
+    this.#save();
     if (machine !== undefined) {
       this.#servers.get(machine)?.close();
       this.#servers.delete(machine);
@@ -306,7 +412,8 @@ export class Scheduler {
     this.wake();
   }
 
-  async #execute(context: HookContext, signal: AbortSignal): Promise<RunResult> {
+  /** Undefined when the machine does not run. */
+  async #execute(context: HookContext, signal: AbortSignal): Promise<RunResult | undefined> {
     const { unit, operation, task } = context;
     const server = this.#servers.get(unit.machine);
     server?.open(context, {
@@ -314,7 +421,8 @@ export class Scheduler {
       readFile: async (path) => (await this.#machines.run(unit.machine, ['cat', '--', path])).stdout,
       log: (level, message) =>
         this.#log.write(unitTag(unit.name), level, `unit.${unit.name}.juju-log`, message),
-      changed: () => this.#model.save(),
+      changed: () => this.#save(),
+      time: this.#clock(),
     });
     const directory = charmDirectory(unit.name);
     const module = `unit.${unit.name}.${operation.kind === 'exec' ? 'commands' : operation.name}`;
@@ -329,12 +437,9 @@ export class Scheduler {
         signal,
       });
     } catch (error) {
-      return {
-        exitCode: 1,
-        signal: null,
-        stdout: '',
-        stderr: error instanceof Error ? error.message : String(error),
-      };
+      if (error instanceof MachineDown) return undefined;
+      const stderr = error instanceof Error ? error.message : String(error);
+      return { exitCode: 1, signal: null, stdout: '', stderr };
     } finally {
       server?.shut(context);
     }
@@ -343,23 +448,18 @@ export class Scheduler {
   /** Lays the charm's files on the machine; files that the charm itself has made stay. */
   async #unpack(unit: Unit): Promise<void> {
     const { digest } = this.#model.application(unit.app).charm;
+    const files = this.#charms.folder(digest);
     if (unit.charm === digest) return;
     const tag = unitTag(unit.name);
     const target = join(this.#machines.jujuDirectory(unit.machine), 'agents', tag, 'charm');
     await mkdir(dirname(target), { recursive: true });
     if (existsSync(target)) {
-      for (const name of await readdir(charmFolder(digest)))
-        await rm(join(target, name), { recursive: true, force: true });
+      for (const name of await readdir(files)) await rm(join(target, name), { recursive: true, force: true });
     }
-    const copy = (...how: string[]) =>
-      ['cp', '--recursive', ...how, `${charmFolder(digest)}/.`, target] as const;
+    const copy = (...how: string[]) => ['cp', '--recursive', ...how, `${files}/.`, target] as const;
     if (!(await attempt(copy('--link')))) await command(copy('--reflink=auto'));
     await this.#servers.get(unit.machine)?.installTools(tag);
     unit.charm = digest;
-  }
-
-  #say(unit: Unit, level: string, message: string): void {
-    this.#log.write(unitTag(unit.name), level, 'juju.worker.uniter.operation', message);
   }
 
   #shuffle<T>(items: readonly T[]): T[] {
@@ -383,11 +483,11 @@ function announce(unit: Unit, operation: Operation): void {
   }
 }
 
-function finish(task: Task, result: RunResult, problem: string | undefined): void {
-  task.exitCode = result.exitCode ?? 1;
+function finish(task: Task, result: RunResult, problem: string | undefined, time: string): void {
+  task.exitCode = result.exitCode ?? -1;
   task.stdout = result.stdout;
   task.stderr = result.stderr;
-  task.completed = now();
+  task.completed = time;
   // A message of action-fail only counts when the process succeeds.
   if (problem !== undefined) {
     task.status = 'failed';

@@ -11,11 +11,14 @@ const Application = z.looseObject({
   channel: z.string().nullish(),
   revision: z.int().nullish(),
   base: z.string().nullish(),
-  num_units: z.int().nonnegative().nullish(),
+  num_units: z.int().nullish(),
   scale: z.int().nullish(),
-  to: z.array(z.coerce.string()).nullish(),
+  to: z.array(z.union([z.string(), z.number().transform(String)])).nullish(),
   options: z.record(z.string(), Scalar.nullable()).nullish(),
+  resources: z.record(z.string(), z.unknown()).nullish(),
   trust: z.boolean().nullish(),
+  offers: z.unknown().optional(),
+  'exposed-endpoints': z.unknown().optional(),
 });
 const Document = z.looseObject({
   bundle: z.string().optional(),
@@ -23,8 +26,10 @@ const Document = z.looseObject({
   machines: z.record(z.string(), z.unknown()).nullish(),
   applications: z.record(z.string(), Application.nullable()).nullish(),
   relations: z.array(z.array(z.string())).nullish(),
+  saas: z.unknown().optional(),
 });
 type Document = z.infer<typeof Document>;
+type Application = z.infer<typeof Application>;
 
 /** A bundle after its overlays, checked for itself. */
 export interface Bundle {
@@ -37,47 +42,83 @@ export interface BundleApplication {
   /** Absolute path of a `.charm` file. */
   readonly charm: string;
   readonly numUnits: number;
-  /** Where each unit goes; `new` for a machine of its own. */
+  /** Where the units go: `new`, a machine of the bundle, an application or one of its units. */
   readonly to: readonly string[];
   readonly options: Readonly<Record<string, string | number | boolean>>;
+  /** Wants the cloud's credentials. */
+  readonly trust: boolean;
 }
 
+const BASE = /^[a-z]+@\d+(\.\d+)*(\/[a-z]+)?$/;
+const PLACEMENT =
+  /^(?:(?<container>[a-z]+):)?(?:(?<machine>\d+)|(?<app>[a-z][a-z0-9-]*)(?:\/(?<unit>\d+))?)$/;
+const ENDPOINT = /^[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*(:[a-z][a-z0-9]*([_-][a-z0-9]+)*)?$/;
+
 /**
- * Reads a bundle and lays overlays over it, as `juju deploy` does.
- * @throws {UsageError} with all that is wrong.
+ * Reads a bundle and lays overlays over it, as `juju deploy` does: those behind `---` in the same file first.
+ * @throws {UsageError} with all that is wrong, in Juju's words.
  */
 export async function readBundle(path: string, overlays: readonly string[]): Promise<Bundle> {
   const [base, ...inline] = await readDocuments(path);
   if (!base) throw new UsageError(`${path} has no bundle in it`);
   const others = (await Promise.all(overlays.map(readDocuments))).flat();
+  // Juju wants the first document to be right by itself, too.
+  refuse([...onlyInOverlays(base), ...problemsOf(base)]);
   const merged = [...inline, ...others].reduce(overlay, base);
-  return verify(merged);
+  refuse([...problemsOf(merged), ...unsupported(merged)]);
+  return finished(merged);
+}
+
+function refuse(problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  throw new UsageError(`the provided bundle has the following errors:\n${problems.join('\n')}`);
 }
 
 async function readDocuments(path: string): Promise<Document[]> {
   const text = await readFile(path, 'utf8').catch(() => {
     throw new UsageError(`no bundle was found at "${path}"`);
   });
-  return parseAllDocuments(text).map((document) => {
+  const folder = dirname(resolve(path));
+  const documents = parseAllDocuments(text).map((document) => {
     const [problem] = document.errors;
     if (problem) throw new UsageError(`${path}: ${problem.message}`);
     const parsed = Document.safeParse(document.toJS());
     if (!parsed.success) throw new UsageError(`${path}: ${z.prettifyError(parsed.error)}`);
-    return absoluteCharms(parsed.data, dirname(resolve(path)));
+    return parsed.data;
   });
+  return Promise.all(documents.map((document) => resolvePaths(document, folder)));
 }
 
-/** A charm's path is relative to the file that names it. */
-function absoluteCharms(document: Document, folder: string): Document {
-  const applications = Object.entries(document.applications ?? {}).map(([name, app]) => {
-    const charm = app?.charm?.replace(/^local:/, './');
+/** Paths are relative to the file that names them. */
+async function resolvePaths(document: Document, folder: string): Promise<Document> {
+  const entries = Object.entries(document.applications ?? {}).map(async ([name, app]) => {
+    if (!app) return [name, app] as const;
+    const charm = app.charm?.replace(/^local:/, './');
     const isPath = charm !== undefined && /^(\.|\/)/.test(charm);
-    return [name, app && isPath ? { ...app, charm: resolve(folder, charm) } : app];
+    const options = await included(app.options, folder);
+    return [
+      name,
+      { ...app, ...(isPath && { charm: resolve(folder, charm) }), ...(options && { options }) },
+    ] as const;
   });
-  return { ...document, applications: Object.fromEntries(applications) };
+  return { ...document, applications: Object.fromEntries(await Promise.all(entries)) };
 }
 
-/** Fields one by one; a missing value deletes; relations are added; machines are replaced. */
+/** `include-file://path` is a file's text, `include-base64://path` its bytes. */
+async function included(options: Application['options'], folder: string): Promise<Application['options']> {
+  if (!options) return options;
+  const entries = Object.entries(options).map(async ([key, value]) => {
+    const [, kind, path] = /^include-(file|base64):\/\/(.+)$/.exec(String(value)) ?? [];
+    if (path === undefined) return [key, value] as const;
+    const bytes = await readFile(resolve(folder, path)).catch((cause: unknown) => {
+      throw new UsageError(`unable to process include for option "${key}": ${String(cause)}`, { cause });
+    });
+    return [key, bytes.toString(kind === 'file' ? 'utf8' : 'base64')] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+/** Fields one by one, maps key by key; a missing value deletes; relations are added; machines are replaced. */
 function overlay(below: Document, above: Document): Document {
   const applications = { ...below.applications };
   for (const [name, app] of Object.entries(above.applications ?? {})) {
@@ -89,7 +130,8 @@ function overlay(below: Document, above: Document): Document {
       applications[name] = { ...before, ...app, options };
     }
   }
-  const remains = (endpoint: string): boolean => (endpoint.split(':')[0] ?? '') in applications;
+  const deleted = Object.keys(below.applications ?? {}).filter((name) => !(name in applications));
+  const remains = (endpoint: string): boolean => !deleted.includes(endpoint.split(':')[0] ?? '');
   const relations = [...(below.relations ?? []), ...(above.relations ?? [])];
   return {
     ...below,
@@ -99,59 +141,123 @@ function overlay(below: Document, above: Document): Document {
   };
 }
 
-function verify({ bundle, applications = {}, machines, relations }: Document): Bundle {
-  const problems: string[] = [];
-  if (bundle !== undefined) problems.push(`bundle has an invalid type "${bundle}"`);
-  if (Object.keys(applications ?? {}).length === 0)
-    problems.push('at least one application must be specified');
-  const machineNames = Object.keys(machines ?? {});
-  const used = new Set<string>();
-  const result = new Map<string, BundleApplication>();
+function* onlyInOverlays({ applications }: Document): Generator<string> {
   for (const [name, app] of Object.entries(applications ?? {})) {
-    if (!app) continue;
-    const { charm, num_units: units, scale, to } = app;
-    if (charm === undefined || charm === '') problems.push(`empty charm path in application "${name}"`);
-    else if (!charm.startsWith('/')) {
-      problems.push(
-        `application "${name}" is the charm "${charm}" of Charmhub: juju-local deploys .charm files only; name one in an overlay`,
-      );
-    } else if (!existsSync(charm))
-      problems.push(`charm path in application "${name}" does not exist: ${charm}`);
-    if (typeof units === 'number' && typeof scale === 'number')
-      problems.push(`cannot specify both scale and num_units for application "${name}"`);
-    const numUnits = units ?? scale ?? 0;
-    if ((to ?? []).length > numUnits)
-      problems.push(`too many units specified in unit placement for application "${name}"`);
-    for (const placement of to ?? []) {
-      if (placement !== 'new' && !machineNames.includes(placement)) {
-        problems.push(`placement "${placement}" refers to a machine not defined in this bundle`);
-      }
-      used.add(placement);
+    if (app?.offers !== undefined) yield `${name}.offers can only appear in an overlay section`;
+    if (app?.['exposed-endpoints'] !== undefined)
+      yield `${name}.exposed-endpoints can only appear in an overlay section`;
+  }
+}
+
+/** What Juju finds wrong (bundledata.go). */
+function* problemsOf(document: Document): Generator<string> {
+  const { bundle, applications, machines } = document;
+  if (bundle !== undefined && bundle !== 'kubernetes') yield `bundle has an invalid type "${bundle}"`;
+  const base = document['default-base'];
+  if (base !== undefined && !BASE.test(base)) yield `bundle declares an invalid base "${base}"`;
+  const names = Object.keys(applications ?? {});
+  if (names.length === 0) yield 'at least one application must be specified';
+  const used = new Set<string>();
+  for (const [name, app] of Object.entries(applications ?? {})) {
+    if (!app) {
+      yield `bundle application for key "${name}" is undefined`;
+      continue;
     }
+    yield* charmProblems(name, app);
+    const { num_units: units, scale, to } = app;
+    if (typeof units === 'number' && typeof scale === 'number')
+      yield `cannot specify both scale and num_units for application "${name}"`;
+    const count = unitsOf(app);
+    if (count < 0) yield `negative number of units specified on application "${name}"`;
+    else if ((to ?? []).length > count)
+      yield `too many units specified in unit placement for application "${name}"`;
+    for (const [resource, value] of Object.entries(app.resources ?? {}))
+      if (typeof value !== 'string' && !Number.isInteger(value))
+        yield `resource revision "${resource}" is not int or string`;
+    for (const place of to ?? []) {
+      const { machine, app: target, unit } = PLACEMENT.exec(place)?.groups ?? {};
+      if (machine === undefined && target === undefined) yield `invalid placement syntax "${place}"`;
+      if (machine !== undefined) used.add(machine);
+      if (machine !== undefined && !(machine in (machines ?? {})))
+        yield `placement "${place}" refers to a machine not defined in this bundle`;
+      if (target === undefined || target === 'new') continue;
+      const other = applications?.[target];
+      if (!other) yield `placement "${place}" refers to an application not defined in this bundle`;
+      else if (unit !== undefined && Number(unit) >= unitsOf(other))
+        yield `placement "${place}" specifies a unit greater than the ${unitsOf(other)} unit(s) started by the target application`;
+    }
+  }
+  for (const machine of Object.keys(machines ?? {})) {
+    if (!/^\d+$/.test(machine)) yield `invalid machine id "${machine}" found in machines`;
+    else if (!used.has(machine)) yield `machine "${machine}" is not referred to by a placement directive`;
+  }
+  yield* relationProblems(document, names);
+}
+
+function* charmProblems(name: string, { charm, base, revision, channel }: Application): Generator<string> {
+  if (charm === undefined || charm === '') yield 'empty charm path';
+  else if (charm.startsWith('/')) {
+    if (!existsSync(charm)) yield `charm path in application "${name}" does not exist: ${charm}`;
+  } else if (!/^(ch:)?([a-z0-9-]+\/)*[a-z][a-z0-9-]*$/.test(charm))
+    yield `invalid charm URL in application "${name}": "${charm}"`;
+  else if (/-\d+$/.test(charm)) yield `cannot specify revision in "${charm}", please use revision`;
+  else if (typeof revision === 'number' && !channel)
+    yield `application "${name}" with a revision requires a channel for future upgrades, please use channel`;
+  if (base && !BASE.test(base)) yield `application "${name}" declares an invalid base "${base}"`;
+}
+
+function* relationProblems({ relations }: Document, applications: readonly string[]): Generator<string> {
+  const seen = new Set<string>();
+  for (const pair of relations ?? []) {
+    const shown = `relation ["${pair.join('" "')}"]`;
+    if (pair.length !== 2) {
+      yield `${shown} has ${pair.length} endpoint(s), not 2`;
+      continue;
+    }
+    const apps = pair.map((endpoint) => endpoint.split(':')[0] ?? '');
+    for (const endpoint of pair) if (!ENDPOINT.test(endpoint)) yield `invalid relation syntax "${endpoint}"`;
+    for (const app of apps)
+      if (!applications.includes(app))
+        yield `${shown} refers to application "${app}" not defined in this bundle`;
+    if (apps[0] === apps[1]) yield `${shown} relates an application to itself`;
+    const key = pair.toSorted().join(' ');
+    if (seen.has(key)) yield `${shown} is defined more than once`;
+    seen.add(key);
+  }
+}
+
+/** What is right, but not for juju-local. */
+function* unsupported({ bundle, applications, saas }: Document): Generator<string> {
+  if (bundle === 'kubernetes') yield 'juju-local has machines, and a kubernetes bundle wants none';
+  if (saas !== undefined) yield 'saas: juju-local has no other models to consume from';
+  for (const [name, app] of Object.entries(applications ?? {})) {
+    if (app?.charm !== undefined && !app.charm.startsWith('/'))
+      yield `application "${name}" is the charm "${app.charm}" of Charmhub: juju-local deploys .charm files only; name one in an overlay`;
+    for (const place of app?.to ?? [])
+      if (place.includes(':') || /^(lxd|kvm)$/.test(place))
+        yield `placement "${place}" needs a container on a machine, which juju-local does not make`;
+  }
+}
+
+function unitsOf({ num_units: units, scale }: Application): number {
+  return units ?? scale ?? 0;
+}
+
+function finished({ applications, machines, relations }: Document): Bundle {
+  const entries = Object.entries(applications ?? {}).flatMap(([name, app]) => {
+    if (!app) return [];
     const options = Object.entries(app.options ?? {}).flatMap(([key, value]) =>
       value === null ? [] : [[key, value] as const],
     );
-    result.set(name, { charm: charm ?? '', numUnits, to: to ?? [], options: Object.fromEntries(options) });
-  }
-  for (const machine of machineNames) {
-    if (!used.has(machine)) problems.push(`machine "${machine}" is not referred to by a placement directive`);
-  }
-  const pairs = (relations ?? []).flatMap((pair) => {
-    const [first, second] = pair;
-    if (pair.length !== 2 || first === undefined || second === undefined) {
-      problems.push(`relation ["${pair.join('" "')}"] has ${pair.length} endpoint(s), not 2`);
-      return [];
-    }
-    for (const endpoint of pair) {
-      const app = endpoint.split(':')[0] ?? '';
-      if (!result.has(app))
-        problems.push(
-          `relation ["${pair.join('" "')}"] refers to application "${app}" not defined in this bundle`,
-        );
-    }
-    return [[first, second] as const];
+    const application: BundleApplication = {
+      charm: app.charm ?? '',
+      numUnits: unitsOf(app),
+      to: app.to ?? [],
+      options: Object.fromEntries(options),
+      trust: app.trust === true,
+    };
+    return [[name, application] as const];
   });
-  if (problems.length > 0)
-    throw new UsageError(`the provided bundle has the following errors:\n${problems.join('\n')}`);
-  return { applications: result, machines: machineNames, relations: pairs };
+  const pairs = (relations ?? []).map(([first = '', second = '']) => [first, second] as const);
+  return { applications: new Map(entries), machines: Object.keys(machines ?? {}), relations: pairs };
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { unzipSync } from 'fflate';
 import { parse } from 'yaml';
@@ -8,12 +8,10 @@ import { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import { ActionDefinition, Metadata, OptionDefinition, type CharmInfo } from './info.ts';
 
-const CACHE = '/var/cache/juju-local/charms';
-
 const Manifest = z.object({
   bases: z
     .array(z.object({ name: z.string(), channel: z.string('a base\'s channel is quoted: "24.04"') }))
-    .min(1),
+    .min(1, 'charm does not define any bases, not valid'),
 });
 const Config = z.object({
   options: z
@@ -22,75 +20,134 @@ const Config = z.object({
     .transform((map) => map ?? {}),
 });
 const Actions = z
-  .record(z.string(), ActionDefinition)
+  .record(z.string().regex(/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/, 'bad action name'), ActionDefinition)
   .nullish()
   .transform((map) => map ?? {});
 
-/**
- * Reads a `.charm` file, as Juju 4 takes it, and unpacks it into the cache that all machines share.
- * @throws {UsageError} for what Juju refuses.
- */
-export async function readArchive(path: string): Promise<Omit<CharmInfo, 'revision'>> {
-  const bytes = await readFile(path).catch(() => {
-    throw new UsageError(`no charm was found at "${path}"`);
-  });
-  const digest = createHash('sha256').update(bytes).digest('hex');
-  const folder = charmFolder(digest);
-  if (!existsSync(folder)) await unpack(path, bytes, folder);
-  const text = (name: string): Promise<string | undefined> =>
-    readFile(join(folder, name), 'utf8').catch(() => undefined);
-  const read = async <T>(name: string, schema: z.ZodType<T>, missing: unknown): Promise<T> => {
-    const content = await text(name);
-    if (content === undefined && missing === undefined) throw new UsageError(`${path} has no ${name}`);
-    const parsed = schema.safeParse(content === undefined ? missing : parse(content));
+/** The charms that were deployed, unpacked, for all models and machines of this host. */
+export class CharmStore {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Where an archive's files are. */
+  folder(digest: string): string {
+    return join(this.#root, digest);
+  }
+
+  /**
+   * Reads a `.charm` file, as Juju 4 takes it, and unpacks it.
+   * @throws {UsageError} for what Juju refuses.
+   */
+  async read(path: string): Promise<Omit<CharmInfo, 'revision'>> {
+    const bytes = await readFile(path).catch(() => {
+      throw new UsageError(`no charm was found at "${path}"`);
+    });
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    const files = readZip(path, bytes);
+    const info = { digest, ...describe(path, files) };
+    const folder = this.folder(digest);
+    if (!existsSync(folder)) await unpack(files, folder);
+    return info;
+  }
+}
+
+/** What a charm says of itself. @throws {UsageError} */
+function describe(path: string, files: readonly ZipFile[]): Omit<CharmInfo, 'revision' | 'digest'> {
+  const text = (name: string): string | undefined => {
+    const file = files.find((candidate) => candidate.name === name);
+    return file && new TextDecoder().decode(file.content);
+  };
+  const read = <T>(name: string, schema: z.ZodType<T>): T | undefined => {
+    const content = text(name);
+    if (content === undefined) return undefined;
+    let value: unknown;
+    try {
+      value = parse(content);
+    } catch (error) {
+      throw new UsageError(`${path}: ${name}: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      });
+    }
+    const parsed = schema.safeParse(value);
     if (!parsed.success) throw new UsageError(`${path}: ${name}: ${z.prettifyError(parsed.error)}`);
     return parsed.data;
   };
-  const [metadata, manifest, config, actions, version] = await Promise.all([
-    read('metadata.yaml', Metadata, undefined),
-    read('manifest.yaml', Manifest, undefined),
-    read('config.yaml', Config, { options: {} }),
-    read('actions.yaml', Actions, {}),
-    text('version'),
-  ]);
+  const metadata = read('metadata.yaml', Metadata);
+  if (!metadata) throw new UsageError(`${path}: metadata.yaml not found, which every charm has`);
+  const isHook = ({ name }: ZipFile) => name.includes('dispatch') || /^hooks\/[^/]+$/.test(name);
+  if (!files.some(isHook))
+    throw new UsageError(`invalid charm "${metadata.name}": has no hooks nor dispatch file`);
+  const manifest = read('manifest.yaml', Manifest);
+  if (!manifest) throw new UsageError('charm does not define any bases, not valid');
+  const config = text('config.yaml');
+  if (config?.trim() === '') throw new UsageError('invalid config: empty configuration');
   return {
-    digest,
     metadata,
     bases: manifest.bases,
-    options: config.options,
-    actions,
-    version: version?.split('\n')[0] ?? '',
+    options: read('config.yaml', Config)?.options ?? {},
+    actions: read('actions.yaml', Actions) ?? {},
+    version: (text('version')?.split('\n')[0] ?? '').replace(/^revision-id: /, '').slice(0, 100),
   };
 }
 
-/** Where an archive's files are. */
-export function charmFolder(digest: string): string {
-  return join(CACHE, digest);
+/** One file of an archive. */
+interface ZipFile {
+  readonly name: string;
+  readonly content: Uint8Array;
+  /** Unix type and permissions, as stat(2) has them. */
+  readonly mode: number;
 }
 
-async function unpack(path: string, bytes: Uint8Array, folder: string): Promise<void> {
-  let files: Record<string, Uint8Array>;
+/** @throws {UsageError} for what is no zip, and for entries that would leave the charm's folder. */
+function readZip(path: string, bytes: Uint8Array): ZipFile[] {
+  let contents: Record<string, Uint8Array>;
   try {
-    files = unzipSync(bytes);
+    contents = unzipSync(bytes);
   } catch (cause) {
     throw new UsageError(`${path} is no zip archive, which a charm is`, { cause });
   }
   const modes = unixModes(bytes);
-  if (!Object.keys(files).some((name) => name === 'dispatch' || name.startsWith('hooks/'))) {
-    throw new UsageError(`invalid charm "${path}": has no hooks nor dispatch file`);
-  }
-  const unfinished = `${folder}.unfinished`;
-  await rm(unfinished, { recursive: true, force: true });
-  for (const [name, content] of Object.entries(files)) {
-    if (normalize(name).startsWith('..'))
-      throw new UsageError(`${path}: ${name} would be unpacked outside of the charm`);
-    if (name.endsWith('/')) continue;
+  const entries = Object.entries(contents).filter(([name]) => !name.endsWith('/'));
+  return entries.map(([name, content]) => {
+    const mode = modes.get(name) ?? 0o644;
+    if (isOutside(name)) throw new UsageError(`${path}: ${name} would be unpacked outside of the charm`);
+    if ((mode & TYPE) === SYMLINK) {
+      const target = new TextDecoder().decode(content);
+      if (target.startsWith('/') || isOutside(join(dirname(name), target)))
+        throw new UsageError(`${path}: symlink "${name}" links out of the charm: "${target}"`);
+    }
+    return { name, content, mode };
+  });
+}
+
+const TYPE = 0o170_000;
+const SYMLINK = 0o120_000;
+
+function isOutside(name: string): boolean {
+  return name.startsWith('/') || normalize(name).split('/')[0] === '..';
+}
+
+async function unpack(files: readonly ZipFile[], folder: string): Promise<void> {
+  await mkdir(dirname(folder), { recursive: true });
+  const unfinished = await mkdtemp(`${folder}.`);
+  for (const { name, content, mode } of files) {
     const target = join(unfinished, name);
     await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, content);
-    await chmod(target, (modes.get(name) ?? 0o644) & 0o777);
+    if ((mode & TYPE) === SYMLINK) await symlink(new TextDecoder().decode(content), target);
+    else {
+      await writeFile(target, content);
+      // Juju itself mends the permissions of hooks/, and of nothing else.
+      await chmod(target, (mode & 0o777) | (name.startsWith('hooks/') ? 0o500 : 0));
+    }
   }
-  await rename(unfinished, folder);
+  await chmod(unfinished, 0o755);
+  await rename(unfinished, folder).catch(async (error: unknown) => {
+    await rm(unfinished, { recursive: true });
+    if (!existsSync(folder)) throw error; // another daemon has unpacked it meanwhile
+  });
 }
 
 /** Unix modes of a zip's entries, from its central directory (APPNOTE 4.3.12), which the unzip library leaves out. */

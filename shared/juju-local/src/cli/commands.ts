@@ -6,12 +6,12 @@ import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { parse as parseYaml, stringify } from 'yaml';
 import { z } from 'zod';
 import { LEVELS } from '../agent/log.ts';
-import { ask, modelDirectory } from '../daemon/protocol.ts';
+import { ask, modelDirectory, socketPath } from '../daemon/protocol.ts';
 import { UsageError } from '../errors.ts';
 import { Scalar } from '../model/documents.ts';
 import { nspawnMachines } from '../machines/nspawn.ts';
-import { chooseModel, ensureDaemon, isRunning, models } from './connect.ts';
-import { FullStatus, tabularStatus, unitsOf } from './status.ts';
+import { chooseModel, ensureDaemon, isRunning, models, requireRoot } from './connect.ts';
+import { FullStatus, statusFormats, unitsOf } from './status.ts';
 
 /** A command: its grammar as juju has it, and what it does. */
 export interface Command {
@@ -34,12 +34,17 @@ function define<const O extends ParseArgsOptionsConfig>(
   options: O,
   positionals: { readonly least: number; readonly most?: number },
   run: (
-    call: { readonly model: string; readonly request: (verb: string, args: unknown) => Promise<unknown> },
+    call: {
+      /** The model of `--model`. */
+      readonly named: string | undefined;
+      readonly request: (verb: string, args: unknown) => Promise<unknown>;
+    },
     values: ReturnType<
       typeof parseArgs<{ options: O & typeof MODEL; allowPositionals: true; strict: true }>
     >['values'],
     words: readonly string[],
   ) => Promise<number | void>,
+  makesModel = false,
 ): Command {
   return {
     usage,
@@ -63,12 +68,12 @@ function define<const O extends ParseArgsOptionsConfig>(
         throw new UsageError(`usage: juju-local ${usage}`);
       }
       const named = z.object({ model: z.string().optional() }).parse(values).model;
-      const model = await chooseModel(named);
       const request = async (verb: string, body: unknown): Promise<unknown> => {
+        const model = await chooseModel(named, makesModel);
         await ensureDaemon(model);
         return ask(model, verb, body, (message) => console.error(message));
       };
-      return (await run({ model, request }, values, words)) ?? 0;
+      return (await run({ named, request }, values, words)) ?? 0;
     },
   };
 }
@@ -86,9 +91,6 @@ export const commands: Readonly<Record<string, Command>> = {
       to: MANY,
       'num-units': { type: 'string', short: 'n' },
       trust: { type: 'boolean' },
-      force: { type: 'boolean' },
-      base: { type: 'string' },
-      'dry-run': { type: 'boolean' },
     },
     { least: 1, most: 2 },
     async ({ request }, values, [path = '', name]) => {
@@ -100,10 +102,12 @@ export const commands: Readonly<Record<string, Command>> = {
         await request('deploy-bundle', {
           path: resolve(path),
           overlays: (values.overlay ?? []).map((file) => resolve(file)),
+          trust: values.trust === true,
         });
         console.error('Deploy of bundle completed.');
         return;
       }
+      if (values.overlay) throw new UsageError('--overlay is for bundles');
       const units = values['num-units'];
       await request('deploy', {
         path: resolve(path),
@@ -113,23 +117,64 @@ export const commands: Readonly<Record<string, Command>> = {
         config: await readConfig(values.config ?? [], name),
       });
     },
+    true,
+  ),
+
+  'add-model': define(
+    'add-model <model>',
+    'Makes an empty model; deploy makes one by itself.',
+    {},
+    { least: 1, most: 1 },
+    async (_call, _values, [name]) => {
+      const model = await chooseModel(name, true);
+      if ((await models()).includes(model))
+        throw new UsageError(`failed to create new model: model "${model}" already exists (already exists)`);
+      await ensureDaemon(model);
+      console.error(`Added '${model}' model on juju-local`);
+    },
   ),
 
   status: define(
-    'status [--format tabular|json|yaml] [--relations]',
-    'Shows the model.',
-    { ...FORMAT, relations: { type: 'boolean' }, integrations: { type: 'boolean' } },
-    { least: 0 },
-    async ({ request }, { format = 'tabular', relations, integrations }) => {
-      const answer = await request('status', null);
-      if (format === 'json') console.log(JSON.stringify(answer));
-      else if (format === 'yaml') console.log(stringify(answer).trimEnd());
-      else if (format === 'tabular')
-        process.stdout.write(
-          tabularStatus(FullStatus.parse(answer), relations === true || integrations === true),
-        );
-      else throw new UsageError(`unknown format "${format}"`);
+    'status [<application|unit|machine>...] [--format tabular|json|yaml|summary|line] [--relations] [--watch seconds]',
+    'Shows the model, or what is named of it.',
+    {
+      ...FORMAT,
+      relations: { type: 'boolean', default: false },
+      integrations: { type: 'boolean', default: false },
+      watch: { type: 'string' },
     },
+    { least: 0 },
+    async ({ request }, { format = 'tabular', relations, integrations, watch }, selectors) => {
+      const show = statusFormats[format];
+      if (!show) throw new UsageError(unknownFormat(format));
+      for (;;) {
+        const status = FullStatus.parse(await request('status', { selectors }));
+        const text = show(status, relations || integrations);
+        if (watch === undefined) {
+          process.stdout.write(text);
+          return;
+        }
+        process.stdout.write(`\u001B[H\u001B[2J${text}`);
+        await sleep(seconds(watch) * 1000);
+      }
+    },
+  ),
+
+  'show-unit': define(
+    'show-unit <unit>... [--format yaml|json]',
+    'Shows units with the databags of their relations.',
+    FORMAT,
+    { least: 1 },
+    async ({ request }, { format = 'yaml' }, names) => print(await request('show-unit', { names }), format),
+  ),
+
+  'show-application': define(
+    'show-application <application>... [--format yaml|json]',
+    'Shows applications with their endpoints.',
+    FORMAT,
+    { least: 1 },
+    async ({ request }, { format = 'yaml' }, names) =>
+      print(await request('show-application', { names }), format),
   ),
 
   'add-unit': define(
@@ -155,11 +200,11 @@ export const commands: Readonly<Record<string, Command>> = {
   ),
 
   'remove-application': define(
-    'remove-application <application>...',
+    'remove-application <application>... [--force]',
     'Removes applications with all their units.',
-    { force: { type: 'boolean' }, 'no-prompt': { type: 'boolean' } },
+    { force: { type: 'boolean', default: false }, 'no-prompt': { type: 'boolean' } },
     { least: 1 },
-    async ({ request }, _values, names) => void (await request('remove-application', { names })),
+    async ({ request }, { force }, names) => void (await request('remove-application', { names, force })),
   ),
 
   config: define(
@@ -184,7 +229,7 @@ export const commands: Readonly<Record<string, Command>> = {
         if (!setting)
           throw new UsageError(`key "${key}" not found in "${app}" application config or charm settings.`);
         console.log(String(setting.value ?? ''));
-      } else console.log(values.format === 'json' ? JSON.stringify(answer) : stringify(answer).trimEnd());
+      } else print(answer, values.format ?? 'yaml');
     },
   ),
 
@@ -193,29 +238,37 @@ export const commands: Readonly<Record<string, Command>> = {
   'add-relation': relate('add-relation'),
 
   'remove-relation': define(
-    'remove-relation <application>[:<endpoint>] <application>[:<endpoint>]',
+    'remove-relation <application>[:<endpoint>] <application>[:<endpoint>] | <relation id>',
     'Takes a relation away.',
-    { force: { type: 'boolean' } },
-    { least: 2, most: 2 },
-    async ({ request }, _values, [first, second]) =>
-      void (await request('remove-relation', { first, second })),
+    {},
+    { least: 1, most: 2 },
+    async ({ request }, _values, [first = '', second]) => {
+      if (second !== undefined) await request('remove-relation', { first, second });
+      else await request('remove-relation', { id: count(first) });
+    },
   ),
 
   run: define(
-    'run <unit|application/leader>... <action> [<key>=<value>...] [--format plain|json|yaml]',
+    'run <unit|application/leader>... <action> [<key>=<value>...] [--params file] [--string-args] [--format plain|json|yaml]',
     'Runs an action and shows its results.',
-    { ...FORMAT, wait: { type: 'string' }, params: { type: 'string' } },
+    {
+      ...FORMAT,
+      params: { type: 'string' },
+      'string-args': { type: 'boolean', default: false },
+    },
     { least: 2 },
     async ({ request }, values, words) => {
       const units = words.filter((word) => word.includes('/') && !word.includes('='));
       const [action, ...rest] = words.slice(units.length);
-      const fromFile = values.params === undefined ? {} : await readConfig([values.params], undefined);
-      const answer = await request('run', {
-        units,
-        action,
-        params: { ...fromFile, ...(await readConfig(rest, undefined)) },
-      });
-      return showResults(answer, values.format ?? 'plain');
+      if (units.length === 0) throw new UsageError('no unit specified');
+      if (action === undefined) throw new UsageError('no action specified');
+      const fromFile = values.params === undefined ? {} : await readYaml(values.params);
+      const typed = Object.entries(await readConfig(rest, undefined)).map(([key, text]) => [
+        key,
+        values['string-args'] ? text : typedArgument(text),
+      ]);
+      const params = { ...fromFile, ...Object.fromEntries(typed) };
+      return showResults(await request('run', { units, action, params }), values.format ?? 'plain');
     },
   ),
 
@@ -239,54 +292,67 @@ export const commands: Readonly<Record<string, Command>> = {
   ),
 
   resolved: define(
-    'resolved <unit>... [--no-retry]',
+    'resolved (<unit>... | --all) [--no-retry]',
     'Tries a failed hook again, or skips it.',
-    { 'no-retry': { type: 'boolean', default: false } },
-    { least: 1 },
-    async ({ request }, values, names) =>
-      void (await request('resolved', { names, noRetry: values['no-retry'] })),
+    { 'no-retry': { type: 'boolean', default: false }, all: { type: 'boolean', default: false } },
+    { least: 0 },
+    async ({ request }, { all, 'no-retry': noRetry }, names) => {
+      if (all === names.length > 0) throw new UsageError('name units, or give --all');
+      await request('resolved', { names, all, noRetry });
+    },
   ),
 
   refresh: define(
-    'refresh <application> --path <charm file>',
-    'Gives an application a newer charm.',
-    { path: { type: 'string' }, 'force-units': { type: 'boolean' } },
+    'refresh <application> --path <charm file> [--force-units]',
+    'Gives an application a newer charm; --force-units also to units in error.',
+    { path: { type: 'string' }, 'force-units': { type: 'boolean', default: false } },
     { least: 1, most: 1 },
-    async ({ request }, { path }, [app]) => {
+    async ({ request }, { path, 'force-units': forceUnits }, [app]) => {
       if (path === undefined) throw new UsageError('juju-local has no store: give --path');
-      await request('refresh', { app, path: resolve(path) });
+      await request('refresh', { app, path: resolve(path), forceUnits });
     },
   ),
 
   'debug-log': define(
-    'debug-log [-n N] [--replay] [--tail] [--level L] [--include unit]',
+    'debug-log [-n N] [--replay] [--tail|--no-tail] [--limit N] [-l LEVEL] [-i unit] [-x unit] [--include-module M] [--exclude-module M] [--ms] [--date]',
     'Shows what units and charms have said.',
     {
       lines: { type: 'string', short: 'n', default: '10' },
+      limit: { type: 'string' },
       replay: { type: 'boolean' },
       tail: { type: 'boolean' },
       'no-tail': { type: 'boolean' },
-      level: { type: 'string', short: 'l', default: 'INFO' },
+      level: { type: 'string', short: 'l', default: 'DEBUG' },
       include: { ...MANY, short: 'i' },
+      exclude: { ...MANY, short: 'x' },
+      'include-module': MANY,
+      'exclude-module': MANY,
+      ms: { type: 'boolean', default: false },
+      date: { type: 'boolean', default: false },
     },
     { least: 0, most: 0 },
     async ({ request }, values) => {
       const level = values.level.toUpperCase();
       if (!LEVELS.includes(level))
         throw new UsageError(`level value "${values.level}" is not one of ${LEVELS.join(', ')}`);
-      const included = list(values.include).map((name) =>
-        name.includes('/') ? `unit-${name.replace('/', '-')}` : name,
-      );
+      const isShown = logFilter({
+        included: list(values.include),
+        excluded: list(values.exclude),
+        modules: list(values['include-module']),
+        excludedModules: list(values['exclude-module']),
+      });
       const most = values.replay === true ? Number.POSITIVE_INFINITY : count(values.lines);
       const follow = values.tail === true || (values['no-tail'] !== true && process.stdout.isTTY);
+      let left = values.limit === undefined ? Number.POSITIVE_INFINITY : count(values.limit);
       let offset = 0;
       for (let isFirst = true; ; isFirst = false) {
         const read = Log.parse(await request('debug-log', { offset, level }));
-        const lines = read.lines.filter(
-          ({ entity }) => included.length === 0 || included.some((name) => matches(entity, name)),
-        );
+        const lines = read.lines.filter(isShown);
         for (const { entity, time, level: each, module, message } of isFirst ? lines.slice(-most) : lines) {
-          console.log(`${entity}: ${time.slice(11, 19)} ${each} ${module} ${message}`);
+          if (left === 0) return;
+          left -= 1;
+          const at = time.slice(values.date ? 0 : 11, values.ms ? 23 : 19).replace('T', ' ');
+          console.log(`${entity}: ${at} ${each} ${module} ${message}`);
         }
         offset = read.offset;
         if (!follow) return;
@@ -304,25 +370,25 @@ export const commands: Readonly<Record<string, Command>> = {
       const answer = await request('model-config', { values: await readConfig(words, undefined) });
       if (words.length === 0) console.log(stringify(answer).trimEnd());
     },
+    true,
   ),
 
   ssh: define(
     'ssh <unit|machine> [<command>...]',
-    'Runs a command on a machine, as root.',
+    'Opens a shell on a machine, or runs a command there, as root.',
     {},
     { least: 1 },
-    async ({ model, request }, _values, [place = '', ...words]) => {
-      const status = FullStatus.parse(await request('status', null));
-      const machine = place.includes('/') ? machineOf(status, place) : place;
+    async ({ request }, _values, [place = '', ...words]) => {
+      const { machine, model } = Place.parse(await request('place', { name: place }));
       const machines = nspawnMachines({ model, directory: modelDirectory(model) });
-      const argv =
-        words.length === 0 ? (['/bin/bash', '-s'] as const) : (['/bin/bash', '-c', words.join(' ')] as const);
-      const { exitCode } = await machines.run(machine, argv, {
-        onStdoutLine: (line) => console.log(line),
-        onStderrLine: (line) => console.error(line),
-        ...(words.length === 0 && { stdin: await readStdin() }),
-      });
-      return exitCode ?? 1;
+      if (words.length > 0) return machines.attach(machine, ['/bin/bash', '-c', words.join(' ')]);
+      // script(1) gives the shell a terminal of the machine's own.
+      return machines.attach(
+        machine,
+        process.stdin.isTTY
+          ? ['/usr/bin/script', '--quiet', '--command', '/bin/bash --login', '/dev/null']
+          : ['/bin/bash', '-s'],
+      );
     },
   ),
 
@@ -359,12 +425,15 @@ export const commands: Readonly<Record<string, Command>> = {
     'Removes a model with all its machines, also after a crash.',
     { 'no-prompt': { type: 'boolean' }, force: { type: 'boolean' } },
     { least: 0, most: 1 },
-    async ({ model: chosen }, _values, [named]) => {
-      const model = await chooseModel(named ?? chosen);
+    async ({ named }, _values, [name = named]) => {
+      const model = await chooseModel(name, false);
+      requireRoot();
       if (await isRunning(model)) await ask(model, 'destroy', null);
       else {
         await nspawnMachines({ model, directory: modelDirectory(model) }).destroy();
         await rm(modelDirectory(model), { recursive: true, force: true });
+        await rm(socketPath(model), { force: true });
+        await rm(`${socketPath(model)}.lock`, { force: true });
       }
       console.error(`Model "${model}" destroyed.`);
     },
@@ -404,6 +473,8 @@ const Log = z.object({
   offset: z.int(),
 });
 
+const Place = z.object({ machine: z.string(), model: z.string() });
+
 const Results = z.record(
   z.string(),
   z.looseObject({
@@ -432,18 +503,17 @@ function relate(name: string): Command {
 /** Prints results as juju does; the exit code is 1 only if a process failed. */
 function showResults(answer: unknown, format: string): number {
   const results = Results.parse(answer);
-  if (format === 'json') console.log(JSON.stringify(results));
-  else if (format === 'yaml') console.log(stringify(results).trimEnd());
+  if (format !== 'plain') print(results, format);
   else {
     const isAlone = Object.keys(results).length === 1;
     for (const [unit, { id, status, message, log, results: values }] of Object.entries(results)) {
       const { 'return-code': _code, stdout, stderr, ...own } = values;
       if (!isAlone) console.log(`${unit}:`);
-      for (const line of log) console.log(line);
+      for (const line of log) console.error(line);
       if (Object.keys(own).length > 0) console.log(stringify(own).trimEnd());
       if (stdout !== '') process.stdout.write(stdout.endsWith('\n') ? stdout : `${stdout}\n`);
       if (stderr !== '') process.stderr.write(stderr.endsWith('\n') ? stderr : `${stderr}\n`);
-      if (status === 'failed') console.error(`Action id ${id} failed: ${message ?? ''}`);
+      if (status !== 'completed') console.error(`Action id ${id} failed: ${message ?? ''}`);
     }
   }
   return Object.values(results).some(({ results: values }) => (values['return-code'] ?? 0) !== 0) ? 1 : 0;
@@ -457,34 +527,80 @@ async function waitForActive(
   const started = Date.now();
   const said = new Map<string, string>();
   for (;;) {
-    const status = FullStatus.parse(await request('status', null));
+    const status = FullStatus.parse(await request('status', { selectors: [] }));
     const units = unitsOf(status);
-    for (const { name, unit } of units) {
-      const { current, message } = unit['workload-status'];
-      const text = `${current} ${message}`.trimEnd();
-      if (said.get(name) === text) continue;
+    const say = (name: string, text: string): void => {
+      if (said.get(name) === text) return;
       said.set(name, text);
-      const seconds = String(Math.round((Date.now() - started) / 1000)).padStart(4);
-      console.error(`${seconds}s  ${name.padEnd(20)} ${text}`);
+      const time = String(Math.round((Date.now() - started) / 1000)).padStart(4);
+      console.error(`${time}s  ${name.padEnd(20)} ${text}`);
+    };
+    for (const [id, machine] of Object.entries(status.machines)) {
+      const { current, message = '' } = machine['machine-status'];
+      if (current !== 'running') say(`machine ${id}`, `${current} ${message}`.trimEnd());
+    }
+    for (const { name, unit } of units) {
+      const { current, message = '' } = unit['workload-status'];
+      say(name, `${current} ${message}`.trimEnd());
     }
     const idle = new Set(z.array(z.string()).parse(await request('idle-units', null)));
-    const isActive = units.every(({ unit }) => unit['workload-status'].current === 'active');
-    if (units.length > 0 && isActive && units.every(({ name }) => idle.has(name))) return 0;
+    const waiting = units.filter(
+      ({ name, unit }) => unit['workload-status'].current !== 'active' || !idle.has(name),
+    );
+    if (units.length > 0 && waiting.length === 0) return 0;
     if (Date.now() > end) {
-      console.error(`after ${timeout} s not all units are active`);
+      const names = waiting.map(({ name }) => name).join(', ');
+      console.error(`after ${timeout} s these are not active and idle: ${names || 'there are no units'}`);
       return 1;
     }
     await sleep(500);
   }
 }
 
-function machineOf(status: FullStatus, name: string): string {
-  for (const app of Object.values(status.applications)) {
-    for (const [principal, unit] of Object.entries(app.units)) {
-      if (principal === name || name in unit.subordinates) return unit.machine ?? '';
-    }
+function print(value: unknown, format: string): void {
+  if (format === 'json') console.log(JSON.stringify(value));
+  else if (format === 'yaml') console.log(stringify(value).trimEnd());
+  else throw new UsageError(unknownFormat(format));
+}
+
+function unknownFormat(format: string): string {
+  return `invalid value "${format}" for option --format: unknown format "${format}"`;
+}
+
+/** An argument of an action is YAML, unless it cannot be. */
+function typedArgument(text: string): unknown {
+  try {
+    return parseYaml(text);
+  } catch {
+    return text;
   }
-  throw new UsageError(`unit "${name}" not found`);
+}
+
+async function readYaml(file: string): Promise<Record<string, unknown>> {
+  const text = await readFile(file, 'utf8').catch(() => {
+    throw new UsageError(`no file was found at "${file}"`);
+  });
+  return z.record(z.string(), z.unknown()).parse(parseYaml(text));
+}
+
+/** Which lines of the log are asked for; a module includes those below it. */
+function logFilter(chosen: {
+  readonly included: readonly string[];
+  readonly excluded: readonly string[];
+  readonly modules: readonly string[];
+  readonly excludedModules: readonly string[];
+}): (line: z.infer<typeof Log>['lines'][number]) => boolean {
+  const matches = (entity: string) => (name: string) => {
+    const tag = name.includes('/') ? `unit-${name.replace('/', '-')}` : name;
+    return entity === tag || (tag.endsWith('*') && entity.startsWith(tag.slice(0, -1)));
+  };
+  const covers = (module: string) => (name: string) => module === name || module.startsWith(`${name}.`);
+  const { included, excluded, modules, excludedModules } = chosen;
+  return ({ entity, module }) =>
+    (included.length === 0 || included.some(matches(entity))) &&
+    !excluded.some(matches(entity)) &&
+    (modules.length === 0 || modules.some(covers(module))) &&
+    !excludedModules.some(covers(module));
 }
 
 /** `key=value`, `key=@file`, or the path of a YAML file of one application's options → texts by key. */
@@ -500,26 +616,22 @@ async function readConfig(
       values[word.slice(0, at)] = text.startsWith('@') ? await readFile(text.slice(1), 'utf8') : text;
       continue;
     }
-    const Config = z.record(z.string(), z.unknown());
-    const all = Config.parse(parseYaml(await readFile(word, 'utf8')));
-    const own = app !== undefined && app in all ? Config.parse(all[app]) : all;
+    const all = await readYaml(word);
+    const own = app !== undefined && app in all ? z.record(z.string(), z.unknown()).parse(all[app]) : all;
     for (const [key, value] of Object.entries(own)) values[key] = String(value);
   }
   return values;
+}
+
+/** `5`, `5s`, `2m` → seconds. */
+function seconds(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(s|m)?$/.exec(text);
+  if (!match) throw new UsageError(`"${text}" is no duration such as 5s`);
+  return Number(match[1]) * (match[2] === 'm' ? 60 : 1);
 }
 
 function count(text: string): number {
   const number = Number(text);
   if (!Number.isInteger(number) || number < 0) throw new UsageError(`"${text}" is not a number`);
   return number;
-}
-
-function matches(entity: string, name: string): boolean {
-  return entity === name || (name.endsWith('*') && entity.startsWith(name.slice(0, -1)));
-}
-
-async function readStdin(): Promise<string> {
-  let text = '';
-  for await (const chunk of process.stdin) text += String(chunk);
-  return text;
 }

@@ -11,21 +11,38 @@ const START_TIMEOUT = 15_000;
 
 /** The models of this machine. */
 export async function models(): Promise<readonly string[]> {
-  return readdir(STATE).catch(() => []);
+  const names: string[] = await readdir(STATE).catch(() => []);
+  return names.sort();
 }
 
-/** The model that a command means: the one named, the one of the environment, the only one, or `default`. */
-export async function chooseModel(named: string | undefined): Promise<string> {
-  const name = named ?? process.env['JUJU_LOCAL_MODEL'] ?? (await onlyModel());
+/**
+ * The model that a command means: the one named, the one of the environment, or the only one.
+ * @param makesModel whether the command makes its model: then `default` is meant where there is none
+ * @throws {UsageError} when there is no such model.
+ */
+export async function chooseModel(named: string | undefined, makesModel: boolean): Promise<string> {
+  const known = await models();
+  const [only] = known;
+  const name = named ?? process.env['JUJU_LOCAL_MODEL'] ?? only ?? 'default';
   if (!/^[a-z0-9][a-z0-9-]{0,29}$/.test(name)) {
-    throw new UsageError(`"${name}" is no name for a model: up to 30 of a-z, 0-9 and -`);
+    throw new UsageError(`"${name}" is not a valid name: up to 30 lowercase letters, digits and hyphens`);
   }
-  return name;
+  if (named === undefined && process.env['JUJU_LOCAL_MODEL'] === undefined && known.length > 1)
+    throw new UsageError(
+      `there are the models ${known.join(', ')}: name one with -m, or in JUJU_LOCAL_MODEL`,
+    );
+  if (makesModel || known.includes(name)) return name;
+  throw new UsageError(
+    known.length === 0
+      ? 'there is no model on this machine: "juju-local deploy <bundle.yaml>" makes one'
+      : `model "${name}" not found: there is ${known.join(', ')}`,
+  );
 }
 
-async function onlyModel(): Promise<string> {
-  const [only, ...others] = await models();
-  return only !== undefined && others.length === 0 ? only : 'default';
+/** @throws {UsageError} */
+export function requireRoot(): void {
+  if (process.getuid?.() !== 0)
+    throw new UsageError('juju-local makes machines, which only root may: use sudo');
 }
 
 export async function isRunning(model: string): Promise<boolean> {
@@ -39,8 +56,7 @@ export async function isRunning(model: string): Promise<boolean> {
 
 /** Starts the daemon of a model unless it runs. It outlives this command. */
 export async function ensureDaemon(model: string): Promise<void> {
-  if (process.getuid?.() !== 0)
-    throw new UsageError('juju-local makes machines, which only root may: use sudo');
+  requireRoot();
   if (await isRunning(model)) return;
   await mkdir(modelDirectory(model), { recursive: true });
   const log = join(modelDirectory(model), 'daemon.log');
@@ -53,7 +69,8 @@ export async function ensureDaemon(model: string): Promise<void> {
   child.unref();
   const end = Date.now() + START_TIMEOUT;
   while (!(await isRunning(model))) {
-    if (Date.now() > end || child.exitCode !== null) {
+    // One that ends well has found another that is starting.
+    if (Date.now() > end || (child.exitCode ?? 0) !== 0) {
       throw new Error(
         `the daemon of model ${model} did not start: ${(await readFile(log, 'utf8')).slice(-500)}`,
       );

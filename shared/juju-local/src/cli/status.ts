@@ -1,25 +1,30 @@
+import { stringify } from 'yaml';
 import { z } from 'zod';
 
-const Status = z.object({
-  current: z.string(),
-  message: z.string().default(''),
-  since: z.string().default(''),
-});
-const Unit = z.object({
+const Status = z.looseObject({ current: z.string(), message: z.string().optional() });
+const Unit = z.looseObject({
   'workload-status': Status,
   'juju-status': Status,
-  leader: z.boolean().default(false),
+  leader: z.boolean().optional(),
   machine: z.string().optional(),
-  'open-ports': z.array(z.string()).default([]),
-  'public-address': z.string().default(''),
+  'open-ports': z.array(z.string()).optional(),
+  'public-address': z.string(),
   get subordinates() {
-    return z.record(z.string(), Unit).default({});
+    return z.record(z.string(), Unit).optional();
   },
 });
 type Unit = z.infer<typeof Unit>;
 
-/** What `juju status --format json` says, as far as the table shows it. */
+/** What `juju status --format json` says, as far as the table shows it; and each relation once. */
 export const FullStatus = z.looseObject({
+  relations: z.array(
+    z.object({
+      provider: z.string(),
+      requirer: z.string(),
+      interface: z.string(),
+      scope: z.enum(['global', 'container']),
+    }),
+  ),
   model: z.looseObject({ name: z.string(), controller: z.string(), cloud: z.string(), version: z.string() }),
   machines: z.record(
     z.string(),
@@ -38,8 +43,8 @@ export const FullStatus = z.looseObject({
       'charm-rev': z.int(),
       'application-status': Status,
       'subordinate-to': z.array(z.string()).optional(),
-      units: z.record(z.string(), Unit).default({}),
-      version: z.string().default(''),
+      units: z.record(z.string(), Unit).optional(),
+      version: z.string().optional(),
       relations: z.record(
         z.string(),
         z.array(z.object({ 'related-application': z.string(), interface: z.string(), scope: z.string() })),
@@ -52,9 +57,9 @@ export type FullStatus = z.infer<typeof FullStatus>;
 /** All units, each subordinate after its principal. */
 export function unitsOf(status: FullStatus): readonly { name: string; unit: Unit; isSubordinate: boolean }[] {
   return sorted(status.applications).flatMap(([, app]) =>
-    sorted(app.units).flatMap(([name, unit]) => [
+    sorted(app.units ?? {}).flatMap(([name, unit]) => [
       { name, unit, isSubordinate: false },
-      ...sorted(unit.subordinates).map(([other, subordinate]) => ({
+      ...sorted(unit.subordinates ?? {}).map(([other, subordinate]) => ({
         name: other,
         unit: subordinate,
         isSubordinate: true,
@@ -77,11 +82,11 @@ export function tabularStatus(status: FullStatus, withRelations: boolean): strin
       sorted(status.applications).map(([name, app]) => {
         const own = units.filter((entry) => entry.name.startsWith(`${name}/`)).map(({ unit }) => unit);
         const up = own.filter((unit) => ['idle', 'executing'].includes(unit['juju-status'].current)).length;
-        const { current, message } = app['application-status'];
+        const { current, message = '' } = app['application-status'];
         const scale = up === own.length ? String(up) : `${up}/${own.length}`;
         return [
           name,
-          app.version,
+          app.version ?? '',
           current,
           scale,
           app['charm-name'],
@@ -96,12 +101,12 @@ export function tabularStatus(status: FullStatus, withRelations: boolean): strin
     table(
       ['Unit', 'Workload', 'Agent', 'Machine', 'Public address', 'Ports', 'Message'],
       units.map(({ name, unit, isSubordinate }) => [
-        `${isSubordinate ? '  ' : ''}${name}${unit.leader ? '*' : ''}`,
+        `${isSubordinate ? '  ' : ''}${name}${unit.leader === true ? '*' : ''}`,
         unit['workload-status'].current,
         unit['juju-status'].current,
         unit.machine ?? '',
         unit['public-address'],
-        unit['open-ports'].join(','),
+        (unit['open-ports'] ?? []).join(','),
         cut(messageOf(unit)),
       ]),
     ),
@@ -114,7 +119,7 @@ export function tabularStatus(status: FullStatus, withRelations: boolean): strin
         machine['instance-id'],
         `${machine.base.name}@${machine.base.channel}`,
         '',
-        cut(machine['machine-status'].message),
+        cut(machine['machine-status'].message ?? ''),
       ]),
     ),
     ...(withRelations ? [relations(status)] : []),
@@ -123,27 +128,71 @@ export function tabularStatus(status: FullStatus, withRelations: boolean): strin
 }
 
 function messageOf(unit: Unit): string {
-  const { current, message } = unit['juju-status'];
-  const doing = /^running (\S+)(?: hook)?/.exec(message)?.[1];
+  const { current, message = '' } = unit['juju-status'];
+  const doing = /^running (?:action )?(\S+)(?: hook)?/.exec(message)?.[1];
   const prefix = current === 'executing' && doing !== undefined ? `(${doing}) ` : '';
-  return prefix + unit['workload-status'].message;
+  return prefix + (unit['workload-status'].message ?? '');
 }
 
+/** Each relation once, the provider's end first. */
 function relations(status: FullStatus): string {
-  const rows = sorted(status.applications).flatMap(([app, { relations: endpoints }]) =>
-    sorted(endpoints).flatMap(([name, list]) =>
-      list.map((entry) => {
-        const type =
-          entry['related-application'] === app
-            ? 'peer'
-            : entry.scope === 'container'
-              ? 'subordinate'
-              : 'regular';
-        return [`${app}:${name}`, entry['related-application'], entry.interface, type, ''];
-      }),
-    ),
-  );
+  const rows = status.relations.map(({ provider, requirer, interface: contract, scope }) => {
+    const type = provider === requirer ? 'peer' : scope === 'container' ? 'subordinate' : 'regular';
+    return [provider, requirer, contract, type, ''];
+  });
   return table(['Integration provider', 'Requirer', 'Interface', 'Type', 'Message'], rows);
+}
+
+/** One line for each unit: `- web/0: 10.0.0.4 (agent:idle, workload:active) 80/tcp` */
+function lineStatus(status: FullStatus): string {
+  const lines = unitsOf(status).map(({ name, unit, isSubordinate }) => {
+    const ports = (unit['open-ports'] ?? []).join(', ');
+    const states = `agent:${unit['juju-status'].current}, workload:${unit['workload-status'].current}`;
+    return `${isSubordinate ? '  ' : ''}- ${name}: ${unit['public-address']} (${states}) ${ports}`.trimEnd();
+  });
+  return `\n${lines.join('\n')}\n`;
+}
+
+/** How many there are of what. */
+function summaryStatus(status: FullStatus): string {
+  const count = (values: readonly string[]): string => {
+    const counts = new Map<string, number>();
+    for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+    return [...counts].map(([value, number]) => `    ${value}: ${number}`).join('\n');
+  };
+  const units = unitsOf(status);
+  const machines = Object.values(status.machines);
+  const ports = new Set(units.flatMap(({ unit }) => unit['open-ports'] ?? []));
+  const sections = [
+    `Running on addresses: ${machines.map((machine) => machine['dns-name']).join(', ')}`,
+    `Open ports: ${[...ports].sort().join(', ')}`,
+    `# Machines: (${machines.length})\n${count(machines.map((machine) => machine['juju-status'].current))}`,
+    `# Units: (${units.length})\n${count(units.map(({ unit }) => unit['workload-status'].current))}`,
+    `# Applications: (${Object.keys(status.applications).length})`,
+    ...sorted(status.applications).map(([name, app]) => {
+      const own = units.filter((entry) => entry.name.startsWith(`${name}/`));
+      const { length: active } = own.filter(({ unit }) => unit['workload-status'].current === 'active');
+      return `    ${name}  ${active}/${own.length}  ${app['application-status'].current}`;
+    }),
+  ];
+  return `${sections.join('\n')}\n`;
+}
+
+/** What `--format` may be. */
+export const statusFormats: Readonly<Record<string, (status: FullStatus, withRelations: boolean) => string>> =
+  {
+    tabular: tabularStatus,
+    json: (status) => `${JSON.stringify(withoutRelations(status))}\n`,
+    yaml: (status) => stringify(withoutRelations(status)),
+    line: lineStatus,
+    short: lineStatus,
+    oneline: lineStatus,
+    summary: summaryStatus,
+  };
+
+/** Juju's own status lists relations within applications alone. */
+function withoutRelations({ relations: _relations, ...status }: FullStatus): unknown {
+  return status;
 }
 
 function table(

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -7,7 +6,9 @@ import { parseEnv } from 'node:util';
 import { ModelLog } from '../agent/log.ts';
 import { Scheduler } from '../agent/scheduler.ts';
 import { UsageError } from '../errors.ts';
-import { nspawnMachines, type Mount } from '../machines/nspawn.ts';
+import { CharmStore } from '../charm/archive.ts';
+import { lock } from '../machines/lock.ts';
+import { CACHE, nspawnMachines, type Mount } from '../machines/nspawn.ts';
 import { Model } from '../model/model.ts';
 import { Store } from '../model/store.ts';
 import { modelDirectory, Request, socketPath, type Reply } from './protocol.ts';
@@ -20,40 +21,43 @@ await serve(model);
 /** Runs a model until it is destroyed. */
 async function serve(name: string): Promise<void> {
   const directory = modelDirectory(name);
+  const path = socketPath(name);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  // Two commands at the same time may both have started a daemon.
+  if (!(await lock(`${path}.lock`, false))) process.exit(0);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const store = new Store(join(directory, 'model.sqlite'));
   const state = new Model(name, store);
   const log = new ModelLog(join(directory, 'debug-log.ndjson'));
+  const charms = new CharmStore(join(CACHE, 'charms'));
   const machines = nspawnMachines({
     model: name,
     directory,
     // Read when a machine boots, because the user may set them after the daemon has started.
     mounts: () => mountsOf(state.settings.config['machine-mounts'] ?? ''),
   });
-  const scheduler = new Scheduler(state, machines, log, randomBy(process.env['JUJU_LOCAL_SEED']));
+  const random = randomBy(process.env['JUJU_LOCAL_SEED']);
+  const scheduler = new Scheduler({ model: state, machines, charms, log, random, clock: Date.now });
   await scheduler.start();
   const release = parseEnv(await readFile('/etc/os-release', 'utf8'));
   const base = { name: release['ID'] ?? 'linux', channel: release['VERSION_ID'] ?? '' };
-  const daemon: Daemon = { model: state, scheduler, machines, log, base };
+  const daemon: Daemon = { model: state, scheduler, machines, charms, log, base };
 
-  const path = socketPath(name);
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  if (existsSync(path)) await rm(path);
+  await rm(path, { force: true });
   const server = createServer((socket) => {
-    void converse(socket, daemon).then(async (isOver) => {
-      if (!isOver) return;
+    void converse(socket, daemon, async () => {
       server.close();
       store.close();
-      await rm(path, { force: true });
       await rm(directory, { recursive: true, force: true });
-      process.exit(0);
+      await rm(path, { force: true });
+      await rm(`${path}.lock`, { force: true });
     });
   });
   server.listen(path);
 }
 
-/** Answers one request; true when it was the model's last. */
-async function converse(socket: Socket, daemon: Daemon): Promise<boolean> {
+/** Answers the requests of one command; after the model's last, the daemon ends. */
+async function converse(socket: Socket, daemon: Daemon, leave: () => Promise<void>): Promise<void> {
   const say = (reply: Reply): void => {
     if (socket.writable) socket.write(`${JSON.stringify(reply)}\n`);
   };
@@ -64,20 +68,17 @@ async function converse(socket: Socket, daemon: Daemon): Promise<boolean> {
     try {
       if (!run) throw new UsageError(`"${verb}" is not a command`);
       const answer = await run(daemon, args, (progress) => say({ progress }));
-      daemon.model.save();
+      if (verb === 'destroy') await leave();
+      else daemon.model.save();
       say({ answer: answer ?? null });
-      if (verb === 'destroy') {
-        await new Promise<void>((resolve) => {
-          socket.end(resolve);
-        });
-        return true;
-      }
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       say({ problem, isUsage: error instanceof UsageError });
+      if (!(error instanceof UsageError)) console.error(error);
+      continue;
     }
+    if (verb === 'destroy') socket.end(() => process.exit(0));
   }
-  return false;
 }
 
 /** `/host:/machine,/other:/there` */

@@ -1,32 +1,54 @@
-import type { Application, Status, Unit } from '../model/documents.ts';
-import { unitNumber, type Model } from '../model/model.ts';
+import { UsageError } from '../errors.ts';
+import type { Application, Relation, Status, Unit } from '../model/documents.ts';
+import { applicationStatusOf, failedStatus, type Model } from '../model/model.ts';
 import { JUJU_VERSION } from '../agent/environment.ts';
 
-/** Worst first: what an application shows when its leader has set nothing. */
-const ORDER = ['error', 'blocked', 'maintenance', 'waiting', 'active', 'terminated', 'unknown'];
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-/** The model in the form of `juju status --format json` (cmd/juju/status/formatted.go). */
-export function fullStatus(model: Model, base: { readonly name: string; readonly channel: string }) {
-  const machines = [...model.machines.values()].map(
-    ({ id, state, address = '', hostname = '', since, message }) => [
+/** `24 Nov 2026 15:07:36Z`, as Juju writes dates. */
+function date(iso: string): string {
+  if (iso === '') return '';
+  const [year = '', month = '', day = ''] = iso.slice(0, 10).split('-');
+  return `${day} ${MONTHS[Number(month) - 1] ?? ''} ${year} ${iso.slice(11, 19)}Z`;
+}
+
+/** Without an empty message, and with Juju's date. */
+function shown({ current, message, since }: Status) {
+  return { current, ...(message !== '' && { message }), since: date(since) };
+}
+
+interface Base {
+  readonly name: string;
+  readonly channel: string;
+}
+
+/**
+ * The model in the form of `juju status --format json` (cmd/juju/status/formatted.go), and each of its relations once.
+ * @param selectors names of applications, units or machines; none means all
+ * @throws {UsageError} for a name that is nothing of the model's
+ */
+export function fullStatus(model: Model, base: Base, selectors: readonly string[]) {
+  const chosen = select(model, selectors);
+  const machines = [...model.machines.values()]
+    .filter(({ id }) => chosen.machines.has(id))
+    .map(({ id, state, address = '', hostname = '', since, message }) => [
       id,
       {
-        'juju-status': { current: state, since, version: JUJU_VERSION },
+        'juju-status': { current: state, since: date(since), version: JUJU_VERSION },
         hostname,
         'dns-name': address,
         'ip-addresses': address === '' ? [] : [address],
         'instance-id': hostname === '' ? 'pending' : hostname,
-        'machine-status': { current: state === 'started' ? 'running' : state, message, since },
+        'machine-status': shown({ current: state === 'started' ? 'running' : state, message, since }),
+        'modification-status': shown({ current: 'idle', message: '', since }),
         base,
         'network-interfaces':
           address === '' ? {} : { eth0: { 'ip-addresses': [address], 'is-up': state === 'started' } },
       },
-    ],
-  );
-  const applications = [...model.applications.values()].map((app) => [
-    app.name,
-    applicationStatus(model, app, base),
-  ]);
+    ]);
+  const applications = [...model.applications.values()]
+    .filter(({ name }) => chosen.applications.has(name))
+    .map((app) => [app.name, applicationStatus(model, app, base, chosen.units)]);
   return {
     model: {
       name: model.settings.name,
@@ -34,22 +56,105 @@ export function fullStatus(model: Model, base: { readonly name: string; readonly
       controller: 'local',
       cloud: 'juju-local',
       version: JUJU_VERSION,
-      'model-status': { current: 'available' },
+      'model-status': { current: 'available', since: date(model.settings.created) },
     },
     machines: Object.fromEntries(machines),
     applications: Object.fromEntries(applications),
+    relations: [...model.relations.values()]
+      .filter(({ endpoints }) => endpoints.some(({ app }) => chosen.applications.has(app)))
+      .map(relationRow),
     storage: {},
-    controller: { timestamp: new Date().toISOString().slice(11, 19) },
+    controller: { timestamp: `${new Date().toISOString().slice(11, 19)}Z` },
   };
 }
 
-function applicationStatus(
-  model: Model,
-  app: Application,
-  base: { readonly name: string; readonly channel: string },
-) {
+/** What is named, and what belongs to it: a unit's application, machine and subordinates, an application's units. */
+function select(model: Model, selectors: readonly string[]) {
+  const all = [...model.units.values()];
+  const isMeant = (unit: Unit): boolean =>
+    selectors.length === 0 ||
+    selectors.some((name) => [unit.name, unit.app, unit.machine, unit.principal].includes(name));
+  for (const name of selectors) {
+    if (model.applications.has(name) || model.units.has(name) || model.machines.has(name)) continue;
+    throw new UsageError(`nothing in the model is named "${name}"`);
+  }
+  const units = new Set<string>();
+  for (const unit of all.filter(isMeant)) {
+    units.add(unit.name);
+    if (unit.principal !== undefined) units.add(unit.principal);
+  }
+  const chosen = all.filter(({ name }) => units.has(name));
+  const named = (known: Iterable<string>) =>
+    [...known].filter((name) => selectors.length === 0 || selectors.includes(name));
+  return {
+    units,
+    applications: new Set([...chosen.map(({ app }) => app), ...named(model.applications.keys())]),
+    machines: new Set([...chosen.map(({ machine }) => machine), ...named(model.machines.keys())]),
+  };
+}
+
+function relationRow({ endpoints, scope }: Relation) {
+  const end = (role: string) => endpoints.find((endpoint) => endpoint.role === role) ?? endpoints[0];
+  const [provider, requirer] = [end('provider'), end('requirer')].map((endpoint) =>
+    endpoint ? `${endpoint.app}:${endpoint.name}` : '',
+  );
+  return { provider, requirer, interface: endpoints[0]?.interface ?? '', scope };
+}
+
+/** What `juju show-unit` says, the databags that the unit sees included. */
+export function describeUnit(model: Model, unit: Unit, base: Base) {
+  const relations = model.relationsOf(unit.app).map((relation) => {
+    const own = model.ownEndpoint(relation, unit.app);
+    const remoteApp = model.remoteApp(relation, unit.app);
+    const remote = relation.endpoints.find(({ app }) => app !== unit.app) ?? own;
+    const seen = model
+      .remoteUnits(relation, unit)
+      .map((name) => [name, { 'in-scope': true, data: relation.bags[name] ?? {} }]);
+    return {
+      'relation-id': relation.id,
+      endpoint: own.name,
+      'related-endpoint': remote.name,
+      'application-data': relation.bags[remoteApp] ?? {},
+      'local-unit': { 'in-scope': relation.units.includes(unit.name), data: relation.bags[unit.name] ?? {} },
+      'related-units': Object.fromEntries(seen),
+    };
+  });
+  return {
+    ...(unit.principal === undefined && { machine: unit.machine }),
+    'opened-ports': unit.ports,
+    'public-address': model.machineOf(unit).address ?? '',
+    charm: charmUrl(model.application(unit.app)),
+    base,
+    leader: model.isLeader(unit),
+    life: unit.life,
+    'relation-info': relations,
+  };
+}
+
+/** What `juju show-application` says. */
+export function describeApplication(app: Application, base: Base) {
+  const { provides, requires, peers, subordinate, name } = app.charm.metadata;
+  const endpoints = Object.keys({ ...provides, ...requires, ...peers }).sort();
+  return {
+    charm: name,
+    base: `${base.name}@${base.channel}`,
+    'charm-origin': 'local',
+    'charm-rev': app.charm.revision,
+    principal: !subordinate,
+    exposed: false,
+    remote: false,
+    life: app.life,
+    'endpoint-bindings': Object.fromEntries(['', ...endpoints].map((endpoint) => [endpoint, 'alpha'])),
+  };
+}
+
+function charmUrl({ charm }: Application): string {
+  return `local:${charm.metadata.name}-${charm.revision}`;
+}
+
+function applicationStatus(model: Model, app: Application, base: Base, chosen: ReadonlySet<string>) {
   const { metadata, revision, version } = app.charm;
-  const units = model.unitsOf(app.name);
+  const units = model.unitsOf(app.name).filter(({ name }) => chosen.has(name));
   const relations: Record<string, unknown[]> = {};
   for (const relation of model.relationsOf(app.name)) {
     const { name, interface: contract } = model.ownEndpoint(relation, app.name);
@@ -64,7 +169,7 @@ function applicationStatus(
     units.flatMap(({ principal }) => (principal === undefined ? [] : [principal.split('/')[0] ?? ''])),
   );
   return {
-    charm: `local:${metadata.name}-${revision}`,
+    charm: charmUrl(app),
     base,
     'charm-origin': 'local',
     'charm-name': metadata.name,
@@ -72,21 +177,29 @@ function applicationStatus(
     ...(version !== '' && { 'charm-version': version }),
     exposed: false,
     ...(app.life === 'dying' && { life: 'dying' }),
-    'application-status': app.status ?? worstOf(units),
+    'application-status': shown(applicationStatusOf(model, app)),
     relations,
+    'endpoint-bindings': Object.fromEntries(
+      ['', ...Object.keys({ ...metadata.provides, ...metadata.requires, ...metadata.peers }).sort()].map(
+        (name) => [name, 'alpha'],
+      ),
+    ),
     ...(metadata.subordinate && { 'subordinate-to': [...principals] }),
     ...(!metadata.subordinate && {
-      units: Object.fromEntries(units.map((unit) => [unit.name, unitStatus(model, unit)])),
+      units: Object.fromEntries(units.map((unit) => [unit.name, unitStatus(model, unit, chosen)])),
     }),
     ...(app.workloadVersion !== undefined && { version: app.workloadVersion }),
   };
 }
 
-function unitStatus(model: Model, unit: Unit): Record<string, unknown> {
-  const subordinates = model.subordinatesOf(unit.name).map((other) => [other.name, unitStatus(model, other)]);
+function unitStatus(model: Model, unit: Unit, chosen: ReadonlySet<string>): Record<string, unknown> {
+  const subordinates = model
+    .subordinatesOf(unit.name)
+    .filter(({ name }) => chosen.has(name))
+    .map((other) => [other.name, unitStatus(model, other, chosen)]);
   return {
-    'workload-status': shownWorkload(unit),
-    'juju-status': { ...unit.agent, version: JUJU_VERSION },
+    'workload-status': shown(workloadOf(model, unit)),
+    'juju-status': { ...shown(unit.agent), version: JUJU_VERSION },
     ...(unit.life === 'dying' && { life: 'dying' }),
     ...(model.isLeader(unit) && { leader: true }),
     ...(unit.principal === undefined && { machine: unit.machine }),
@@ -96,19 +209,9 @@ function unitStatus(model: Model, unit: Unit): Record<string, unknown> {
   };
 }
 
-/** A failed hook hides what the charm last said. */
-function shownWorkload({ failed, workload, agent }: Unit): Status {
-  if (agent.current === 'lost') return { ...workload, current: 'unknown', message: 'the machine is down' };
-  const operation = failed?.operation;
-  if (operation?.kind !== 'hook') return workload;
-  return { current: 'error', message: `hook failed: "${operation.name}"`, since: workload.since };
-}
-
-function worstOf(units: readonly Unit[]): Status {
-  const shown = units.toSorted((a, b) => unitNumber(a.name) - unitNumber(b.name)).map(shownWorkload);
-  for (const current of ORDER) {
-    const found = shown.find((status) => status.current === current);
-    if (found) return found;
-  }
-  return { current: 'unknown', message: '', since: '' };
+/** A failed hook, or a machine that is gone, hides what the charm last said. */
+function workloadOf(model: Model, unit: Unit): Status {
+  if (unit.agent.current === 'lost')
+    return { ...unit.agent, current: 'unknown', message: `machine ${unit.machine} is down` };
+  return unit.failed ? failedStatus(model, unit) : unit.workload;
 }

@@ -1,22 +1,25 @@
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import type { Task } from '../agent/context.ts';
 import { LEVELS, type ModelLog } from '../agent/log.ts';
 import type { Scheduler } from '../agent/scheduler.ts';
+import { newTask, shellOf, type Task } from '../agent/task.ts';
 import { readBundle } from '../bundle/bundle.ts';
-import { readArchive } from '../charm/archive.ts';
-import { checkOption, effectiveOptions, parseOption } from '../charm/options.ts';
+import { addUnits, checkPlace, deployBundle } from './deploy.ts';
+import type { CharmStore } from '../charm/archive.ts';
+import { effectiveOptions, parseOption } from '../charm/options.ts';
 import { UsageError } from '../errors.ts';
 import type { Machines } from '../machines/machines.ts';
-import type { Operation, Scalar, Unit } from '../model/documents.ts';
-import { describeEndpoints, now, type Model } from '../model/model.ts';
-import { fullStatus } from './status.ts';
+import type { Relation, Unit } from '../model/documents.ts';
+import { describeEndpoints } from '../model/endpoints.ts';
+import type { Model } from '../model/model.ts';
+import { actionParams, setPath } from '../charm/actions.ts';
+import { describeApplication, describeUnit, fullStatus } from './status.ts';
 
 /** What the verbs work on. */
 export interface Daemon {
   readonly model: Model;
   readonly scheduler: Scheduler;
   readonly machines: Machines;
+  readonly charms: CharmStore;
   readonly log: ModelLog;
   /** Operating system of the machines. */
   readonly base: { readonly name: string; readonly channel: string };
@@ -42,7 +45,23 @@ const Pair = z.object({ first: z.string(), second: z.string() });
 export const verbs: Readonly<Record<string, Verb>> = {
   ping: verb(z.unknown(), () => true),
 
-  status: verb(z.unknown(), ({ model, base }) => fullStatus(model, base)),
+  status: verb(z.object({ selectors: z.array(z.string()) }), ({ model, base }, { selectors }) =>
+    fullStatus(model, base, selectors),
+  ),
+
+  'show-unit': verb(Names, ({ model, base }, { names }) =>
+    Object.fromEntries(names.map((name) => [name, describeUnit(model, model.unit(name), base)])),
+  ),
+
+  'show-application': verb(Names, ({ model, base }, { names }) =>
+    Object.fromEntries(names.map((name) => [name, describeApplication(model.application(name), base)])),
+  ),
+
+  place: verb(z.object({ name: z.string() }), ({ model }, { name }) => {
+    const machine = model.machine(name.includes('/') ? unitOrLeader(model, name).machine : name);
+    if (machine.state !== 'started') throw new UsageError(`machine ${machine.id} is ${machine.state}`);
+    return { machine: machine.id, model: model.settings.name };
+  }),
 
   deploy: verb(
     z.object({
@@ -52,15 +71,19 @@ export const verbs: Readonly<Record<string, Verb>> = {
       to: z.array(z.string()),
       config: z.record(z.string(), z.string()),
     }),
-    async ({ model }, { path, name, units, to, config }, progress) => {
-      const charm = model.revisionOf(await readArchive(path));
+    async ({ model, machines, charms }, { path, name, units, to, config }, progress) => {
+      await requireMachines(machines);
+      const charm = model.revisionOf(await charms.read(path));
       const appName = name ?? charm.metadata.name;
+      if (!/^[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*$/.test(appName))
+        throw new UsageError(`invalid application name "${appName}"`);
       const options = Object.entries(config).map(
         ([key, value]) => [key, parseOption(charm, key, value)] as const,
       );
-      if (charm.metadata.subordinate && units !== undefined) {
+      if (charm.metadata.subordinate && (units !== undefined || to.length > 0)) {
         throw new UsageError('cannot use --num-units or --to with subordinate application');
       }
+      for (const place of to) checkPlace(model, place);
       model.addApplication(appName, charm, Object.fromEntries(options));
       progress(
         `Deploying "${appName}" from local charm "${charm.metadata.name}", revision ${charm.revision}`,
@@ -70,62 +93,36 @@ export const verbs: Readonly<Record<string, Verb>> = {
   ),
 
   'deploy-bundle': verb(
-    z.object({ path: z.string(), overlays: z.array(z.string()) }),
-    async ({ model }, { path, overlays }, progress) => {
+    z.object({ path: z.string(), overlays: z.array(z.string()), trust: z.boolean() }),
+    async ({ model, machines, charms }, { path, overlays, trust }, progress) => {
+      await requireMachines(machines);
       const bundle = await readBundle(path, overlays);
-      const charms = new Map(
-        await Promise.all(
-          [...bundle.applications].map(
-            async ([name, { charm }]) => [name, await readArchive(charm)] as const,
-          ),
-        ),
-      );
-      // Everything is checked before anything is changed.
-      const options = new Map<string, Record<string, Scalar>>();
-      for (const [name, app] of bundle.applications) {
-        const charm = charms.get(name);
-        if (!charm) continue;
-        if (charm.metadata.subordinate && app.numUnits > 0)
-          throw new UsageError(`application "${name}" is a subordinate and has no units of its own`);
-        const info = { ...charm, revision: 0 };
-        const values = Object.entries(app.options).map(
-          ([key, value]) => [key, checkOption(info, key, value)] as const,
+      const untrusted = [...bundle.applications].filter(([, app]) => app.trust && !trust);
+      if (untrusted.length > 0) {
+        const names = untrusted.map(([name]) => `  - ${name}`).join('\n');
+        throw new UsageError(
+          `bundle cannot be deployed without trusting applications with your cloud credentials.\nPlease repeat the deploy command with the --trust argument if you consent to trust the following application(s):\n${names}`,
         );
-        options.set(name, Object.fromEntries(values));
       }
-      for (const [name] of bundle.applications) {
-        const charm = charms.get(name);
-        if (!charm) continue;
-        const existing = model.applications.get(name);
-        if (existing) {
-          Object.assign(existing.options, options.get(name));
-          continue;
-        }
-        model.addApplication(name, model.revisionOf(charm), options.get(name) ?? {});
-        progress(`- deploy application ${name}`);
-      }
-      const machines = new Map(bundle.machines.map((name) => [name, model.addMachine()]));
-      for (const [first, second] of bundle.relations) {
-        const { endpoints } = model.inferRelation(first, second);
-        if (model.findRelation(endpoints)) continue;
-        model.relate(first, second);
-        progress(`- add relation ${first} - ${second}`);
-      }
-      for (const [name, { numUnits, to }] of bundle.applications) {
-        const missing = numUnits - model.unitsOf(name).length;
-        const places = to.map((place) => machines.get(place) ?? place);
-        if (missing > 0 && !charms.get(name)?.metadata.subordinate) addUnits(model, name, missing, places);
-        for (let count = 0; count < missing; count += 1) progress(`- add unit of ${name}`);
-      }
+      const read = await Promise.all(
+        [...bundle.applications].map(async ([name, { charm }]) => [name, await charms.read(charm)] as const),
+      );
+      deployBundle(model, bundle, new Map(read), progress);
     },
   ),
 
   'add-unit': verb(
     z.object({ app: z.string(), units: z.int().min(1), to: z.array(z.string()) }),
     ({ model }, { app, units, to }) => {
-      if (model.application(app).charm.metadata.subordinate) {
+      const { charm, life } = model.application(app);
+      if (charm.metadata.subordinate) {
         throw new UsageError(`cannot add unit to application "${app}": application is a subordinate`);
       }
+      if (life === 'dying')
+        throw new UsageError(
+          `cannot add unit to application "${app}": application is not found or not alive`,
+        );
+      for (const place of to) checkPlace(model, place);
       addUnits(model, app, units, to);
     },
   ),
@@ -139,25 +136,31 @@ export const verbs: Readonly<Record<string, Verb>> = {
         throw new UsageError(`unit "${subordinate.name}" is a subordinate, to remove use remove-relation`);
       for (const unit of units) {
         progress(`will remove unit ${unit.name}`);
+        for (const { name } of model.subordinatesOf(unit.name)) progress(`- will remove unit ${name}`);
         model.destroyUnit(unit);
         if (force) await scheduler.forceRemove(unit);
       }
     },
   ),
 
-  'remove-application': verb(Names, ({ model }, { names }, progress) => {
-    for (const app of names.map((name) => model.application(name))) {
-      progress(`will remove application ${app.name}`);
-      model.destroyApplication(app);
-    }
-  }),
+  'remove-application': verb(
+    Names.extend({ force: z.boolean() }),
+    async ({ model, scheduler }, { names, force }, progress) => {
+      for (const app of names.map((name) => model.application(name))) {
+        progress(`will remove application ${app.name}`);
+        for (const { name } of model.unitsOf(app.name)) progress(`- will remove unit ${name}`);
+        model.destroyApplication(app);
+        if (force) for (const unit of model.unitsOf(app.name)) await scheduler.forceRemove(unit);
+      }
+    },
+  ),
 
   integrate: verb(Pair, ({ model }, { first, second }) => void model.relate(first, second)),
 
-  'remove-relation': verb(Pair, ({ model }, { first, second }) => {
-    const { endpoints } = model.inferRelation(first, second);
-    const relation = model.findRelation(endpoints);
-    if (!relation) throw new UsageError(`relation "${describeEndpoints(endpoints)}" not found`);
+  'remove-relation': verb(z.union([Pair, z.object({ id: z.int() })]), ({ model }, args) => {
+    const relation = 'id' in args ? model.relations.get(args.id) : relationNamed(model, args);
+    if (!relation) throw new UsageError(`relation ${'id' in args ? args.id : ''} not found`);
+    if (relation.endpoints.length === 1) throw new UsageError('a peer relation cannot be removed');
     model.destroyRelation(relation);
   }),
 
@@ -195,18 +198,18 @@ export const verbs: Readonly<Record<string, Verb>> = {
     z.object({
       units: z.array(z.string()).min(1),
       action: z.string(),
-      params: z.record(z.string(), z.string()),
+      params: z.record(z.string(), z.unknown()),
     }),
-    ({ model, scheduler }, { units, action, params }) => {
-      const tasks = units.map((name) => {
-        const unit = unitOrLeader(model, name);
-        return newTask(
-          model,
-          unit,
-          { kind: 'action', name: action, task: '' },
-          actionParams(model, unit, action, params),
-        );
-      });
+    ({ model, scheduler }, { units, action, params }, progress) => {
+      const chosen = units.map((name) => unitOrLeader(model, name));
+      const checked = chosen.map((unit) => actionParams(model.application(unit.app).charm, action, params));
+      const operation = model.settings.nextTask;
+      model.settings.nextTask += 1;
+      const tasks = chosen.map((unit, index) =>
+        newTask(model, unit, { kind: 'action', name: action, task: '' }, { params: checked[index] ?? {} }),
+      );
+      progress(`Running operation ${operation} with ${tasks.length} task${tasks.length === 1 ? '' : 's'}`);
+      for (const { id, unit } of tasks) progress(`  - task ${id} on unit-${unit.replace('/', '-')}`);
       return runAll(scheduler, tasks);
     },
   ),
@@ -226,10 +229,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
             ...apps.flatMap((app) => model.unitsOf(model.application(app).name)),
           ];
       if (chosen.length === 0) throw new UsageError('no units: give --unit, --application or --all');
-      // Juju hands commands to a shell, so that `juju exec --unit x 'a | b'` works.
-      const script = argv.length === 1 ? (argv[0] ?? '') : argv.map(quote).join(' ');
       const tasks = chosen.map((unit) =>
-        newTask(model, unit, { kind: 'exec', task: '' }, {}, ['/bin/bash', '-c', script]),
+        newTask(model, unit, { kind: 'exec', task: '' }, { argv: shellOf(argv) }),
       );
       return runAll(scheduler, tasks);
     },
@@ -251,24 +252,32 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   ),
 
-  resolved: verb(Names.extend({ noRetry: z.boolean() }), ({ model, scheduler }, { names, noRetry }) => {
-    for (const unit of names.map((name) => model.unit(name))) {
-      if (!unit.failed) throw new UsageError(`unit "${unit.name}" is not in an error state`);
-      scheduler.resolve(unit, noRetry);
-    }
-  }),
+  resolved: verb(
+    z.object({ names: z.array(z.string()), all: z.boolean(), noRetry: z.boolean() }),
+    async ({ model, scheduler }, { names, all, noRetry }) => {
+      const units = all
+        ? [...model.units.values()].filter(({ failed }) => failed)
+        : names.map((name) => model.unit(name));
+      for (const unit of units) {
+        if (!unit.failed) throw new UsageError(`unit "${unit.name}" is not in an error state`);
+        await scheduler.resolve(unit, noRetry);
+      }
+    },
+  ),
 
   refresh: verb(
-    z.object({ app: z.string(), path: z.string() }),
-    async ({ model }, { app: name, path }, progress) => {
+    z.object({ app: z.string(), path: z.string(), forceUnits: z.boolean() }),
+    async ({ model, scheduler, charms }, { app: name, path, forceUnits }, progress) => {
       const app = model.application(name);
-      const charm = await readArchive(path);
+      const charm = await charms.read(path);
       if (charm.metadata.name !== app.charm.metadata.name) {
         throw new UsageError(`cannot upgrade "${app.charm.metadata.name}" to "${charm.metadata.name}"`);
       }
-      app.charm = model.revisionOf(charm);
-      for (const key of Object.keys(app.options)) if (!(key in app.charm.options)) delete app.options[key];
+      if (charm.metadata.subordinate !== app.charm.metadata.subordinate)
+        throw new UsageError("cannot change an application's subordinacy");
+      model.upgrade(app, model.revisionOf(charm));
       progress(`Added local charm "${charm.metadata.name}", revision ${app.charm.revision}, to the model`);
+      if (forceUnits) for (const unit of model.unitsOf(name)) await scheduler.forceUpgrade(unit);
     },
   ),
 
@@ -284,6 +293,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   'model-config': verb(
     z.object({ values: z.record(z.string(), z.string()) }),
     async ({ model, machines }, { values }) => {
+      for (const [key, value] of Object.entries(values)) checkModelOption(key, value);
       Object.assign(model.settings.config, values);
       return { ...model.settings.config, subnet: await machines.subnet() };
     },
@@ -303,15 +313,39 @@ export const verbs: Readonly<Record<string, Verb>> = {
   destroy: verb(z.unknown(), async ({ scheduler, machines }) => {
     scheduler.stop();
     await machines.destroy();
+    // What was being made meanwhile has noticed by now; its leftovers go too.
+    await scheduler.settled();
+    await machines.destroy();
   }),
 };
 
-function addUnits(model: Model, app: string, count: number, to: readonly string[]): void {
-  for (let index = 0; index < count; index += 1) {
-    const place = to[Math.min(index, to.length - 1)] ?? 'new';
-    if (place !== 'new' && !model.machines.has(place)) throw new UsageError(`machine ${place} not found`);
-    model.addUnit(app, place === 'new' ? model.addMachine() : place);
-  }
+function relationNamed(model: Model, { first, second }: z.infer<typeof Pair>): Relation {
+  const { endpoints } = model.inferRelation(first, second);
+  const relation = model.findRelation(endpoints);
+  if (!relation) throw new UsageError(`relation "${describeEndpoints(endpoints)}" not found`);
+  return relation;
+}
+
+/** @throws {UsageError} with what this host lacks. */
+async function requireMachines(machines: Machines): Promise<void> {
+  const missing = await machines.missing();
+  if (missing.length > 0) throw new UsageError(`this host cannot run machines:\n  ${missing.join('\n  ')}`);
+}
+
+/** What `model-config` takes, and what a value of each looks like. */
+const MODEL_OPTIONS: Readonly<Record<string, { readonly pattern: RegExp; readonly example: string }>> = {
+  'update-status-hook-interval': { pattern: /^\d+[smh]$/, example: '5m' },
+  'automatically-retry-hooks': { pattern: /^(true|false)$/, example: 'false' },
+  'machine-mounts': { pattern: /^$|^\/[^:,]*(:\/[^:,]*)?(,\/[^:,]*(:\/[^:,]*)?)*$/, example: '/srv:/srv' },
+};
+
+/** @throws {UsageError} */
+function checkModelOption(key: string, value: string): void {
+  const option = MODEL_OPTIONS[key];
+  if (!option)
+    throw new UsageError(`unknown model option "${key}": there are ${Object.keys(MODEL_OPTIONS).join(', ')}`);
+  if (!option.pattern.test(value))
+    throw new UsageError(`${key} looks like ${option.example}, not "${value}"`);
 }
 
 function unitOrLeader(model: Model, name: string): Unit {
@@ -320,53 +354,6 @@ function unitOrLeader(model: Model, name: string): Unit {
   const { leader } = model.application(app);
   if (leader === undefined) throw new UsageError(`could not determine leader for "${app}"`);
   return model.unit(leader);
-}
-
-/** Parses parameters by the action's schema, and adds defaults. @throws {UsageError} */
-function actionParams(model: Model, unit: Unit, name: string, given: Readonly<Record<string, string>>) {
-  const { actions, metadata } = model.application(unit.app).charm;
-  const action = actions[name];
-  if (!action) throw new UsageError(`action "${name}" not defined on charm "${metadata.name}"`);
-  const params: Record<string, unknown> = {};
-  for (const [key, schema] of Object.entries(action.params))
-    if (schema.default !== undefined) params[key] = schema.default;
-  for (const [key, text] of Object.entries(given)) {
-    const schema = action.params[key];
-    if (!schema && !action.additionalProperties)
-      throw new UsageError(`additional property "${key}" is not allowed`);
-    params[key] = schema?.type === 'string' ? text : parseYaml(text);
-  }
-  for (const key of action.required)
-    if (!(key in params))
-      throw new UsageError(`validation failed: "${key}" property is missing and required`);
-  return params;
-}
-
-function newTask(
-  model: Model,
-  unit: Unit,
-  operation: Operation,
-  params: Readonly<Record<string, unknown>> = {},
-  argv?: readonly [string, ...string[]],
-): Task {
-  const id = String(model.settings.nextTask);
-  model.settings.nextTask += 1;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return {
-    id,
-    unit: unit.name,
-    operation: operation.kind === 'hook' ? operation : { ...operation, task: id },
-    params,
-    ...(argv && { argv }),
-    status: 'pending',
-    results: {},
-    log: [],
-    stdout: '',
-    stderr: '',
-    enqueued: now(),
-    finished: promise,
-    finish: resolve,
-  };
 }
 
 /** Runs tasks and gives what `juju run --format json` gives. */
@@ -396,7 +383,7 @@ async function runAll(scheduler: Scheduler, tasks: readonly Task[]) {
         unit,
         results: {
           ...nested(own),
-          'return-code': exitCode,
+          ...(exitCode !== undefined && { 'return-code': exitCode }),
           ...(stdout !== '' && { stdout }),
           ...(stderr !== '' && { stderr }),
         },
@@ -409,23 +396,8 @@ async function runAll(scheduler: Scheduler, tasks: readonly Task[]) {
   return Object.fromEntries(results);
 }
 
-/** `a.b=c` → `{ a: { b: c } }` */
 function nested(flat: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const result: Record<string, unknown> = {};
-  for (const [path, value] of Object.entries(flat)) {
-    const keys = path.split('.');
-    const last = keys.pop() ?? '';
-    let place: Record<string, unknown> = result;
-    for (const key of keys) {
-      const next: Record<string, unknown> = z.record(z.string(), z.unknown()).catch({}).parse(place[key]);
-      place[key] = next;
-      place = next;
-    }
-    place[last] = value;
-  }
+  for (const [path, value] of Object.entries(flat)) setPath(result, path.split('.'), value);
   return result;
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,8 +1,18 @@
-import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
-import { format, FORMAT, keyValues, parse, relationOf, ToolError, type Tool } from './tool.ts';
+import type { Relation } from '../model/documents.ts';
+import { describeEndpoints } from '../model/endpoints.ts';
+import {
+  fileText,
+  format,
+  FORMAT,
+  keyValues,
+  parse,
+  relationOf,
+  stringMap,
+  ToolError,
+  type Tool,
+  type ToolCall,
+} from './tool.ts';
 
-const Map = z.record(z.string(), z.coerce.string()).nullable();
 const RELATION = { relation: { type: 'string', short: 'r' } } as const;
 
 export const relationTools: Readonly<Record<string, Tool>> = {
@@ -26,15 +36,7 @@ export const relationTools: Readonly<Record<string, Tool>> = {
     const relation = relationOf(call, values.relation);
     const { model, context } = call;
     if (values.app) return format(model.remoteApp(relation, context.unit.app), values.format);
-    const units = model.remoteUnits(relation, context.unit).filter((name) => {
-      const { operation } = context;
-      return !(
-        operation.kind === 'hook' &&
-        operation.name.endsWith('-departed') &&
-        operation.remoteUnit === name
-      );
-    });
-    return format(isBreaking(call, relation.id) ? [] : units, values.format);
+    return format(context.members(relation.id), values.format);
   },
 
   'relation-get': (call) => {
@@ -58,14 +60,11 @@ export const relationTools: Readonly<Record<string, Tool>> = {
       if (!relation.endpoints.some(({ app }) => app === name)) throw new ToolError(1, 'permission denied');
       const isPeer = relation.endpoints.length === 1;
       if (name === unit.app && !isPeer && !model.isLeader(unit)) throw new ToolError(1, 'permission denied');
-    } else if (name !== unit.name && !(name in relation.bags)) {
-      const missing = `unit "${name}": settings not found`;
+    } else if (name !== unit.name && !(name in relation.bags && isVisible(call, relation, name))) {
       throw new ToolError(
         1,
-        `cannot read settings for unit "${name}" in relation "${relation.id}": ${missing}`,
+        `cannot read settings for unit "${name}" in relation "${describeEndpoints(relation.endpoints)}": unit "${name}": settings not found`,
       );
-    } else if (relation.scope === 'container' && name !== unit.name && !isTogether(call, name)) {
-      throw new ToolError(1, `cannot read settings for unit "${name}": settings not found`);
     }
     const bag = context.bag(model, relation.id, name);
     return format(key === '-' ? bag : bag[key], values.format);
@@ -79,12 +78,8 @@ export const relationTools: Readonly<Record<string, Tool>> = {
       file: { type: 'string' },
     });
     const relation = relationOf(call, values.relation);
-    const text =
-      values.file === undefined ? '' : values.file === '-' ? call.stdin : await call.readFile(values.file);
-    const fromFile = Map.safeParse(text === '' ? null : parseYaml(text));
-    if (!fromFile.success)
-      throw new ToolError(1, `cannot unmarshal ${values.file ?? ''} into a map of strings`);
-    const settings = { ...fromFile.data, ...keyValues(positionals) };
+    const text = await fileText(call, values.file);
+    const settings = { ...stringMap(values.file, text), ...keyValues(positionals) };
     if (values.app && !model.isLeader(context.unit)) throw new ToolError(1, 'cannot write relation settings');
     context.setBag(relation.id, values.app ? context.unit.app : context.unit.name, settings);
     return '';
@@ -98,11 +93,13 @@ export const relationTools: Readonly<Record<string, Tool>> = {
 };
 
 /** Whether the hook is the last one of this relation, in which relation-ids leaves it out. */
-function isBreaking({ context: { operation } }: Parameters<Tool>[0], relation: number): boolean {
+function isBreaking({ context: { operation } }: ToolCall, relation: number): boolean {
   return operation.kind === 'hook' && operation.relation === relation && operation.name.endsWith('-broken');
 }
 
-function isTogether({ model, context: { unit } }: Parameters<Tool>[0], other: string): boolean {
-  const remote = model.units.get(other);
-  return remote?.principal === unit.name || unit.principal === other;
+/** In container scope a unit sees only the one that it shares its machine with. */
+function isVisible({ model, context: { unit } }: ToolCall, relation: Relation, other: string): boolean {
+  return (
+    relation.scope === 'global' || model.units.get(other)?.principal === unit.name || unit.principal === other
+  );
 }

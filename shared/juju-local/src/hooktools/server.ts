@@ -10,14 +10,14 @@ import { unitTools } from './unit.ts';
 const tools = new Map(Object.entries({ ...relationTools, ...secretTools, ...unitTools }));
 
 /** The answer to one run of a tool. */
-interface Answer {
+export interface Answer {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** What the tools of one running hook are given beside their arguments. */
-export type Surroundings = Pick<ToolCall, 'model' | 'readFile' | 'log' | 'changed'>;
+export type Surroundings = Omit<ToolCall, 'context' | 'args' | 'stdin'>;
 
 /** Answers the hook tools of one machine, over a unix socket that lies in the machine's /var/lib/juju. */
 export class HookToolServer {
@@ -26,11 +26,16 @@ export class HookToolServer {
     string,
     { readonly context: HookContext; readonly surroundings: Surroundings }
   >();
+  readonly #jujuExec: (args: readonly string[]) => Promise<Answer>;
   readonly #server: Server;
 
-  /** @param folder the machine's /var/lib/juju, as this host sees it */
-  constructor(folder: string) {
+  /**
+   * @param folder the machine's /var/lib/juju, as this host sees it
+   * @param jujuExec runs commands for `juju-exec`
+   */
+  constructor(folder: string, jujuExec: (args: readonly string[]) => Promise<Answer>) {
     this.#folder = folder;
+    this.#jujuExec = jujuExec;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket));
   }
 
@@ -82,9 +87,10 @@ export class HookToolServer {
   async #answer([id = '', name = '', stdin = '', ...args]: readonly string[]): Promise<Answer> {
     const found = this.#contexts.get(id);
     const tool = tools.get(name);
-    if (!found || !tool)
-      return { exitCode: 1, stdout: '', stderr: `ERROR unknown context id or command ${name}\n` };
     try {
+      if (name === 'juju-exec') return await this.#jujuExec(args);
+      if (!found) throw new Error(`bad request: bad context: unknown context id`);
+      if (!tool) throw new Error(`bad request: unknown command "${name}"`);
       const stdout = await tool({ ...found.surroundings, context: found.context, args, stdin });
       return { exitCode: 0, stdout, stderr: '' };
     } catch (error) {

@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import { stringify } from 'yaml';
+import { parse as parseYaml, stringify } from 'yaml';
+import { z } from 'zod';
 import type { HookContext } from '../agent/context.ts';
 import type { Model } from '../model/model.ts';
 
@@ -22,6 +23,8 @@ export interface ToolCall {
   /** Reads a file of the machine that the hook runs on. */
   readFile(path: string): Promise<string>;
   log(level: string, message: string): void;
+  /** Milliseconds since 1970. */
+  readonly time: number;
   /** Called when something was changed that does not wait for the end of the hook. */
   changed(): void;
 }
@@ -68,7 +71,7 @@ export function relationOf({ model, context }: ToolCall, option: string | undefi
   if (option === undefined && context.relation === undefined)
     throw new ToolError(2, 'no relation id specified');
   const id = option === undefined ? context.relation : Number(option.slice(option.lastIndexOf(':') + 1));
-  if (id === undefined || !Number.isInteger(id)) {
+  if (id === undefined || !Number.isInteger(id) || option?.endsWith(':') || option === '') {
     throw new ToolError(2, `invalid value "${option ?? ''}" for option -r: invalid relation id`);
   }
   const relation = model.relations.get(id);
@@ -76,6 +79,22 @@ export function relationOf({ model, context }: ToolCall, option: string | undefi
     throw new ToolError(2, `invalid value "${option ?? id}" for option -r: relation not found`);
   }
   return relation;
+}
+
+/** What `--file` names; `-` is stdin. */
+export async function fileText(call: ToolCall, file: string | undefined): Promise<string> {
+  if (file === undefined) return '';
+  return file === '-' ? call.stdin : call.readFile(file);
+}
+
+/** A YAML map of strings, as `--file` takes it. @throws {ToolError} 1 */
+export function stringMap(file: string | undefined, text: string): Record<string, string> {
+  // Juju keeps a number or a truth value as it is spelled.
+  const map = z
+    .record(z.string(), z.string())
+    .safeParse(text.trim() === '' ? {} : parseYaml(text, { schema: 'failsafe' }));
+  if (!map.success) throw new ToolError(1, `cannot unmarshal ${file ?? ''} into a map of strings`);
+  return map.data;
 }
 
 /** `key=value` arguments. @throws {ToolError} 2 */

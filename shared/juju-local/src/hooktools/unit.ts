@@ -1,11 +1,22 @@
-import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
-import { effectiveOptions } from '../charm/options.ts';
-import { status } from '../model/model.ts';
-import { format, FORMAT, keyValues, parse, ToolError, type Tool, type ToolCall } from './tool.ts';
+import { LEVELS } from '../agent/log.ts';
+import type { Status } from '../model/documents.ts';
+import { applicationStatusOf, status } from '../model/model.ts';
+import {
+  fileText,
+  format,
+  FORMAT,
+  keyValues,
+  parse,
+  stringMap,
+  ToolError,
+  type Tool,
+  type ToolCall,
+} from './tool.ts';
 
 const SETTABLE = ['maintenance', 'blocked', 'waiting', 'active'];
-const PORT = /^(?:icmp|\d+(?:-\d+)?(?:\/(?:tcp|udp))?)$/;
+/** Bytes of the charm's own state (core/quota). */
+const MOST = { key: 256, value: 65_536 };
+const PORT = /^(\d+)(?:-(\d+))?\/(tcp|udp)$/;
 
 export const unitTools: Readonly<Record<string, Tool>> = {
   'config-get': (call) => {
@@ -14,11 +25,11 @@ export const unitTools: Readonly<Record<string, Tool>> = {
       ...FORMAT,
       all: { type: 'boolean', short: 'a', default: false },
     });
-    const { charm, options } = model.application(context.unit.app);
+    const { charm } = model.application(context.unit.app);
     const [key] = positionals;
     if (key !== undefined && values.all)
       throw new ToolError(2, `cannot use argument --all together with key "${key}"`);
-    const effective: Record<string, unknown> = effectiveOptions(charm, options);
+    const effective: Readonly<Record<string, unknown>> = context.options;
     if (key !== undefined) return format(effective[key], values.format);
     const unset = Object.fromEntries(Object.keys(charm.options).map((name) => [name, null]));
     return format(values.all ? { ...unset, ...effective } : effective, values.format);
@@ -85,12 +96,19 @@ export const unitTools: Readonly<Record<string, Tool>> = {
     if (values.application && !model.isLeader(context.unit)) {
       throw new ToolError(1, 'finding application status: this unit is not the leader');
     }
-    const { current, message } = context.unit.workload;
-    const short = values.format === 'smart' ? current : { status: current };
-    return format(
-      values['include-data'] ? { message, status: current, 'status-data': {} } : short,
-      values.format,
-    );
+    const shown = ({ current, message }: Status) =>
+      values['include-data'] ? { message, status: current, 'status-data': {} } : { status: current };
+    if (values.application) {
+      const units = model.unitsOf(context.unit.app).map(({ name, workload }) => [name, shown(workload)]);
+      const own = applicationStatusOf(model, model.application(context.unit.app));
+      return format(
+        { 'application-status': { ...shown(own), units: Object.fromEntries(units) } },
+        values.format === 'smart' ? 'yaml' : values.format,
+      );
+    }
+    const { workload } = context.unit;
+    if (values.format === 'smart' && !values['include-data']) return format(workload.current, 'smart');
+    return format(shown(workload), values.format);
   },
 
   'status-set': (call) => {
@@ -143,17 +161,28 @@ export const unitTools: Readonly<Record<string, Tool>> = {
 
   'state-set': async (call) => {
     const { values, positionals } = parse(call, { file: { type: 'string' } });
-    const text =
-      values.file === undefined ? '' : values.file === '-' ? call.stdin : await call.readFile(values.file);
-    const fromFile = z.record(z.string(), z.string()).parse(text === '' ? {} : parseYaml(text));
-    for (const [key, value] of Object.entries({ ...fromFile, ...keyValues(positionals) }))
-      call.context.state.set(key, value);
+    const fromFile = stringMap(values.file, await fileText(call, values.file));
+    const { state } = call.context;
+    for (const [key, value] of Object.entries({ ...fromFile, ...keyValues(positionals) })) {
+      if (Buffer.byteLength(key) > MOST.key)
+        throw new ToolError(
+          1,
+          `max allowed key size (${MOST.key}) exceeded: max allowed charm state key length exceeded`,
+        );
+      if (Buffer.byteLength(value) > MOST.value)
+        throw new ToolError(
+          1,
+          `max allowed value size (${MOST.value}) exceeded: max allowed charm state value length exceeded`,
+        );
+      state.set(key, value);
+    }
     return '';
   },
 
   'state-delete': (call) => {
-    const { positionals } = parse(call, {});
-    call.context.state.set(positionals[0] ?? '', undefined);
+    const [key] = parse(call, {}).positionals;
+    if (key === undefined) throw new ToolError(2, 'no key specified');
+    call.context.state.set(key, undefined);
     return '';
   },
 
@@ -166,7 +195,8 @@ export const unitTools: Readonly<Record<string, Tool>> = {
     const { context, model } = call;
     const relation = context.relation === undefined ? undefined : model.relations.get(context.relation);
     const prefix = relation ? `${model.ownEndpoint(relation, context.unit.app).name}:${relation.id}: ` : '';
-    call.log(values.debug ? 'DEBUG' : values['log-level'].toUpperCase(), prefix + positionals.join(' '));
+    const level = values.debug ? 'DEBUG' : values['log-level'].toUpperCase();
+    call.log(LEVELS.includes(level) ? level : 'INFO', prefix + positionals.join(' '));
     return '';
   },
 
@@ -192,7 +222,35 @@ export const unitTools: Readonly<Record<string, Tool>> = {
     return format({ units, relations }, values.format);
   },
 
+  'leader-get': (call) => {
+    const { values, positionals } = parse(call, FORMAT);
+    const [key = '-'] = positionals;
+    const settings = call.model.application(call.context.unit.app).leaderSettings;
+    return format(key === '-' ? settings : settings[key], values.format);
+  },
+
+  'leader-set': (call) => {
+    const { model, context } = call;
+    const settings = keyValues(parse(call, {}).positionals);
+    if (!model.isLeader(context.unit)) {
+      throw new ToolError(1, 'cannot write leadership settings: cannot write settings: not the leader');
+    }
+    model.writeLeaderSettings(model.application(context.unit.app), settings);
+    call.changed();
+    return '';
+  },
+
   'storage-list': (call) => format([], parse(call, FORMAT).values.format),
+
+  'storage-get': (call) => {
+    const { values } = parse(call, { ...FORMAT, storage: { type: 'string', short: 's' } });
+    if (values.storage === undefined) throw new ToolError(2, 'no storage instance specified');
+    throw new ToolError(2, `invalid value "${values.storage}" for option -s: storage not found`);
+  },
+
+  'credential-get': () => {
+    throw new ToolError(1, 'cannot access cloud credentials: permission denied');
+  },
 
   'resource-get': (call) => {
     throw new ToolError(
@@ -214,6 +272,7 @@ export const unitTools: Readonly<Record<string, Tool>> = {
   },
 
   'action-set': (call) => {
+    const task = taskOf(call);
     const { positionals } = parse(call, {});
     for (const [key, value] of Object.entries(keyValues(positionals))) {
       if (!/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(key))
@@ -223,7 +282,7 @@ export const unitTools: Readonly<Record<string, Tool>> = {
         );
       if (/^(stdout|stderr)(-encoding)?$/.test(key))
         throw new ToolError(2, `cannot set reserved action key "${key}"`);
-      taskOf(call).results[key] = value;
+      task.results[key] = value;
     }
     return '';
   },
@@ -237,7 +296,11 @@ export const unitTools: Readonly<Record<string, Tool>> = {
   },
 
   'action-log': (call) => {
-    taskOf(call).log.push(parse(call, {}).positionals.join(' '));
+    const { positionals } = parse(call, {});
+    if (positionals.length === 0) throw new ToolError(2, 'no message specified');
+    taskOf(call).log.push(
+      `${new Date(call.time).toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC ${positionals.join(' ')}`,
+    );
     return '';
   },
 };
@@ -248,12 +311,44 @@ function taskOf({ context: { task, operation } }: ToolCall) {
 }
 
 function changePort(call: ToolCall, into: Set<string>, from: Set<string>): string {
+  const { model, context } = call;
   const { positionals } = parse(call, { endpoints: { type: 'string' } });
+  if (positionals.length === 0) throw new ToolError(2, 'no port or range specified');
   for (const text of positionals) {
-    if (!PORT.test(text)) throw new ToolError(2, `invalid port or port range: "${text}"`);
     const port = text === 'icmp' || text.includes('/') ? text : `${text}/tcp`;
+    const range = portRange(port);
+    if (!range) throw new ToolError(2, `invalid port or port range: "${text}"`);
+    if (into === context.openedPorts) {
+      for (const other of model.units.values()) {
+        if (other.machine !== context.unit.machine || other.name === context.unit.name) continue;
+        const taken = other.ports.find((known) => overlap(range, portRange(known)));
+        if (taken === undefined) continue;
+        throw new ToolError(
+          1,
+          `cannot open ${port} (unit "${context.unit.name}"): port range conflicts with ${taken} (unit "${other.name}")`,
+        );
+      }
+    }
     into.add(port);
     from.delete(port);
   }
   return '';
+}
+
+interface PortRange {
+  readonly from: number;
+  readonly to: number;
+  readonly protocol: string;
+}
+
+/** `80/tcp`, `8080-8088/udp`, `icmp` */
+function portRange(text: string): PortRange | undefined {
+  if (text === 'icmp') return { from: 0, to: 0, protocol: 'icmp' };
+  const [, first = '', last = first, protocol = ''] = PORT.exec(text) ?? [];
+  const [from, to] = [Number(first), Number(last)];
+  return from >= 1 && to <= 65_535 && from <= to ? { from, to, protocol } : undefined;
+}
+
+function overlap(a: PortRange, b: PortRange | undefined): boolean {
+  return b !== undefined && a.protocol === b.protocol && a.from <= b.to && b.from <= a.to;
 }

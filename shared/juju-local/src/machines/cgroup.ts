@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Argv } from './command.ts';
 
 /**
  * The cgroup hierarchies in which a machine gets a group of its own. Without one, services of the same name on
@@ -12,11 +13,34 @@ function hierarchies(): readonly string[] {
   return hybrid.length > 0 ? hybrid : ['/sys/fs/cgroup'];
 }
 
-/** Makes the groups of a machine and returns the files to write a pid into. */
-export async function makeCgroups(name: string): Promise<readonly string[]> {
+/** Writes its own pid into the files before `--`, and becomes the program after it. */
+const LAUNCHER = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"';
+
+/** Makes a group in each hierarchy, and the command that runs a program in them. */
+export async function inCgroup(name: string, argv: Argv): Promise<Argv> {
   const folders = hierarchies().map((path) => join(path, name));
   for (const folder of folders) await mkdir(folder, { recursive: true });
-  return folders.map((folder) => join(folder, 'cgroup.procs'));
+  const files = folders.map((folder) => join(folder, 'cgroup.procs'));
+  return ['sh', '-c', LAUNCHER, 'sh', ...files, '--', ...argv];
+}
+
+/** Kills everything in a group, and removes it. */
+export async function killCgroup(name: string): Promise<void> {
+  for (let round = 0; round < 100; round += 1) {
+    const pids = await processesOf(name);
+    if (pids.length === 0) break;
+    for (const pid of pids) killIfThere(pid);
+    await sleep(20);
+  }
+  await removeCgroups(name);
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 /** Every process in the groups of a machine, also in groups below them. */
@@ -29,8 +53,8 @@ export async function processesOf(name: string): Promise<readonly number[]> {
   return [...pids];
 }
 
-/** Removes the groups of a machine that has been powered off; the kernel needs a moment to let go of them. */
-export async function removeCgroups(name: string): Promise<void> {
+/** The kernel needs a moment to let go of a group whose processes were killed. */
+async function removeCgroups(name: string): Promise<void> {
   const end = Date.now() + 10_000;
   for (;;) {
     const folders = await groupsBelow(name);
@@ -47,7 +71,7 @@ export async function removeCgroups(name: string): Promise<void> {
   }
 }
 
-/** Names of all machines' groups that begin with a prefix. */
+/** Names of all groups that begin with a prefix. */
 export async function cgroupNames(prefix: string): Promise<readonly string[]> {
   const lists = await Promise.all(hierarchies().map((path) => readdir(path)));
   return [...new Set(lists.flat().filter((name) => name.startsWith(prefix)))];

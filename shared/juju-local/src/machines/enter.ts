@@ -10,19 +10,18 @@ const ENVIRONMENT = {
   LANG: 'C.UTF-8',
 };
 
-/**
- * Runs a program in all namespaces of another process. It sees no more of this process' environment than `env`
- * gives it, and dies with the machine.
- */
-export async function runInside(leader: number, argv: Argv, options: RunOptions = {}): Promise<RunResult> {
-  const { cwd = '/', env = {}, stdin, onStdoutLine, onStderrLine, signal } = options;
+/** The command that runs a program in all namespaces of another process, with no environment but `env`. */
+export function enter(leader: number, argv: Argv, { cwd = '/', env = {} }: RunOptions = {}): Argv {
   const variables = Object.entries({ ...ENVIRONMENT, ...env }).map(([name, value]) => `${name}=${value}`);
-  const child = spawn(
-    'nsenter',
-    ['--target', String(leader), '--all', '--', 'env', '-i', `--chdir=${cwd}`, ...variables, ...argv],
-    // A process group of its own, so that an abort reaches whatever the program has started.
-    { detached: true, stdio: ['pipe', 'pipe', 'pipe'] },
-  );
+  const within = ['--target', String(leader), '--all', '--'];
+  return ['nsenter', ...within, 'env', '-i', `--chdir=${cwd}`, ...variables, ...argv];
+}
+
+/** Runs a program of this host to its end. */
+export async function run([program, ...args]: Argv, options: RunOptions = {}): Promise<RunResult> {
+  const { stdin, onStdoutLine, onStderrLine, signal } = options;
+  // A process group of its own, so that an abort reaches whatever the program has started.
+  const child = spawn(program, args, { detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   const abort = (): void => {
     if (child.pid !== undefined) killGroup(child.pid);
   };

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { command } from './command.ts';
+import { lock } from './lock.ts';
 
 /** What every machine has beside Debian's or Ubuntu's required packages. */
 const PACKAGES = ['systemd', 'systemd-sysv', 'dbus', 'iproute2', 'ca-certificates', 'procps', 'kmod'];
@@ -29,11 +30,20 @@ const APT_SETTINGS = [
   'usr/local/share/ca-certificates',
 ];
 
+const DIES_WITH_US = ['setpriv', '--pdeathsig', 'KILL'] as const;
+const NAMESPACES = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'] as const;
+/** Runs a program whose processes and mounts all vanish when it is killed, or when this process is. */
+const ALONE = [...DIES_WITH_US, ...NAMESPACES] as const;
+
 /** Raise it when what `build` does changes. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** Makes the root file system that all machines begin with, unless it is there, and returns its folder. */
-export async function rootImage(cache: string, progress: (message: string) => void): Promise<string> {
+export async function rootImage(
+  cache: string,
+  progress: (message: string) => void,
+  cancelSignal: AbortSignal,
+): Promise<string> {
   const release = parseEnv(await readFile('/etc/os-release', 'utf8'));
   const codename = release['VERSION_CODENAME'] ?? '';
   const sources = await aptSources();
@@ -42,25 +52,46 @@ export async function rootImage(cache: string, progress: (message: string) => vo
     .digest('hex');
   const image = join(cache, 'roots', `${codename}-${digest.slice(0, 12)}`);
   if (existsSync(image)) return image;
+  await mkdir(join(cache, 'roots'), { recursive: true });
+  // Another model may be at it.
+  const unlock = await lock(join(cache, 'roots', 'lock'), true);
+  try {
+    if (existsSync(image)) return image;
+    await make(image, codename, mirrorOf(sources, codename), progress, cancelSignal);
+  } finally {
+    unlock?.();
+  }
+  return image;
+}
 
+async function make(
+  image: string,
+  codename: string,
+  mirror: string,
+  progress: (message: string) => void,
+  cancelSignal: AbortSignal,
+): Promise<void> {
   const unfinished = `${image}.unfinished`;
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { recursive: true });
   const started = Date.now();
-  progress(`making a root file system of ${release['PRETTY_NAME'] ?? codename}, once`);
-  await command([
-    'debootstrap',
-    '--variant=minbase',
-    `--include=${PACKAGES.join(',')}`,
-    codename,
-    unfinished,
-    mirrorOf(sources, codename),
-  ]);
+  progress(`making a root file system of ${codename}, once`);
+  await command(
+    [
+      ...ALONE,
+      'debootstrap',
+      '--variant=minbase',
+      `--include=${PACKAGES.join(',')}`,
+      codename,
+      unfinished,
+      mirror,
+    ],
+    { cancelSignal },
+  );
   await configure(unfinished);
-  await command(['chroot', unfinished, 'apt-get', 'update', '-q']);
+  await command([...ALONE, 'chroot', unfinished, 'apt-get', 'update', '-q'], { cancelSignal });
   await rename(unfinished, image);
   progress(`made it in ${Math.round((Date.now() - started) / 1000)} s`);
-  return image;
 }
 
 async function configure(root: string): Promise<void> {
@@ -76,6 +107,8 @@ async function configure(root: string): Promise<void> {
   );
   // Container images of Debian delete downloaded packages at once; the next machine needs them.
   await rm(join(root, 'etc/apt/apt.conf.d/docker-clean'), { force: true });
+  // Commands on a machine reach its units as on Juju's own.
+  await symlink('/var/lib/juju/hook-tool', join(root, 'usr/bin/juju-exec'));
   for (const unit of MASKED) await symlink('/dev/null', join(root, 'etc/systemd/system', unit));
   await rm(join(root, 'etc/hostname'), { force: true });
   // Empty, so that each machine makes one up; a missing one would mean a first boot that asks questions.

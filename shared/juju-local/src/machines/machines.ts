@@ -8,6 +8,9 @@ export interface MachineInfo {
   readonly state: 'running' | 'stopped';
 }
 
+/** A program cannot run because the machine does not. */
+export class MachineDown extends Error {}
+
 /** What a process on a machine is started with. Nothing of the caller's environment reaches it. */
 export interface RunOptions {
   /** Working directory on the machine; default `/`. */
@@ -49,9 +52,15 @@ export interface Machines {
   list(): Promise<MachineInfo[]>;
   /**
    * Runs a program on a running machine, as root, in the machine's own namespaces.
-   * @throws when the machine is not running.
+   * @throws {MachineDown}
    */
   run(id: string, argv: readonly [string, ...string[]], options?: RunOptions): Promise<RunResult>;
+  /** Kills whatever `run` has started on a machine and has not ended, whoever started it. */
+  killRuns(id: string): Promise<void>;
+  /** As `run`, with this process' own stdin, stdout and stderr: the exit code. @throws {MachineDown} */
+  attach(id: string, argv: readonly [string, ...string[]]): Promise<number>;
+  /** What this host lacks to run machines, each with what to install; empty when it can. */
+  missing(): Promise<readonly string[]>;
   /**
    * The folder of this host that the machine sees as `/var/lib/juju`: agents, charms and hook tools are laid
    * there, and a unix socket bound there can be reached from the machine. It survives `stop`.

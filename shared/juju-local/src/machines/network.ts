@@ -68,11 +68,9 @@ export class ModelNetwork {
   async connect(id: string): Promise<string> {
     const namespace = `${this.#prefix}-${id}`;
     const path = `/run/netns/${namespace}`;
-    if (existsSync(path)) return path;
     const [host, inner] = [`${this.#prefix}m${id}`, `${this.#prefix}e${id}`];
     const inside = (...argv: string[]) => command(['ip', '-n', namespace, ...argv]);
     await command(['ip', 'netns', 'add', namespace]);
-    await attempt(['ip', 'link', 'delete', host]);
     await command(['ip', 'link', 'add', host, 'type', 'veth', 'peer', 'name', inner]);
     await command(['ip', 'link', 'set', inner, 'netns', namespace]);
     await inside('link', 'set', inner, 'name', 'eth0');

@@ -1,24 +1,23 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { link, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cgroupNames, makeCgroups, processesOf, removeCgroups } from './cgroup.ts';
+import { cgroupNames, inCgroup, killCgroup, processesOf } from './cgroup.ts';
 import { attempt, command, type Argv } from './command.ts';
-import { runInside } from './enter.ts';
+import { enter, run } from './enter.ts';
+import { missingOnHost } from './host.ts';
 import { rootImage } from './image.ts';
-import type { MachineInfo, Machines, RunOptions, RunResult } from './machines.ts';
+import { MachineDown, type MachineInfo, type Machines, type RunOptions, type RunResult } from './machines.ts';
 import { ModelNetwork } from './network.ts';
 
-/** What all models share: root images and downloaded packages. */
-const CACHE = '/var/cache/juju-local';
+/** What all models share: root images, downloaded packages and charms. */
+export const CACHE = '/var/cache/juju-local';
 
 /** How long a machine may take to boot, in milliseconds. */
 const BOOT_TIMEOUT = 120_000;
-
-/** Writes its own pid into the files before `--`, and becomes the program after it. */
-const LAUNCHER = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"';
 
 /** A folder of this host that every machine sees, read-only. */
 export interface Mount {
@@ -47,6 +46,7 @@ class NspawnMachines implements Machines {
   readonly #directory: string;
   readonly #mounts: () => readonly Mount[];
   readonly #network: ModelNetwork;
+  readonly #destroyed = new AbortController();
   #image: string | undefined;
 
   constructor({ model, directory, mounts = () => [] }: NspawnOptions) {
@@ -57,23 +57,28 @@ class NspawnMachines implements Machines {
   }
 
   async prepare(progress: (message: string) => void): Promise<void> {
-    this.#image = await rootImage(CACHE, progress);
+    this.#image = await rootImage(CACHE, progress, this.#destroyed.signal);
     await this.#network.prepare();
+  }
+
+  missing(): Promise<readonly string[]> {
+    return missingOnHost();
   }
 
   async start(id: string): Promise<MachineInfo> {
     if ((await this.#leader(id)) === undefined) {
+      // Whatever a crash has left of an earlier boot goes first.
+      await this.#unplug(id);
       const namespace = await this.#network.connect(id);
       await this.#mountDisk(id);
       await this.#boot(id, namespace);
     }
+    await this.#awaitBoot(id);
     return this.#info(id, 'running');
   }
 
   async stop(id: string): Promise<void> {
-    await this.#powerOff(this.#name(id));
-    await attempt(['umount', '--recursive', this.#path(id, 'root')]);
-    await this.#network.disconnect(id);
+    await this.#unplug(id);
     await this.#harvestPackages(id);
   }
 
@@ -96,9 +101,21 @@ class NspawnMachines implements Machines {
   }
 
   async run(id: string, argv: Argv, options?: RunOptions): Promise<RunResult> {
-    const leader = await this.#leader(id);
-    if (leader === undefined) throw new Error(`machine ${id} is not running`);
-    return runInside(leader, argv, options);
+    const inside = enter(await this.#runningLeader(id), argv, options);
+    return run(await inCgroup(this.#runs(id), inside), options);
+  }
+
+  async killRuns(id: string): Promise<void> {
+    await killCgroup(this.#runs(id));
+  }
+
+  async attach(id: string, argv: Argv): Promise<number> {
+    const [program, ...args] = enter(await this.#runningLeader(id), argv, {
+      env: { HOME: '/root', USER: 'root', TERM: process.env['TERM'] ?? 'dumb' },
+    });
+    const child = spawn(program, args, { stdio: 'inherit' });
+    await once(child, 'exit');
+    return child.exitCode ?? 1;
   }
 
   jujuDirectory(id: string): string {
@@ -106,7 +123,8 @@ class NspawnMachines implements Machines {
   }
 
   async destroy(): Promise<void> {
-    for (const name of await cgroupNames(`${this.#prefix}-`)) await this.#powerOff(name);
+    this.#destroyed.abort();
+    for (const name of await cgroupNames(`${this.#prefix}-`)) await killCgroup(name);
     const mounts = (await readFile('/proc/self/mounts', 'utf8'))
       .split('\n')
       .map((line) => line.split(' ')[1] ?? '');
@@ -116,6 +134,26 @@ class NspawnMachines implements Machines {
     await this.#network.destroy();
     for (const id of await readdir(this.#directory).catch(() => [])) await this.#harvestPackages(id);
     await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Powers a machine off and takes its disk and its network away, however much of them there is. */
+  async #unplug(id: string): Promise<void> {
+    await killCgroup(this.#runs(id));
+    await killCgroup(this.#name(id));
+    await attempt(['umount', '--recursive', this.#path(id, 'root')]);
+    await this.#network.disconnect(id);
+  }
+
+  /** @throws {MachineDown} */
+  async #runningLeader(id: string): Promise<number> {
+    const leader = await this.#leader(id);
+    if (leader === undefined) throw new MachineDown(`machine ${id} is not running`);
+    return leader;
+  }
+
+  /** The cgroup of what runs on a machine without belonging to one of its services. */
+  #runs(id: string): string {
+    return `${this.#name(id)}-runs`;
   }
 
   #name(id: string): string {
@@ -141,28 +179,32 @@ class NspawnMachines implements Machines {
       this.#path(id, 'work'),
       this.#path(id, 'juju'),
     ];
-    const isNew = !existsSync(upper);
     for (const folder of [root, upper, work, juju]) await mkdir(folder, { recursive: true });
-    if (await attempt(['mountpoint', '--quiet', root])) return;
-    if (isNew) await this.#seedPackages(id);
     if (this.#image === undefined) throw new Error('the machines are not prepared');
-    const layers = `lowerdir=${this.#image},upperdir=${upper},workdir=${work}`;
-    await command(['mount', '-t', 'overlay', 'overlay', '-o', layers, root]);
-    if (!isNew) return;
     const hostname = this.#hostname(id);
-    await writeFile(join(root, 'etc/hostname'), `${hostname}\n`);
-    await writeFile(
-      join(root, 'etc/hosts'),
-      `127.0.0.1 localhost\n${await this.#network.addressOf(id)} ${hostname}\n::1 localhost ip6-localhost\n`,
-    );
+    const etc = join(upper, 'etc');
+    if (!existsSync(join(etc, 'hostname'))) {
+      await this.#seedPackages(id);
+      await mkdir(etc, { recursive: true });
+      await writeFile(
+        join(etc, 'hosts'),
+        `127.0.0.1 localhost\n${await this.#network.addressOf(id)} ${hostname}\n::1 localhost ip6-localhost\n`,
+      );
+      // Last, because it tells that the rest is there.
+      await writeFile(join(etc, 'hostname'), `${hostname}\n`);
+    }
+    // Installing packages takes half the time when nothing waits for the host's disk. A machine's plug being pulled
+    // loses nothing by it, but the host's own would; so the kernel wants to be told that this is not what happened.
+    await rm(join(work, 'work/incompat'), { recursive: true, force: true });
+    const layers = `lowerdir=${this.#image},upperdir=${upper},workdir=${work},volatile`;
+    await command(['mount', '-t', 'overlay', 'overlay', '-o', layers, root]);
   }
 
   async #boot(id: string, namespace: string): Promise<void> {
     const name = this.#name(id);
-    const groups = await makeCgroups(name);
     const binds = this.#mounts().map(({ host, machine }) => `--bind-ro=${host}:${machine}`);
     const log = await open(this.#path(id, 'console.log'), 'a');
-    const nspawn = [
+    const [program, ...args] = await inCgroup(name, [
       'systemd-nspawn',
       '--quiet',
       '--register=no',
@@ -176,8 +218,9 @@ class NspawnMachines implements Machines {
       '--console=pipe',
       `--bind=${this.jujuDirectory(id)}:/var/lib/juju`,
       ...binds,
-    ];
-    const child = spawn('sh', ['-c', LAUNCHER, 'sh', ...groups, '--', ...nspawn], {
+    ]);
+    this.#destroyed.signal.throwIfAborted();
+    const child = spawn(program, args, {
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
       env: { ...process.env, SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'network' },
@@ -185,15 +228,15 @@ class NspawnMachines implements Machines {
     child.on('error', () => undefined); // the wait below notices that there is no machine
     child.unref();
     await log.close();
-    await this.#awaitBoot(id);
   }
 
   async #awaitBoot(id: string): Promise<void> {
     const end = Date.now() + BOOT_TIMEOUT;
     while (Date.now() < end) {
+      this.#destroyed.signal.throwIfAborted();
       const leader = await this.#leader(id);
       if (leader !== undefined) {
-        const { stdout } = await runInside(leader, ['systemctl', 'is-system-running']);
+        const { stdout } = await run(enter(leader, ['systemctl', 'is-system-running']));
         if (['running', 'degraded'].includes(stdout.trim())) return;
       }
       await sleep(50);
@@ -218,17 +261,6 @@ class NspawnMachines implements Machines {
     return undefined;
   }
 
-  /** Kills everything in the machine's cgroup, its pid 1 first, which takes the rest with it. */
-  async #powerOff(name: string): Promise<void> {
-    for (let round = 0; round < 100; round += 1) {
-      const pids = await processesOf(name);
-      if (pids.length === 0) break;
-      for (const pid of pids) killIfThere(pid);
-      await sleep(20);
-    }
-    await removeCgroups(name);
-  }
-
   /** Gives a new machine the packages that others have downloaded before. */
   async #seedPackages(id: string): Promise<void> {
     const target = join(this.#path(id, 'upper'), 'var/cache/apt/archives');
@@ -247,13 +279,5 @@ async function linkPackages(from: string, to: string): Promise<void> {
   const names = await readdir(from).catch(() => []);
   for (const name of names) {
     if (name.endsWith('.deb') && !existsSync(join(to, name))) await link(join(from, name), join(to, name));
-  }
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }

@@ -23,7 +23,7 @@ export const Operation = z.discriminatedUnion('kind', [
     remoteUnit: z.string().optional(),
     departingUnit: z.string().optional(),
     secret: z.string().optional(),
-    /** Version of the databag, or revision of the secret, that the hook was run for. */
+    /** Version of the databag, or revision of the secret, that the hook is run for. */
     version: z.int().optional(),
   }),
   z.object({ kind: z.literal('action'), name: z.string(), task: z.string() }),
@@ -52,6 +52,9 @@ export const Application = z.object({
   leader: z.string().optional(),
   workloadVersion: z.string().optional(),
   status: Status.optional(),
+  /** What leader-set wrote, and how often. */
+  leaderSettings: Bag,
+  leaderSettingsVersion: z.int(),
 });
 export type Application = z.infer<typeof Application>;
 
@@ -71,7 +74,10 @@ export const Unit = z.object({
   started: z.boolean(),
   stopped: z.boolean(),
   elected: z.boolean(),
-  upgraded: z.boolean(),
+  /** The machine has booted again: `start` comes next. */
+  rebooted: z.boolean(),
+  /** Version of the leader's settings that the charm was last told of. */
+  leaderSettingsSeen: z.int().optional(),
   /** Digest of what the last config-changed saw. */
   configSeen: z.string().optional(),
   relations: z.record(z.string(), UnitRelation),
@@ -79,7 +85,7 @@ export const Unit = z.object({
   secretsSeen: z.record(z.string(), z.int()),
   /** The operation that runs now; after a crash of the daemon it runs again. */
   current: Operation.optional(),
-  failed: z.object({ operation: Operation, attempts: z.int() }).optional(),
+  failed: z.object({ operation: Operation, attempts: z.int(), since: z.string() }).optional(),
 });
 export type Unit = z.infer<typeof Unit>;
 
@@ -110,7 +116,20 @@ export const Secret = z.object({
   owner: z.string(),
   label: z.string().optional(),
   description: z.string().optional(),
-  revisions: z.array(z.object({ number: z.int(), content: Bag })),
+  rotate: z.string().optional(),
+  /** When `secret-rotate` is due, as an ISO date. */
+  nextRotate: z.string().optional(),
+  /** When the latest revision expires, and when its owner was last told that it has; ISO dates. */
+  expire: z.string().optional(),
+  expiryTold: z.string().optional(),
+  revisions: z.array(
+    z.object({
+      number: z.int(),
+      content: Bag,
+      /** The owner has been told that nobody reads this revision any more. */
+      isRemovalTold: z.boolean().optional(),
+    }),
+  ),
   grants: z.array(z.object({ relation: z.int(), to: z.string() })),
   consumers: z.record(z.string(), z.object({ revision: z.int(), label: z.string().optional() })),
 });
@@ -129,6 +148,8 @@ export type Machine = z.infer<typeof Machine>;
 export const Settings = z.object({
   name: z.string(),
   uuid: z.string(),
+  /** ISO date. */
+  created: z.string(),
   nextRelation: z.int(),
   nextMachine: z.int(),
   nextRevision: z.record(z.string(), z.int()),

@@ -13,15 +13,11 @@ import {
   type Scalar,
   type Status,
 } from './documents.ts';
+import { describeEndpoints, inferRelation, isImplicit, type Pair } from './endpoints.ts';
 import type { Store } from './store.ts';
 
-/** An application's endpoint that could be related. */
-interface Candidate extends RelationEndpoint {
-  readonly scope: 'global' | 'container';
-  readonly limit: number;
-  /** `juju-info`, which every application has without declaring it. */
-  readonly implicit: boolean;
-}
+/** How long a leader may be silent before another unit leads, in milliseconds. */
+const LEASE = 30_000;
 
 /** Applications, units, relations, secrets and machines, and the rules between them. */
 export class Model {
@@ -38,6 +34,7 @@ export class Model {
     this.settings = store.load('settings', Settings)[0] ?? {
       name,
       uuid: randomUUID(),
+      created: now(),
       nextRelation: 0,
       nextMachine: 0,
       nextRevision: {},
@@ -76,6 +73,13 @@ export class Model {
     return unit;
   }
 
+  /** @throws {UsageError} */
+  machine(id: string): Machine {
+    const machine = this.machines.get(id);
+    if (!machine) throw new UsageError(`machine ${id} not found`);
+    return machine;
+  }
+
   unitsOf(app: string): Unit[] {
     return [...this.units.values()].filter((unit) => unit.app === app).sort(byNumber);
   }
@@ -107,10 +111,49 @@ export class Model {
 
   addApplication(name: string, charm: CharmInfo, options: Record<string, Scalar>): void {
     if (this.applications.has(name)) throw new UsageError(`application "${name}" already exists`);
-    this.applications.set(name, { name, charm, options, nextUnit: 0, life: 'alive' });
-    for (const [endpoint, { interface: contract }] of Object.entries(charm.metadata.peers)) {
-      this.#addRelation([{ app: name, name: endpoint, role: 'peer', interface: contract }], 'global');
+    this.applications.set(name, {
+      name,
+      charm,
+      options,
+      nextUnit: 0,
+      life: 'alive',
+      leaderSettings: {},
+      leaderSettingsVersion: 0,
+    });
+    this.#addPeers(name, charm);
+  }
+
+  /**
+   * Gives an application another revision of its charm.
+   * @throws {UsageError} when a relation would lose its endpoint.
+   */
+  upgrade(app: Application, charm: CharmInfo): void {
+    const { provides, requires, peers } = charm.metadata;
+    for (const relation of this.relationsOf(app.name)) {
+      const { name, role, interface: contract } = this.ownEndpoint(relation, app.name);
+      const there = { provider: provides, requirer: requires, peer: peers }[role][name];
+      if (there?.interface === contract || isImplicit({ name, role })) continue;
+      throw new UsageError(
+        `cannot upgrade application "${app.name}" to charm "local:${charm.metadata.name}-${charm.revision}": would break relation "${describeEndpoints(relation.endpoints)}"`,
+      );
     }
+    app.charm = charm;
+    for (const key of Object.keys(app.options)) if (!(key in charm.options)) delete app.options[key];
+    this.#addPeers(app.name, charm);
+  }
+
+  #addPeers(app: string, charm: CharmInfo): void {
+    for (const [name, { interface: contract }] of Object.entries(charm.metadata.peers)) {
+      const endpoints: RelationEndpoint[] = [{ app, name, role: 'peer', interface: contract }];
+      if (this.findRelation(endpoints)) continue;
+      const relation = this.#addRelation(endpoints, 'global');
+      this.#enterAll(app, relation);
+    }
+  }
+
+  #enterAll(app: string, relation: Relation): void {
+    for (const unit of this.unitsOf(app))
+      if (unit.installed && unit.life === 'alive') this.enterScope(unit, relation);
   }
 
   addMachine(): string {
@@ -136,7 +179,7 @@ export class Model {
       started: false,
       stopped: false,
       elected: false,
-      upgraded: false,
+      rebooted: false,
       relations: {},
       secretsSeen: {},
     };
@@ -145,63 +188,38 @@ export class Model {
     return unit;
   }
 
-  /**
-   * The relation that `a[:endpoint] b[:endpoint]` means.
-   * @throws {UsageError} when there is none, or more than one.
-   */
-  inferRelation(
-    first: string,
-    second: string,
-  ): { endpoints: RelationEndpoint[]; scope: 'global' | 'container' } {
-    const [left, right] = [this.#candidates(first), this.#candidates(second)];
-    const pairs = left.flatMap((a) =>
-      right
-        .filter(
-          (b) => a.interface === b.interface && a.app !== b.app && isPair(a, b) && this.#mayRelate(a, b),
-        )
-        .map((b) => [a, b] as const),
-    );
-    const explicit = pairs.filter((pair) => pair.every(({ implicit }) => !implicit));
-    const [pair, ...others] = pairs.length > 1 && explicit.length > 0 ? explicit : pairs;
-    if (!pair) throw new UsageError('no relations found');
-    if (others.length > 0) {
-      const names = [pair, ...others].map(([a, b]) => `"${a.app}:${a.name} ${b.app}:${b.name}"`);
-      throw new UsageError(`ambiguous relation: "${first} ${second}" could refer to ${names.join('; ')}`);
-    }
-    const scope = pair.some((endpoint) => endpoint.scope === 'container') ? 'container' : 'global';
-    return {
-      endpoints: pair.map(({ app, name, role, interface: contract }) => ({
-        app,
-        name,
-        role,
-        interface: contract,
-      })),
-      scope,
-    };
+  /** @throws {UsageError} when there is none, or more than one. */
+  inferRelation(first: string, second: string): Pair {
+    return inferRelation((app) => this.application(app).charm, first, second);
   }
 
   /** @throws {UsageError} */
   relate(first: string, second: string): Relation {
     const { endpoints, scope } = this.inferRelation(first, second);
     if (this.findRelation(endpoints)) {
-      throw new UsageError(`cannot add relation "${describeEndpoints(endpoints)}": relation already exists`);
+      const key = describeEndpoints(endpoints);
+      throw new UsageError(`cannot add relation "${key}": relation ${key} already exists (already exists)`);
+    }
+    for (const { app } of endpoints) {
+      if (this.application(app).life === 'dying')
+        throw new UsageError(
+          `cannot add relation "${describeEndpoints(endpoints)}": application "${app}" is not alive`,
+        );
     }
     for (const endpoint of endpoints) {
-      const [candidate] = this.#candidates(`${endpoint.app}:${endpoint.name}`);
+      const { provides, requires } = this.application(endpoint.app).charm.metadata;
+      const limit = { ...provides, ...requires }[endpoint.name]?.limit ?? 0;
       const count = this.relationsOf(endpoint.app).filter((relation) =>
         relation.endpoints.some(({ app, name }) => app === endpoint.app && name === endpoint.name),
       ).length;
-      if (candidate && candidate.limit > 0 && count >= candidate.limit) {
+      if (limit > 0 && count >= limit) {
         throw new UsageError(
-          `establishing a new relation for ${endpoint.app}:${endpoint.name} would exceed its maximum relation limit of ${candidate.limit}`,
+          `establishing a new relation for ${endpoint.app}:${endpoint.name} would exceed its maximum relation limit of ${limit}`,
         );
       }
     }
     const relation = this.#addRelation(endpoints, scope);
-    for (const { app } of endpoints) {
-      for (const unit of this.unitsOf(app))
-        if (unit.installed && unit.life === 'alive') this.enterScope(unit, relation);
-    }
+    for (const { app } of endpoints) this.#enterAll(app, relation);
     return relation;
   }
 
@@ -216,47 +234,6 @@ export class Model {
     const relation: Relation = { id, endpoints, scope, life: 'alive', units: [], bags: {}, versions: {} };
     this.relations.set(id, relation);
     return relation;
-  }
-
-  #candidates(text: string): Candidate[] {
-    const [appName = '', endpointName] = text.split(':');
-    const { charm, name } = this.application(appName);
-    const { provides, requires } = charm.metadata;
-    const list = (map: typeof provides, role: 'provider' | 'requirer'): Candidate[] =>
-      Object.entries(map).map(([endpoint, { interface: contract, scope, limit }]) => ({
-        app: name,
-        name: endpoint,
-        role,
-        interface: contract,
-        scope,
-        limit,
-        implicit: false,
-      }));
-    const implicit: Candidate = {
-      app: name,
-      name: 'juju-info',
-      role: 'provider',
-      interface: 'juju-info',
-      scope: 'global',
-      limit: 0,
-      implicit: true,
-    };
-    const all = [...list(provides, 'provider'), ...list(requires, 'requirer'), implicit];
-    const found = all.filter((candidate) => endpointName === undefined || candidate.name === endpointName);
-    // A subordinate's own `juju-info` requirement hides what it would offer under the same name.
-    const named =
-      found.length > 1 && endpointName !== undefined
-        ? found.filter((candidate) => !candidate.implicit)
-        : found;
-    if (named.length === 0)
-      throw new UsageError(`application "${appName}" has no "${endpointName ?? ''}" relation`);
-    return named;
-  }
-
-  /** A container-scoped relation needs a subordinate at one end. */
-  #mayRelate(a: Candidate, b: Candidate): boolean {
-    if (a.scope === 'global' && b.scope === 'global') return true;
-    return [a, b].some(({ app }) => this.application(app).charm.metadata.subordinate);
   }
 
   /** Puts a unit into a relation's scope, with what Juju itself writes into its databag; makes its subordinates. */
@@ -290,6 +267,14 @@ export class Model {
     if (changed) relation.versions[owner] = (relation.versions[owner] ?? 0) + 1;
   }
 
+  /** Sets what leader-get shows (`""` deletes), of which all other units are told. */
+  writeLeaderSettings(app: Application, values: Readonly<Record<string, string>>): void {
+    const before = JSON.stringify(app.leaderSettings);
+    const merged = Object.entries({ ...app.leaderSettings, ...values });
+    app.leaderSettings = Object.fromEntries(merged.filter(([, value]) => value !== ''));
+    if (JSON.stringify(app.leaderSettings) !== before) app.leaderSettingsVersion += 1;
+  }
+
   ownEndpoint(relation: Relation, app: string): RelationEndpoint {
     const endpoint = relation.endpoints.find((candidate) => candidate.app === app);
     if (!endpoint) throw new Error(`relation ${relation.id} is not one of ${app}`);
@@ -315,9 +300,7 @@ export class Model {
 
   /** Whether a unit gets hooks for a relation: the implicit end of `juju-info` does not. */
   hasHooks(relation: Relation, unit: Unit): boolean {
-    const { name, role } = this.ownEndpoint(relation, unit.app);
-    const { provides } = this.application(unit.app).charm.metadata;
-    return !(role === 'provider' && name === 'juju-info' && !(name in provides));
+    return !isImplicit(this.ownEndpoint(relation, unit.app));
   }
 
   /** Digest of what config-changed is about: the options, and the address of the machine. */
@@ -329,17 +312,28 @@ export class Model {
       .digest('hex');
   }
 
-  /** Gives every application that has none a leader: its first unit on a machine that runs. */
-  electLeaders(): void {
+  /**
+   * Gives every application a leader that has none, or whose leader has not renewed its lease: the first unit on a
+   * machine that runs.
+   * @param time milliseconds since 1970
+   */
+  electLeaders(time: number): void {
     for (const app of this.applications.values()) {
       const leader = app.leader === undefined ? undefined : this.units.get(app.leader);
-      if (leader) continue;
+      if (leader && !this.#hasLostLease(leader, time)) continue;
       const next = this.unitsOf(app.name).find(
         (unit) => unit.life === 'alive' && this.machineOf(unit).state === 'started',
       );
-      if (next) app.leader = next.name;
-      else delete app.leader;
+      if (next) {
+        app.leader = next.name;
+        if (leader) leader.elected = false;
+      } else if (!leader) delete app.leader;
     }
+  }
+
+  #hasLostLease(unit: Unit, time: number): boolean {
+    const { state, since } = this.machineOf(unit);
+    return state === 'down' && time - Date.parse(since) > LEASE;
   }
 
   isLeader(unit: Unit): boolean {
@@ -356,10 +350,20 @@ export class Model {
     relation.life = 'dying';
     if (relation.scope === 'container') {
       for (const { app } of relation.endpoints) {
-        for (const unit of this.unitsOf(app)) if (unit.principal !== undefined) this.destroyUnit(unit);
+        for (const unit of this.unitsOf(app)) if (!this.#hasReasonToStay(unit)) this.destroyUnit(unit);
       }
     }
     this.removeIfDead(relation);
+  }
+
+  /** A subordinate stays while a relation in container scope ties it to its principal's application. */
+  #hasReasonToStay({ app, principal }: Unit): boolean {
+    if (principal === undefined) return true;
+    const host = this.unit(principal).app;
+    return this.relationsOf(app).some(
+      (relation) =>
+        relation.scope === 'container' && relation.life === 'alive' && this.remoteApp(relation, app) === host,
+    );
   }
 
   destroyApplication(app: Application): void {
@@ -386,15 +390,19 @@ export class Model {
     for (const secret of this.secrets.values()) {
       secret.grants = secret.grants.filter((grant) => grant.relation !== relation.id);
     }
+    this.removeDeadApplications();
   }
 
   /** Forgets a unit that is dead, and its machine if nothing else is on it: the id of that machine. */
   removeUnit(unit: Unit): string | undefined {
     this.units.delete(unit.name);
     for (const relation of this.relationsOf(unit.app)) this.leaveScope(unit, relation);
-    for (const secret of this.secrets.values())
+    for (const secret of this.secrets.values()) {
       if (secret.owner === unit.name) this.secrets.delete(secret.id);
-    this.electLeaders();
+      else delete secret.consumers[unit.name];
+    }
+    const app = this.applications.get(unit.app);
+    if (app?.leader === unit.name) delete app.leader;
     this.removeDeadApplications();
     const isEmpty = [...this.units.values()].every(({ machine }) => machine !== unit.machine);
     if (!isEmpty) return undefined;
@@ -421,16 +429,34 @@ export class Model {
   }
 }
 
-function isPair(a: RelationEndpoint, b: RelationEndpoint): boolean {
-  return (a.role === 'provider' && b.role === 'requirer') || (a.role === 'requirer' && b.role === 'provider');
+/** Worst first: what an application shows when its leader has set nothing. */
+const WORST_FIRST = ['error', 'blocked', 'maintenance', 'waiting', 'active', 'terminated', 'unknown'];
+
+/** What the leader has set, or the worst of its units. */
+export function applicationStatusOf(model: Model, app: Application): Status {
+  if (app.status) return app.status;
+  const shown = model
+    .unitsOf(app.name)
+    .map((unit) => (unit.failed ? failedStatus(model, unit) : unit.workload));
+  for (const current of WORST_FIRST) {
+    const found = shown.find((candidate) => candidate.current === current);
+    if (found) return found;
+  }
+  return { current: 'unknown', message: '', since: '' };
 }
 
-/** `db:server web:db`, the provider's end first, as Juju writes it. */
-export function describeEndpoints(endpoints: readonly RelationEndpoint[]): string {
-  return endpoints
-    .toSorted((a, b) => a.role.localeCompare(b.role) || a.app.localeCompare(b.app))
-    .map(({ app, name }) => `${app}:${name}`)
-    .join(' ');
+/** What hides the status of a unit whose hook has failed. */
+export function failedStatus(model: Model, { failed, app, workload }: Unit): Status {
+  const operation = failed?.operation;
+  if (operation?.kind !== 'hook') return workload;
+  const relation = operation.relation === undefined ? undefined : model.relations.get(operation.relation);
+  const other = relation?.endpoints.find((endpoint) => endpoint.app !== app);
+  const about = other ? ` for ${other.app}:${other.name}` : '';
+  return {
+    current: 'error',
+    message: `hook failed: "${operation.name}"${about}`,
+    since: failed?.since ?? '',
+  };
 }
 
 export function status(current: string, message = ''): Status {

@@ -8,7 +8,10 @@ export class Store {
   readonly #database: DatabaseSync;
   readonly #written = new Map<string, string>();
 
+  readonly #file: string;
+
   constructor(file: string) {
+    this.#file = file;
     this.#database = new DatabaseSync(file);
     this.#database.exec(
       'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; CREATE TABLE IF NOT EXISTS document (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT',
@@ -26,18 +29,27 @@ export class Store {
       .map(([, value]) => schema.parse(JSON.parse(value)));
   }
 
-  /** Makes the documents exactly these, writing those that differ, in one transaction. */
+  /**
+   * Makes the documents exactly these, writing those that differ, in one transaction.
+   * @throws when the disk is full; the next call tries again.
+   */
   save(documents: ReadonlyMap<string, unknown>): void {
     const texts = new Map([...documents].map(([key, value]) => [key, JSON.stringify(value)]));
     const changed = [...texts].filter(([key, text]) => this.#written.get(key) !== text);
     const gone = [...this.#written.keys()].filter((key) => !texts.has(key));
     if (changed.length === 0 && gone.length === 0) return;
-    this.#database.exec('BEGIN IMMEDIATE');
-    const put = this.#database.prepare('INSERT OR REPLACE INTO document (key, value) VALUES (?, ?)');
-    const drop = this.#database.prepare('DELETE FROM document WHERE key = ?');
-    for (const [key, text] of changed) put.run(key, text);
-    for (const key of gone) drop.run(key);
-    this.#database.exec('COMMIT');
+    try {
+      this.#database.exec('BEGIN IMMEDIATE');
+      const put = this.#database.prepare('INSERT OR REPLACE INTO document (key, value) VALUES (?, ?)');
+      const drop = this.#database.prepare('DELETE FROM document WHERE key = ?');
+      for (const [key, text] of changed) put.run(key, text);
+      for (const key of gone) drop.run(key);
+      this.#database.exec('COMMIT');
+    } catch (cause) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`the model cannot be written to ${this.#file}: ${reason}`, { cause });
+    }
     for (const [key, text] of changed) this.#written.set(key, text);
     for (const key of gone) this.#written.delete(key);
   }
