@@ -1,0 +1,117 @@
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { strToU8, zipSync, type Zippable } from 'fflate';
+import { CharmStore } from '../../../../shared/juju-local/src/charm/archive.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'charm-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const GOOD: Readonly<Record<string, string>> = {
+  'metadata.yaml': 'name: tiny\nsummary: s\ndescription: d\n',
+  'manifest.yaml': 'bases:\n- {name: ubuntu, channel: "24.04", architectures: [amd64]}\n',
+  dispatch: '#!/bin/sh\n',
+};
+
+/** Makes and reads an archive: the good files, but for those given; `undefined` leaves one out. */
+async function read(
+  changes: Readonly<Record<string, string | undefined>> = {},
+  modes: Readonly<Record<string, number>> = {},
+) {
+  const files: Zippable = {};
+  for (const [name, content] of Object.entries({ ...GOOD, ...changes })) {
+    const mode = modes[name] ?? 0o100_644;
+    if (content !== undefined) files[name] = [strToU8(content), { os: 3, attrs: mode * 0x1_0000 }];
+  }
+  const path = join(folder, 'tiny.charm');
+  writeFileSync(path, zipSync(files));
+  const store = new CharmStore(join(folder, 'store'));
+  const charm = await store.read(path);
+  return { charm, files: store.folder(charm.digest) };
+}
+
+test('reads what the charm says of itself, and unpacks it with the modes of the archive', async () => {
+  const { charm, files } = await read(
+    {
+      'config.yaml': 'options:\n  port: {type: int, default: 80}\n  name: {}\n',
+      'actions.yaml': 'backup:\n  params: {file: {type: string}}\n  required: [file]\n',
+      version: 'revision-id: abc\nmore',
+      'lib/data': 'x',
+      link: 'lib/data',
+      'hooks/install': '#!/bin/sh\n',
+    },
+    { dispatch: 0o100_755, link: 0o120_777 },
+  );
+  expect(charm).toMatchObject({
+    metadata: { name: 'tiny', subordinate: false },
+    bases: [{ name: 'ubuntu', channel: '24.04' }],
+    options: { port: { type: 'int', default: 80 }, name: { type: 'string' } },
+    actions: { backup: { required: ['file'] } },
+    version: 'abc',
+  });
+  expect(statSync(join(files, 'dispatch')).mode & 0o777).toBe(0o755);
+  expect(statSync(join(files, 'lib/data')).mode & 0o777).toBe(0o644);
+  expect(statSync(join(files, 'hooks/install')).mode & 0o100).toBe(0o100); // Juju mends these
+  expect(readlinkSync(join(files, 'link'))).toBe('lib/data');
+  expect(readFileSync(join(files, 'link'), 'utf8')).toBe('x');
+});
+
+const NAME = 'name: tiny\nsummary: s\ndescription: d\n';
+
+test.each<[Readonly<Record<string, string | undefined>>, string]>([
+  [{ 'metadata.yaml': undefined }, 'metadata.yaml not found'],
+  [{ 'metadata.yaml': 'name: tiny\nsummary: s\n' }, 'description'],
+  [{ 'metadata.yaml': 'name: tiny-2\nsummary: s\ndescription: d\n' }, 'invalid charm name'],
+  [{ 'metadata.yaml': ': : :' }, 'metadata.yaml: '],
+  [{ 'manifest.yaml': undefined }, 'charm does not define any bases, not valid'],
+  [{ 'manifest.yaml': 'bases: []\n' }, 'charm does not define any bases, not valid'],
+  [{ 'manifest.yaml': 'bases:\n- {name: ubuntu, channel: 24.04}\n' }, 'channel is quoted'],
+  [{ dispatch: undefined }, 'invalid charm "tiny": has no hooks nor dispatch file'],
+  [{ 'config.yaml': '' }, 'invalid config: empty configuration'],
+  [{ 'config.yaml': 'options: {a: {type: text}}' }, 'config.yaml'],
+  [{ 'actions.yaml': 'Back_Up: {}' }, 'actions.yaml'],
+  [{ 'metadata.yaml': `${NAME}series: [jammy]\n` }, '"series" cannot be used with bases'],
+  [{ 'metadata.yaml': `${NAME}min-juju-version: 3.6\n` }, '"min-juju-version" cannot be used with bases'],
+  [
+    { 'metadata.yaml': `${NAME}provides: {a: {interface: x}}\nrequires: {a: {interface: y}}\n` },
+    'charm "tiny" using a duplicated relation name: "a"',
+  ],
+  [
+    { 'metadata.yaml': `${NAME}provides: {juju-x: {interface: x}}\n` },
+    'charm "tiny" using a reserved relation name: "juju-x"',
+  ],
+  [
+    { 'metadata.yaml': `${NAME}provides: {a: {interface: juju}}\n` },
+    'charm "tiny" relation "a" using a reserved interface: "juju"',
+  ],
+  [
+    { 'metadata.yaml': `${NAME}subordinate: true\nrequires: {a: {interface: x}}\n` },
+    'subordinate charm "tiny" lacks "requires" relation with container scope',
+  ],
+])('%j is refused', async (changes, message) => {
+  await expect(read(changes)).rejects.toThrow(message);
+});
+
+test('what is no zip, or leads out of the charm, is refused', async () => {
+  writeFileSync(join(folder, 'text.charm'), 'hello');
+  const store = new CharmStore(join(folder, 'store'));
+  await expect(store.read(join(folder, 'text.charm'))).rejects.toThrow('is no zip archive');
+  await expect(store.read(join(folder, 'nothing.charm'))).rejects.toThrow('no charm was found at');
+  await expect(read({ out: '../../etc/passwd' }, { out: 0o120_777 })).rejects.toThrow(
+    'links out of the charm',
+  );
+  await expect(read({ out: '/etc/passwd' }, { out: 0o120_777 })).rejects.toThrow('links out of the charm');
+});
+
+test('a subordinate may require juju-info under that name', async () => {
+  const { charm } = await read({
+    'metadata.yaml': `${NAME}subordinate: true\nrequires: {juju-info: {interface: juju-info, scope: container}}\n`,
+  });
+  expect(charm.metadata.requires).toEqual({
+    'juju-info': { interface: 'juju-info', scope: 'container', limit: 0 },
+  });
+});
