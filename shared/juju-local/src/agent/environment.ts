@@ -1,4 +1,4 @@
-import type { Unit } from '../model/documents.ts';
+import type { Operation, Unit } from '../model/documents.ts';
 import type { Model } from '../model/model.ts';
 import type { HookContext } from './context.ts';
 
@@ -13,6 +13,12 @@ export function unitTag(unit: string): string {
 /** Where a unit's charm is unpacked, as the machine sees it. */
 export function charmDirectory(unit: string): string {
   return `/var/lib/juju/agents/${unitTag(unit)}/charm`;
+}
+
+/** `hooks/install`, `actions/backup`; empty for commands. */
+export function dispatchPath(operation: Operation): string {
+  if (operation.kind === 'exec') return '';
+  return `${operation.kind === 'action' ? 'actions' : 'hooks'}/${operation.name}`;
 }
 
 /** Everything that a charm finds in its environment, which begins empty: there is no HOME, no USER, no SHELL. */
@@ -46,8 +52,7 @@ export function hookEnvironment(model: Model, context: HookContext): Record<stri
     APT_LISTCHANGES_FRONTEND: 'none',
   };
   if (operation.kind === 'exec') return environment;
-  environment['JUJU_DISPATCH_PATH'] =
-    `${operation.kind === 'action' ? 'actions' : 'hooks'}/${operation.name}`;
+  environment['JUJU_DISPATCH_PATH'] = dispatchPath(operation);
   if (operation.kind === 'action') {
     environment['JUJU_ACTION_NAME'] = operation.name;
     environment['JUJU_ACTION_UUID'] = task?.id ?? '';

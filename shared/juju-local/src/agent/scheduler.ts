@@ -1,16 +1,15 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { CharmStore } from '../charm/archive.ts';
 import { HookToolServer, type Answer } from '../hooktools/server.ts';
 import { ToolError } from '../hooktools/tool.ts';
-import { attempt, command } from '../machines/command.ts';
 import { UsageError } from '../errors.ts';
 import { MachineDown, type MachineInfo, type Machines, type RunResult } from '../machines/machines.ts';
 import type { Machine, Operation, Unit } from '../model/documents.ts';
 import { status, type Model } from '../model/model.ts';
 import { HookContext } from './context.ts';
-import { charmDirectory, hookEnvironment, unitTag } from './environment.ts';
+import { charmDirectory, dispatchPath, hookEnvironment, unitTag } from './environment.ts';
 import type { ModelLog } from './log.ts';
 import { afterHook, nextOperation, type Hook } from './next.ts';
 import { newTask, shellOf, type Task } from './task.ts';
@@ -415,6 +414,14 @@ export class Scheduler {
   /** Undefined when the machine does not run. */
   async #execute(context: HookContext, signal: AbortSignal): Promise<RunResult | undefined> {
     const { unit, operation, task } = context;
+    const directory = charmDirectory(unit.name);
+    const module = `unit.${unit.name}.${operation.kind === 'exec' ? 'commands' : operation.name}`;
+    let argv = task?.argv;
+    if (!argv) {
+      const program = this.#programOf(unit, dispatchPath(operation));
+      if (program === undefined) return withoutProgram(unit, operation);
+      argv = [`${directory}/${program}`];
+    }
     const server = this.#servers.get(unit.machine);
     server?.open(context, {
       model: this.#model,
@@ -424,12 +431,10 @@ export class Scheduler {
       changed: () => this.#save(),
       time: this.#clock(),
     });
-    const directory = charmDirectory(unit.name);
-    const module = `unit.${unit.name}.${operation.kind === 'exec' ? 'commands' : operation.name}`;
     const say = (level: string) => (message: string) =>
       this.#log.write(unitTag(unit.name), level, module, message);
     try {
-      return await this.#machines.run(unit.machine, task?.argv ?? [`${directory}/dispatch`], {
+      return await this.#machines.run(unit.machine, argv, {
         cwd: directory,
         env: hookEnvironment(this.#model, context),
         onStdoutLine: say('DEBUG'),
@@ -445,21 +450,23 @@ export class Scheduler {
     }
   }
 
-  /** Lays the charm's files on the machine; files that the charm itself has made stay. */
   async #unpack(unit: Unit): Promise<void> {
     const { digest } = this.#model.application(unit.app).charm;
-    const files = this.#charms.folder(digest);
     if (unit.charm === digest) return;
     const tag = unitTag(unit.name);
-    const target = join(this.#machines.jujuDirectory(unit.machine), 'agents', tag, 'charm');
-    await mkdir(dirname(target), { recursive: true });
-    if (existsSync(target)) {
-      for (const name of await readdir(files)) await rm(join(target, name), { recursive: true, force: true });
-    }
-    const copy = (...how: string[]) => ['cp', '--recursive', ...how, `${files}/.`, target] as const;
-    if (!(await attempt(copy('--link')))) await command(copy('--reflink=auto'));
+    await this.#charms.lay(digest, this.#charmFolder(unit), unit.charm);
     await this.#servers.get(unit.machine)?.installTools(tag);
     unit.charm = digest;
+  }
+
+  /** Where a unit's charm is, as this host sees it. */
+  #charmFolder({ name, machine }: Unit): string {
+    return join(this.#machines.jujuDirectory(machine), 'agents', unitTag(name), 'charm');
+  }
+
+  /** The program that a charm has for an operation: `dispatch` for all, or one for each. */
+  #programOf(unit: Unit, path: string): string | undefined {
+    return ['dispatch', path].find((name) => existsSync(join(this.#charmFolder(unit), name)));
   }
 
   #shuffle<T>(items: readonly T[]): T[] {
@@ -468,6 +475,13 @@ export class Scheduler {
       .sort((a, b) => a.at - b.at)
       .map(({ item }) => item);
   }
+}
+
+/** A hook that a charm does not have is no failure; an action is. */
+function withoutProgram(unit: Unit, operation: Operation): RunResult {
+  const isHook = operation.kind === 'hook';
+  const stderr = isHook ? '' : `action not implemented on unit "${unit.name}"`;
+  return { exitCode: isHook ? 0 : 1, signal: null, stdout: '', stderr };
 }
 
 function announce(unit: Unit, operation: Operation): void {

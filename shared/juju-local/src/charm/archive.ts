@@ -1,7 +1,20 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join, normalize } from 'node:path';
+import {
+  chmod,
+  cp,
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { dirname, join, normalize, relative } from 'node:path';
 import { unzipSync } from 'fflate';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -52,6 +65,44 @@ export class CharmStore {
     if (!existsSync(folder)) await unpack(files, folder);
     return info;
   }
+
+  /**
+   * Lays a charm's files into a folder, over those of the charm that was there before. What only the old charm had goes;
+   * what the charm itself has made stays.
+   */
+  async lay(digest: string, target: string, before: string | undefined): Promise<void> {
+    const folder = this.folder(digest);
+    const names = await filesBelow(folder);
+    if (before !== undefined) {
+      const kept = new Set(names);
+      const gone = (await filesBelow(this.folder(before))).filter((name) => !kept.has(name));
+      for (const name of gone) await rm(join(target, name), { force: true });
+    }
+    for (const name of names) {
+      const [from, to] = [join(folder, name), join(target, name)];
+      await mkdir(dirname(to), { recursive: true });
+      await rm(to, { force: true, recursive: true });
+      const { size } = await lstat(from);
+      const isLinked =
+        size >= LARGE &&
+        (await link(from, to).then(
+          () => true,
+          () => false,
+        ));
+      if (!isLinked) await cp(from, to, { verbatimSymlinks: true });
+    }
+  }
+}
+
+/** Files from here on are shared between the store and the machines. */
+const LARGE = 1_048_576;
+
+/** Every file and symlink below a folder, by its path in it. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
 }
 
 /** What a charm says of itself. @throws {UsageError} */

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
@@ -473,5 +473,21 @@ test('juju-exec runs a command in the context of a unit of the machine', async (
   expect(await execa(program, ['true'], { reject: false, env: { JUJU_CONTEXT_ID: 'x' } })).toMatchObject({
     exitCode: 1,
     stderr: 'ERROR juju-exec cannot be called from within a hook, have context "x"',
+  });
+});
+
+test('without dispatch a charm has a program for each hook, and a hook that it has not is no failure', async () => {
+  await using world = new World();
+  await world.add(charmInfo('old'), 1, async () => 0);
+  const folder = join(world.folder, 'charms/old');
+  rmSync(join(folder, 'dispatch'));
+  mkdirSync(join(folder, 'hooks'));
+  writeFileSync(join(folder, 'hooks/start'), '');
+  await world.start();
+  expect(await world.settle()).toEqual(['old/0 start']);
+  expect(world.unit('old/0')).toMatchObject({ installed: true, started: true });
+  expect(await world.runAction('old/0', 'backup')).toMatchObject({
+    status: 'failed',
+    stderr: 'action not implemented on unit "old/0"',
   });
 });

@@ -1,4 +1,12 @@
-import { mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -114,4 +122,20 @@ test('a subordinate may require juju-info under that name', async () => {
   expect(charm.metadata.requires).toEqual({
     'juju-info': { interface: 'juju-info', scope: 'container', limit: 0 },
   });
+});
+
+test('an upgrade takes away what only the old charm had, and leaves what the charm has made', async () => {
+  const store = new CharmStore(join(folder, 'store'));
+  const { charm: old } = await read({ 'lib/old': '1', 'lib/both': '1' }, { dispatch: 0o100_755 });
+  const { charm } = await read({ 'lib/new': '2', 'lib/both': '2' });
+  const target = join(folder, 'unit');
+  await store.lay(old.digest, target, undefined);
+  expect(statSync(join(target, 'dispatch')).mode & 0o777).toBe(0o755);
+  writeFileSync(join(target, 'lib/made'), 'x');
+  writeFileSync(join(target, 'lib/both'), 'changed by the charm');
+  await store.lay(charm.digest, target, old.digest);
+  expect(readdirSync(join(target, 'lib')).sort()).toEqual(['both', 'made', 'new']);
+  expect(readFileSync(join(target, 'lib/both'), 'utf8')).toBe('2');
+  await store.lay(old.digest, join(folder, 'other'), undefined);
+  expect(readFileSync(join(folder, 'other/lib/both'), 'utf8')).toBe('1'); // a unit's files are its own
 });
