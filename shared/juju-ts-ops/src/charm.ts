@@ -117,5 +117,5 @@ export function defineCharm<
     readonly actions: Only<GivenActions, Exclude<ActionName<C>, BuiltInAction>>;
   },
 ): Charm<C, S, E, State, Resource, B> {
-  return { charmcraft, ...definition };
+  return { ...definition, charmcraft };
 }

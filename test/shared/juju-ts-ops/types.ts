@@ -73,7 +73,7 @@ export async function asks(juju: WebJuju): Promise<void> {
   // @ts-expect-error
   await juju.secretOption('title');
   // @ts-expect-error
-  await juju.storage('data');
+  await juju.storage('logs');
   // @ts-expect-error
   await juju.resource('image');
 }

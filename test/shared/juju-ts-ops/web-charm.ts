@@ -37,7 +37,10 @@ export const charmcraft = {
     },
     crash: { params: {}, required: [] },
     'show-plan': { params: {}, required: [] },
+    'show-status': { params: {}, required: [] },
   },
+  storage: { data: { type: 'filesystem' } },
+  resources: { theme: { type: 'file' } },
 } as const;
 
 export const options = {

@@ -1,0 +1,512 @@
+// What one hook does, whatever the charm: run in this process, with the road of each test spelled out.
+import { describe, expect, test } from '@jest/globals';
+import {
+  active,
+  blocked,
+  defineCharm,
+  integer,
+  NotYetError,
+  raw,
+  Redacted,
+  SecretNotFoundError,
+  waiting,
+  type Codec,
+  type Juju,
+  type Plan,
+  type SecretPlan,
+} from 'juju-ts-ops';
+import { inProcess, stateOf, type State, type TestEvent } from 'juju-ts-ops/testing';
+import { charmcraft, endpoints as webEndpoints, options, type Line } from './web-charm.ts';
+
+const stored = { count: integer, note: raw };
+const hidden: Codec<Redacted> = { decode: (text) => new Redacted(text), encode: (value) => value.reveal() };
+const endpoints = {
+  ...webEndpoints,
+  site: {
+    ...webEndpoints.site,
+    provider: {
+      app: { ...webEndpoints.site.provider.app, token: hidden },
+      unit: webEndpoints.site.provider.unit,
+    },
+  },
+};
+
+type WebJuju = Juju<typeof charmcraft, typeof options, typeof endpoints, typeof stored>;
+type WebPlan = Plan<typeof charmcraft, typeof endpoints, Line, typeof stored>;
+type WebState = State<typeof charmcraft>;
+
+/** A charm that plans what the test says, from what it reads. */
+function charmOf(road: (juju: WebJuju) => Promise<Partial<WebPlan>>) {
+  return defineCharm(charmcraft, {
+    options,
+    endpoints,
+    stored,
+    machine: { apply: () => Promise.resolve([]), preview: () => Promise.resolve([]) },
+    read: road,
+    plan: (planned): WebPlan => ({ machine: [], status: [], ...planned }),
+    leave: () => Promise.resolve([{ text: 'gone' }]),
+    actions: { greet: () => Promise.resolve({}), crash: () => Promise.resolve({}) },
+  });
+}
+
+async function hook(
+  known: Partial<WebState>,
+  road: (juju: WebJuju) => Promise<Partial<WebPlan>>,
+  event: TestEvent<typeof charmcraft> = 'config-changed',
+) {
+  const charm = charmOf(road);
+  const outcome = await inProcess(charm).run(event, stateOf(charm, known));
+  return { ...outcome, tools: outcome.calls.map(({ tool }) => tool) };
+}
+
+const planning = (plan: Partial<WebPlan>) => (): Promise<Partial<WebPlan>> => Promise.resolve(plan);
+const site = {
+  id: 4,
+  endpoint: 'site',
+  app: 'proxy',
+  units: { 'proxy/0': {}, 'proxy/10': {}, 'proxy/2': {} },
+} as const;
+const database = { id: 3, endpoint: 'db', app: 'mysql', units: { 'mysql/0': { port: '3306' } } } as const;
+
+describe('the processes', () => {
+  test('a charm that asks for nothing runs one: what its status is', async () => {
+    const { tools } = await hook({ status: { level: 'active', message: '' } }, planning({}));
+    expect(tools).toEqual(['status-get']);
+  });
+
+  test('each question is asked once, and no more than is needed', async () => {
+    const { tools } = await hook({ relations: [site, database], isLeader: true }, async (juju) => {
+      for (let again = 0; again < 2; again += 1)
+        await Promise.all([juju.options(), juju.isLeader(), juju.relations('site'), juju.relations('db')]);
+      return { status: [active('x')] };
+    });
+    expect(tools.toSorted()).toEqual([
+      'config-get',
+      'is-leader',
+      ...Array.from({ length: 6 }, () => 'relation-get'), // two applications and four units
+      'relation-ids',
+      'relation-ids',
+      'relation-list',
+      'relation-list',
+      'status-get',
+      'status-set',
+    ]);
+  });
+
+  test('several changes are told in one message', async () => {
+    const { tools, logs } = await hook({}, planning({ ports: ['80/tcp', '443/tcp'] }));
+    expect(tools.filter((tool) => tool === 'juju-log')).toHaveLength(1);
+    expect(logs).toEqual([{ level: 'INFO', message: 'port:80/tcp: open\nport:443/tcp: open' }]);
+  });
+});
+
+describe('a relation', () => {
+  const departed: TestEvent<typeof charmcraft> = { relation: 'departed', id: 4, unit: 'proxy/2' };
+
+  test('has its units by number, without the one that departs, which can still be read', async () => {
+    const seen: unknown[] = [];
+    await hook(
+      { relations: [{ ...site, units: { ...site.units, 'proxy/2': { 'ingress-address': '192.0.2.7' } } }] },
+      async (juju) => {
+        const [relation] = await juju.relations('site');
+        seen.push(
+          relation?.units.map(({ name }) => name),
+          relation?.phase,
+        );
+        seen.push((await juju.departingUnit('site'))?.address, await juju.departingUnit('db'));
+        return {};
+      },
+      departed,
+    );
+    expect(seen).toEqual([['proxy/0', 'proxy/10'], 'active', '192.0.2.7', undefined]);
+  });
+
+  test('says when it is this unit that goes', async () => {
+    const seen: unknown[] = [];
+    await hook(
+      { relations: [site] },
+      async (juju) => {
+        seen.push((await juju.relations('site'))[0]?.phase, await juju.departingUnit('site'));
+        return {};
+      },
+      { ...departed, departing: 'web/0' },
+    );
+    expect(seen).toEqual(['leaving', undefined]);
+  });
+
+  test('that is broken is no relation any more, and can be asked for its last words', async () => {
+    const seen: unknown[] = [];
+    const { exitCode } = await hook(
+      { relations: [{ ...database, units: {}, appData: { host: 'db.example.com' } }] },
+      async (juju) => {
+        const broken = await juju.brokenRelation('db');
+        seen.push(await juju.relations('db'), broken?.phase, broken?.appData.host, broken?.units);
+        return {};
+      },
+      { relation: 'broken', id: 3 },
+    );
+    expect([exitCode, ...seen]).toEqual([0, [], 'broken', 'db.example.com', []]);
+  });
+
+  test('whose application wrote before any unit joined is there, without units', async () => {
+    const seen: unknown[] = [];
+    await hook(
+      { relations: [{ ...database, units: {}, appData: { host: 'db.example.com' } }] },
+      async (juju) => {
+        seen.push(
+          ...(await juju.relations('db')).map(({ app, appData, units }) => [app, appData.host, units]),
+        );
+        return {};
+      },
+      { relation: 'changed', id: 3 },
+    );
+    expect(seen).toEqual([['mysql', 'db.example.com', []]]);
+  });
+
+  test('keeps the keys that its interface does not name', async () => {
+    const own = { hostname: 'old', 'of-another-revision': 'stays' };
+    const { state } = await hook(
+      { relations: [{ ...site, ownData: own }] },
+      planning({ databags: [{ endpoint: 'site', relation: 4, unit: { port: 80 } }] }),
+    );
+    expect(state.relations[0]?.ownData).toEqual({ port: '80', 'of-another-revision': 'stays' });
+  });
+
+  test('is never written by a unit that does not lead, even when Juju forgot to tell', async () => {
+    const { exitCode, state, tools } = await hook(
+      { relations: [site], isLeader: false },
+      planning({ databags: [{ endpoint: 'site', relation: 4, app: { url: 'http://web' } }] }),
+    );
+    expect([exitCode, state.relations[0]?.ownAppData, tools.includes('relation-set')]).toEqual([
+      0,
+      undefined,
+      false,
+    ]);
+  });
+});
+
+describe('a subordinate on Juju 4, which shows units on other machines too', () => {
+  test('sees the one beside it', async () => {
+    const sub = {
+      ...charmcraft,
+      name: 'sub',
+      subordinate: true,
+      requires: { db: { interface: 'sql', scope: 'container' } },
+    } as const;
+    const seen: string[] = [];
+    const charm = defineCharm(sub, {
+      options,
+      endpoints: webEndpoints,
+      machine: { apply: () => Promise.resolve([]), preview: () => Promise.resolve([]) },
+      leave: () => Promise.resolve([]),
+      actions: { greet: () => Promise.resolve({}), crash: () => Promise.resolve({}) },
+      read: async (juju) => {
+        seen.push(...(await juju.relations('db')).flatMap(({ units }) => units.map(({ name }) => name)));
+      },
+      plan: () => ({ machine: [], status: [] }),
+    });
+    await inProcess(charm).run(
+      'config-changed',
+      stateOf(charm, {
+        jujuVersion: '4.0.15',
+        principalUnit: 'mysql/1',
+        relations: [{ id: 1, endpoint: 'db', app: 'mysql', units: { 'mysql/0': {}, 'mysql/1': {} } }],
+      }),
+    );
+    expect(seen).toEqual(['mysql/1']);
+  });
+});
+
+describe('a secret of the application', () => {
+  const password = { value: new Redacted('pa55word') };
+  const secret = (more: Partial<SecretPlan> = {}): Partial<WebPlan> => ({
+    secrets: [{ label: 'key', content: password, grants: [site], ...more }],
+  });
+  const made = async (): Promise<WebState> =>
+    (await hook({ isLeader: true, relations: [site, database] }, planning(secret()))).state;
+
+  test('is made, granted, and then left alone', async () => {
+    const state = await made();
+    expect(state.secrets).toEqual([
+      {
+        id: expect.any(String),
+        owner: 'application',
+        label: 'key',
+        revisions: [{ number: 1, content: { value: 'pa55word' } }],
+        grants: [{ relation: 4 }],
+      },
+    ]);
+    const again = await hook(state, planning(secret()));
+    expect(again.tools.filter((tool) => /^secret-(add|set|grant|revoke|remove)$/.test(tool))).toEqual([]);
+  });
+
+  test('gets a new revision, a rotation, another reader, and goes, as the plan says', async () => {
+    const before = await made();
+    const changed = await hook(
+      before,
+      planning(
+        secret({
+          content: { value: new Redacted('other') },
+          rotate: 'monthly',
+          description: 'of all',
+          grants: [database],
+        }),
+      ),
+    );
+    expect(changed.state.secrets).toEqual([
+      expect.objectContaining({
+        revisions: [expect.anything(), { number: 2, content: { value: 'other' } }],
+        rotate: 'monthly',
+        description: 'of all',
+        grants: [{ relation: 3 }],
+      }),
+    ]);
+    expect(JSON.stringify([changed.logs, changed.calls])).not.toMatch(/pa55word|other"/);
+    const removed = await hook(before, planning(secret({ content: 'absent' })));
+    expect(removed.state.secrets).toEqual([]);
+  });
+
+  test('is not touched by a unit that does not lead; its own it may make', async () => {
+    const { exitCode, state } = await hook(
+      { relations: [site] },
+      planning({
+        secrets: [
+          ...(secret().secrets ?? []),
+          { label: 'own', owner: 'unit', content: password, grants: [] },
+        ],
+      }),
+    );
+    expect([exitCode, state.secrets.map(({ label, owner }) => [label, owner])]).toEqual([
+      0,
+      [['own', 'unit']],
+    ]);
+  });
+
+  test('that was taken away is an error that the charm can tell from others', async () => {
+    const seen: unknown[] = [];
+    await hook({}, async (juju) => {
+      await juju.secret('secret:gone').catch((error: unknown) => seen.push(error));
+      return {};
+    });
+    expect(seen[0]).toBeInstanceOf(SecretNotFoundError);
+    expect(seen[0]).toMatchObject({
+      code: 'secret-not-found',
+      tool: 'secret-get',
+      during: 'web/0, config-changed',
+    });
+  });
+});
+
+describe('what the unit keeps in the controller', () => {
+  test('is written where it differs, and a key that the plan leaves out goes', async () => {
+    const seen: unknown[] = [];
+    const { state, tools } = await hook(
+      { stored: { count: '1', note: 'x', other: 'stays' } },
+      async (juju) => {
+        seen.push(await juju.stored());
+        return { stored: { count: 2 } };
+      },
+    );
+    expect(seen).toEqual([{ count: 1, note: 'x' }]);
+    expect(state.stored).toEqual({ count: '2', other: 'stays' });
+    expect(tools.filter((tool) => tool.startsWith('state-'))).toEqual([
+      'state-get',
+      'state-set',
+      'state-delete',
+    ]);
+    expect((await hook(state, planning({ stored: { count: 2 } }))).tools).not.toContain('state-set');
+  });
+
+  test('is refused before Juju would refuse it', async () => {
+    const { exitCode, logs, state } = await hook({}, planning({ stored: { note: 'x'.repeat(70_000) } }));
+    expect([exitCode, state.stored]).toEqual([1, {}]);
+    expect(logs.at(-1)?.message).toContain('note is too long to be stored: Juju takes 65536 bytes');
+  });
+});
+
+test('ports that the plan does not name are closed, ranges too', async () => {
+  const { state } = await hook(
+    { ports: ['80/tcp', '9000-9010/udp'] },
+    planning({ ports: ['80/tcp', '9000-9005/udp', 'icmp'] }),
+  );
+  expect(state.ports.toSorted()).toEqual(['80/tcp', '9000-9005/udp', 'icmp']);
+});
+
+describe('what goes wrong', () => {
+  test('and mends itself is waiting; the hook succeeds', async () => {
+    const { exitCode, state, logs } = await hook({}, () =>
+      Promise.reject(new NotYetError('for the database to start')),
+    );
+    expect([exitCode, state.status]).toEqual([0, { level: 'waiting', message: 'for the database to start' }]);
+    expect(logs).toEqual([{ level: 'WARNING', message: 'for the database to start' }]);
+  });
+
+  test('and is a bug is one block in the log with its causes, and a security event', async () => {
+    const { exitCode, logs, state } = await hook({ relations: [database] }, async (juju) => {
+      await juju.tools.relationGet(3, 'mysql/9');
+      return {};
+    });
+    const [event, block] = logs;
+    expect([exitCode, state.status.level, logs.length]).toEqual([1, 'maintenance', 2]);
+    expect(JSON.parse(event?.message ?? '')).toMatchObject({ type: 'security', event: 'sys_crash' });
+    expect(block?.message).toMatch(
+      /^web\/0, config-changed: HookToolError: relation-get: .*settings not found/,
+    );
+  });
+
+  test('leaves what the hook wrote before it uncounted', async () => {
+    const { state } = await hook({ relations: [site] }, async (juju) => {
+      await juju.tools.relationSet(4, 'unit', { hostname: 'half' });
+      throw new Error('boom');
+    });
+    expect(state.relations[0]?.ownData).toBeUndefined();
+  });
+});
+
+describe('statuses', () => {
+  const many = {
+    status: [active('fine'), waiting('for it'), blocked('no disk', 'juju add-storage web/0 data')],
+  };
+
+  test('the worst is shown, and the action shows all', async () => {
+    const { state, logs } = await hook({}, planning(many));
+    expect(state.status).toEqual({ level: 'blocked', message: 'no disk: juju add-storage web/0 data' });
+    expect(logs).toEqual([
+      { level: 'DEBUG', message: 'also waiting for it' },
+      { level: 'DEBUG', message: 'also active fine' },
+    ]);
+    const { action } = await hook({}, planning(many), { action: 'show-status' });
+    expect(action?.results['status']).toBe(
+      'blocked no disk: juju add-storage web/0 data\nwaiting for it\nactive fine',
+    );
+  });
+
+  test('of the application only the leader sets', async () => {
+    const plan = planning({ appStatus: [active('all of it')] });
+    expect((await hook({ isLeader: true }, plan)).state.appStatus).toEqual({
+      level: 'active',
+      message: 'all of it',
+    });
+    expect((await hook({}, plan)).appStatuses).toEqual([]);
+  });
+
+  test('are Juju’s own until install is over', async () => {
+    expect((await hook({}, planning(many), 'install')).statuses).toEqual([]);
+  });
+});
+
+test('show-plan is a diff that changes nothing and hides what is redacted', async () => {
+  const before: Partial<WebState> = {
+    isLeader: true,
+    relations: [{ ...site, ownData: { hostname: 'old', port: '80' }, ownAppData: { token: 'hunter2' } }],
+    ports: ['80/tcp'],
+  };
+  const { action, state } = await hook(
+    before,
+    planning({
+      secrets: [{ label: 'key', content: { value: new Redacted('hunter4') }, grants: [] }],
+      databags: [
+        {
+          endpoint: 'site',
+          relation: 4,
+          unit: { hostname: 'new', port: 80 },
+          app: { url: 'http://web', token: new Redacted('hunter3') },
+        },
+      ],
+      ports: ['443/tcp'],
+      stored: { count: 1 },
+      status: [active('ready')],
+    }),
+    { action: 'show-plan' },
+  );
+  expect(action?.results['plan']).toBe(
+    [
+      'secret:key: made',
+      'databag:site:4/unit: \n-hostname=old\n+hostname=new',
+      'databag:site:4/app: \n+url=http://web\n-token=[redacted]\n+token=[redacted]',
+      'port:443/tcp: open',
+      'port:80/tcp: closed',
+      'stored: \n+count=1',
+      'status: active ready',
+    ].join('\n'),
+  );
+  expect(state).toMatchObject(before);
+});
+
+test('the last hooks bring about what is left when the unit goes', async () => {
+  const unit = inProcess(charmOf(() => Promise.reject(new Error('not asked'))));
+  const { exitCode } = await unit.run('stop', stateOf({ charmcraft }));
+  expect([exitCode, unit.resources]).toEqual([0, [{ text: 'gone' }]]);
+});
+
+test('storage, resources, the goal, the network, the cloud and the other model are there to ask', async () => {
+  const seen: Record<string, unknown> = {};
+  await hook(
+    {
+      jujuVersion: '4.0.15',
+      relations: [{ ...database, modelUuid: 'other-model' }],
+      storage: [{ instance: 'data/0', location: '/srv' }],
+      resources: { theme: '/var/lib/theme.tgz' },
+      networks: {
+        db: {
+          addresses: [
+            { interface: 'eth0', address: '10.0.0.4', cidr: '10.0.0.0/24' },
+            { interface: 'eth0', address: 'fd00::4', cidr: 'fd00::/64' },
+          ],
+        },
+      },
+      cloud: { type: 'lxd', name: 'localhost', attributes: { 'client-key': 'hunter2' } },
+      plannedUnits: 3,
+    },
+    async (juju) => {
+      seen['storage'] = await juju.storage('data');
+      seen['resource'] = await juju.resource('theme');
+      seen['units'] = Object.keys((await juju.goalState()).units);
+      seen['network'] = (await juju.network('db')).bindAddresses;
+      seen['egress'] = (await juju.network('db')).egressSubnets;
+      seen['model'] = await juju.relationModel(3);
+      seen['cloud'] = String((await juju.cloud()).attributes['client-key']);
+      return {};
+    },
+  );
+  expect(seen).toEqual({
+    storage: [{ id: 'data/0', kind: 'filesystem', location: '/srv' }],
+    resource: '/var/lib/theme.tgz',
+    units: ['web/0', 'web/1', 'web/2'],
+    network: ['10.0.0.4', 'fd00::4'],
+    egress: ['10.0.0.4/32', 'fd00::4/128'],
+    model: 'other-model',
+    cloud: '[redacted]',
+  });
+});
+
+test('a cloud that is not trusted says what to type', async () => {
+  const { state } = await hook({}, async (juju) => {
+    await juju.cloud();
+    return {};
+  });
+  expect(state.status).toEqual({
+    level: 'blocked',
+    message: "the cloud's credential is needed: juju trust web",
+  });
+});
+
+test('Juju 3.6 has tools that Juju 4 has not', async () => {
+  const road = async (juju: WebJuju): Promise<Partial<WebPlan>> => {
+    await juju.tools.leaderGet();
+    return {};
+  };
+  expect((await hook({}, road)).exitCode).toBe(0);
+  const { exitCode, logs } = await hook({ jujuVersion: '4.0.15' }, road);
+  expect(exitCode).toBe(1);
+  expect(logs.at(-1)?.message).toContain('ToolMissingError: leader-get: this Juju does not have it');
+});
+
+test('a reboot now ends the hook, which Juju runs again', async () => {
+  const { exitCode, reboot, state } = await hook({ relations: [site] }, async (juju) => {
+    await juju.tools.relationSet(4, 'unit', { hostname: 'half' });
+    await juju.tools.reboot('now');
+    return {};
+  });
+  expect([exitCode, reboot, state.relations[0]?.ownData]).toEqual(['killed', 'now', undefined]);
+});
