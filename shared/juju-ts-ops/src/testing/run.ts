@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Charm } from '../charm.ts';
 import type { Charmcraft, Endpoints, OptionSchemas } from '../charmcraft.ts';
 import type { BagSchema } from '../databag.ts';
@@ -40,7 +37,7 @@ export interface TestUnit<C extends Charmcraft> {
 }
 
 /** A unit in this process, and what its machine was asked to be. */
-export interface InProcessUnit<C extends Charmcraft, Resource> extends TestUnit<C>, AsyncDisposable {
+export interface InProcessUnit<C extends Charmcraft, Resource> extends TestUnit<C> {
   /** What the last plan asked of the machine; absent: none did. */
   readonly resources: readonly Resource[] | undefined;
 }
@@ -48,7 +45,7 @@ export interface InProcessUnit<C extends Charmcraft, Resource> extends TestUnit<
 /**
  * A unit of a charm in this process, with a machine that only remembers. What the charm's `read` asks the real
  * machine for, a test gives it as `inProcess({ ...charm, read: async (juju) => ({ ...(await charm.read(juju)), … }) })`.
- * What the charm keeps on the machine from one hook to the next lives as long as the unit.
+ * It has no folder: its charm directory does not exist.
  */
 export function inProcess<
   C extends Charmcraft,
@@ -59,7 +56,6 @@ export function inProcess<
   B extends BagSchema,
 >(charm: Charm<C, S, E, CharmState, Resource, B>): InProcessUnit<C, Resource> {
   const machine = recordingMachine<Resource>();
-  const folder = mkdtemp(join(tmpdir(), 'charm-test-'));
   return {
     get resources() {
       return machine.resources;
@@ -75,7 +71,7 @@ export function inProcess<
         runEvent(
           { ...charm, machine },
           {
-            environment: environmentOf(state, event, await folder),
+            environment: environmentOf(state, event, '/nonexistent/charm'),
             runTool: async (tool, args, input) => {
               const answer = juju.answer(tool, args, input);
               // Juju kills the process, which therefore never hears the end of this.
@@ -90,10 +86,6 @@ export function inProcess<
         ),
       ]);
       return outcomeOf(juju, exitCode, performance.now() - start);
-    },
-
-    async [Symbol.asyncDispose]() {
-      await rm(await folder, { recursive: true, force: true });
     },
   };
 }

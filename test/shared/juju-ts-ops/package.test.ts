@@ -1,0 +1,101 @@
+// What `npm pack` gives: another project compiles against it, tests with it and runs it.
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const MINUTE = 60_000;
+const CHARM = `
+import { active, defineCharm } from 'juju-ts-ops';
+import { inProcess, stateOf } from 'juju-ts-ops/testing';
+import { z } from 'zod';
+
+const charmcraft = {
+  name: 'other', subordinate: false, provides: {}, requires: {}, peers: {}, actions: {},
+  options: { title: { type: 'string', default: 'Hello' } },
+} as const;
+const charm = defineCharm(charmcraft, {
+  options: { title: z.string() },
+  endpoints: {},
+  machine: { apply: async () => [], preview: async () => [] },
+  read: (juju) => juju.options(),
+  plan: ({ title }) => ({ machine: [], status: [active(title)] }),
+  leave: async () => [],
+  actions: {},
+});
+const { state } = await inProcess(charm).run('start', stateOf(charm, { options: { title: 'Good day' } }));
+console.log(state.status.message);
+// @ts-expect-error
+stateOf(charm, { options: { colour: 'red' } });
+`;
+
+let folder: string;
+let project: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ops-package-'));
+  const source = join(folder, 'source');
+  await mkdir(join(source, 'shared'), { recursive: true });
+  await cp(join(ROOT, 'shared/juju-ts-ops'), join(source, 'shared/juju-ts-ops'), { recursive: true });
+  await cp(join(ROOT, 'tsconfig.json'), join(source, 'tsconfig.json'));
+  await symlink(join(ROOT, 'node_modules'), join(source, 'node_modules'));
+  await execa('npm', ['pack', '--silent', '--pack-destination', folder], {
+    cwd: join(source, 'shared/juju-ts-ops'),
+  });
+
+  project = join(folder, 'project');
+  const installed = join(project, 'node_modules/juju-ts-ops');
+  await mkdir(installed, { recursive: true });
+  await execa('tar', [
+    '-xzf',
+    join(folder, 'juju-ts-ops-0.1.0.tgz'),
+    '--strip-components=1',
+    '-C',
+    installed,
+  ]);
+  for (const name of ['zod', 'yaml', '@types'])
+    await symlink(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
+  await writeFile(join(project, 'package.json'), '{ "type": "module" }');
+  await writeFile(join(project, 'charm.ts'), CHARM);
+}, 3 * MINUTE);
+afterAll(() => rm(folder, { recursive: true }));
+
+test(
+  'another project compiles and runs a charm with it',
+  async () => {
+    const compiled = await execa(
+      join(ROOT, 'node_modules/.bin/tsc'),
+      [
+        '--strict',
+        '--module',
+        'nodenext',
+        '--target',
+        'es2024',
+        '--types',
+        'node',
+        'charm.ts',
+        '--ignoreConfig',
+      ],
+      { cwd: project, reject: false },
+    );
+    expect(compiled.stdout).toBe('');
+    const { stdout } = await execa(process.execPath, ['charm.js'], { cwd: project });
+    expect(stdout).toBe('Good day');
+  },
+  2 * MINUTE,
+);
+
+test('it has its licence and its README, and knows no MAAS', async () => {
+  const installed = join(project, 'node_modules/juju-ts-ops');
+  const files = [
+    'LICENSE',
+    'README.md',
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/testing/index.js',
+    'package.json',
+  ];
+  for (const text of await Promise.all(files.map((name) => readFile(join(installed, name), 'utf8'))))
+    expect(text).not.toMatch(/maas/i);
+});
