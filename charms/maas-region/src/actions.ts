@@ -1,12 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { defineAction, Redacted, UserError } from 'juju-ts-ops';
 import { z } from 'zod';
-import { apiKey, createAdmin } from './controllers.ts';
+import { apiKey, createAdmin, localApi } from './controllers.ts';
+import { configureDhcp } from './dhcp.ts';
+import { pauseRegion, resumeRegion } from './pause.ts';
 import type { RegionJuju } from './state.ts';
 
 const username = z
   .string()
   .regex(/^[\w.@+-]{1,150}$/, 'the name of a MAAS user: letters, digits and @ . + - _');
+
+const hostname = z.string().min(1).optional();
+
+const DhcpParams = z.object({
+  fabric: z.string().min(1).optional(),
+  vlan: z.int().min(0, '0 to 4094; 0 is untagged').max(4094, '0 to 4094; 0 is untagged').default(0),
+  primary: hostname,
+  secondary: hostname,
+});
 
 export const actions = {
   'create-admin': defineAction<RegionJuju, { username: string; email: string }>(
@@ -17,9 +28,43 @@ export const actions = {
       return { username: params.username, password: password.reveal() };
     },
   ),
+
   'get-api-key': defineAction<RegionJuju, { username: string }>(z.object({ username }), async (params) => {
     const key = await apiKey(params.username);
     if (!key) throw new UserError(`MAAS has no user ${params.username}`);
     return { 'api-key': key.reveal() };
   }),
+
+  'list-controllers': defineAction<RegionJuju, object>(z.object({}), async () => {
+    const api = await localApi();
+    const [regions, racks] = await Promise.all([api.regionControllers(), api.rackControllers()]);
+    const list = (controllers: typeof regions): string =>
+      JSON.stringify(
+        controllers.map(({ system_id, hostname: name, version, ip_addresses, service_set }) => {
+          const rackd = service_set.find((service) => service.name === 'rackd');
+          return { system_id, hostname: name, version, ip_addresses, ...(rackd && { rackd: rackd.status }) };
+        }),
+      );
+    return { regions: list(regions), racks: list(racks) };
+  }),
+
+  'configure-dhcp-ha': defineAction<RegionJuju, z.output<typeof DhcpParams>, z.input<typeof DhcpParams>>(
+    DhcpParams,
+    async ({ fabric, vlan, primary, secondary }) => {
+      const pair = await configureDhcp(await localApi(), {
+        vlan,
+        ...(fabric !== undefined && { fabric }),
+        ...(primary !== undefined && { primary }),
+        ...(secondary !== undefined && { secondary }),
+      });
+      return {
+        vlan: `${pair.vlan.fabric}, VLAN ${pair.vlan.vid}`,
+        primary: pair.primary.hostname,
+        secondary: pair.secondary.hostname,
+      };
+    },
+  ),
+
+  pause: defineAction<RegionJuju, object>(z.object({}), (_params, juju) => pauseRegion(juju)),
+  resume: defineAction<RegionJuju, object>(z.object({}), (_params, juju) => resumeRegion(juju)),
 };

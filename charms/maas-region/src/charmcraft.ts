@@ -79,6 +79,35 @@ export const charmcraft = {
         "username"
       ]
     },
+    "list-controllers": {
+      "params": {},
+      "required": []
+    },
+    "configure-dhcp-ha": {
+      "params": {
+        "fabric": {
+          "type": "string"
+        },
+        "vlan": {
+          "type": "integer"
+        },
+        "primary": {
+          "type": "string"
+        },
+        "secondary": {
+          "type": "string"
+        }
+      },
+      "required": []
+    },
+    "pause": {
+      "params": {},
+      "required": []
+    },
+    "resume": {
+      "params": {},
+      "required": []
+    },
     "show-plan": {
       "params": {},
       "required": []

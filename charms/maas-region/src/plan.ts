@@ -25,6 +25,7 @@ import { forgetController, type Departed } from './controllers.ts';
 import { CLIENT_PACKAGE, connectionsNeeded, inTurn, migrateDatabase } from './database.ts';
 import { migrateDnsOptions } from './dns.ts';
 import type { endpoints, Hostnames } from './endpoints.ts';
+import { pausedStatus } from './pause.ts';
 import { awaitAnother, awaitServing, restartRegion, stopGracefully } from './regiond.ts';
 import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
 
@@ -44,6 +45,7 @@ interface Known {
 
 export function plan(state: State): RegionPlan {
   if (state.isLeaving) return farewell(state);
+  if (state.isPaused) return pause(state);
   const url = urlOf(state);
   const known = knownOf(state, url);
   const hasSchema = known !== undefined && isMigrated(state, known);
@@ -83,6 +85,15 @@ function farewell({ leavingMark, services, api }: State): RegionPlan {
     ],
     databags: api.map((relation) => ({ endpoint: 'api', relation, unit: {} }) as const),
     status: [waiting('to be removed')],
+  };
+}
+
+/** A paused unit stays as it is, and balancers send it nobody. */
+function pause({ unit, api }: State): RegionPlan {
+  return {
+    machine: [],
+    databags: api.map((relation) => ({ endpoint: 'api', relation, unit: {} }) as const),
+    status: [pausedStatus(unit)],
   };
 }
 

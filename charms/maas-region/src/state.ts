@@ -29,6 +29,7 @@ import { departedUnits, type Departed } from './controllers.ts';
 import { connectionLimit } from './database.ts';
 import { findDnsProblem } from './dns.ts';
 import type { endpoints, Hostnames, Schema } from './endpoints.ts';
+import { pauseMark } from './pause.ts';
 import { installedServices, liveRegions, shortName } from './regiond.ts';
 
 export const REGIOND_CONF = '/etc/maas/regiond.conf';
@@ -61,6 +62,8 @@ export interface State {
   readonly isLeaving: boolean;
   /** The file by which later hooks know that it is. */
   readonly leavingMark: string;
+  /** Whether the user has paused this unit. */
+  readonly isPaused: boolean;
   readonly options: Options<typeof options>;
   readonly source: string;
   /** `3.7`; absent until the package is installed. */
@@ -150,6 +153,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     isLeader,
     isLeaving,
     leavingMark,
+    isPaused: existsSync(pauseMark(juju.context)),
     options: values,
     source: maasSource(values.source, os),
     ...(packageVersion !== undefined && { version: majorMinor(packageVersion) }),

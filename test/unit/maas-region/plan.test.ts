@@ -227,6 +227,16 @@ describe('a region that is being removed', () => {
   });
 });
 
+test('a paused region is left alone, balancers send it nobody, and the status says how to go on', () => {
+  const paused = serving({ isPaused: true, isServing: false });
+  expect(machineOf(paused)).toEqual([]);
+  expect(plan(paused).databags).toEqual([{ endpoint: 'api', relation: 9, unit: {} }]);
+  expect(statusOf(paused)).toEqual({
+    level: 'maintenance',
+    message: 'paused: juju run maas-region/0 resume',
+  });
+});
+
 describe('the leader has MAAS forget who is gone', () => {
   const gone = {
     unit: 'maas-region/3',

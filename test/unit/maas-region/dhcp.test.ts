@@ -1,0 +1,114 @@
+import { expect, test } from '@jest/globals';
+import type { Controller, Vlan } from '@maas-ha/maas';
+import { dhcpChanges, dhcpPair, type DhcpFacts } from '../../../charms/maas-region/src/dhcp.ts';
+
+const VLAN: Vlan = {
+  id: 5001,
+  name: 'untagged',
+  vid: 0,
+  fabric: 'fabric-0',
+  fabric_id: 0,
+  dhcp_on: false,
+  primary_rack: null,
+  secondary_rack: null,
+};
+
+function rack(hostname: string, known: Partial<Controller> = {}): Controller {
+  return {
+    system_id: `id-${hostname}`,
+    hostname,
+    ip_addresses: [],
+    interface_set: [{ name: 'eth0', vlan: { id: 5001 }, links: [{ mode: 'static' }] }],
+    service_set: [{ name: 'rackd', status: 'running', status_info: '' }],
+    ...known,
+  };
+}
+
+function facts(known: Partial<DhcpFacts> = {}): DhcpFacts {
+  return { vlans: [VLAN], racks: [rack('rack-1'), rack('rack-0')], withRange: new Set([5001]), ...known };
+}
+
+const names = ({ primary, secondary }: { primary: Controller; secondary: Controller }): readonly string[] => [
+  primary.hostname,
+  secondary.hostname,
+];
+
+test('two racks are found', () => {
+  expect(names(dhcpPair({ vlan: 0 }, facts()))).toEqual(['rack-0', 'rack-1']);
+});
+
+test('the one that serves already stays primary', () => {
+  const vlans = [{ ...VLAN, dhcp_on: true, primary_rack: 'id-rack-1' }];
+  expect(names(dhcpPair({ vlan: 0 }, facts({ vlans })))).toEqual(['rack-1', 'rack-0']);
+});
+
+test('the racks that the user names', () => {
+  const racks = [rack('rack-0'), rack('rack-1'), rack('rack-2')];
+  expect(names(dhcpPair({ vlan: 0, primary: 'rack-2' }, facts({ racks })))).toEqual(['rack-2', 'rack-0']);
+  expect(names(dhcpPair({ vlan: 0, primary: 'rack-2', secondary: 'rack-1' }, facts({ racks })))).toEqual([
+    'rack-2',
+    'rack-1',
+  ]);
+});
+
+test.each([
+  [
+    'no range',
+    { vlan: 0 },
+    { withRange: new Set<number>() },
+    /fabric-0, VLAN 0 has no range.*ipranges create/,
+  ],
+  ['another VLAN', { vlan: 12 }, {}, /There are: fabric=fabric-0 vlan=0/],
+  ['another fabric', { vlan: 0, fabric: 'fabric-9' }, {}, /There are: fabric=fabric-0 vlan=0/],
+  [
+    'one rack only',
+    { vlan: 0 },
+    { racks: [rack('rack-0')] },
+    /needs two racks.*has 1: juju add-unit maas-rack/,
+  ],
+  ['no such rack', { vlan: 0, primary: 'rack-7' }, {}, /no rack rack-7: rack-1, rack-0/],
+  ['one rack twice', { vlan: 0, primary: 'rack-0', secondary: 'rack-0' }, {}, /different/],
+  [
+    'a dead rack',
+    { vlan: 0 },
+    {
+      racks: [
+        rack('rack-0'),
+        rack('rack-1', { service_set: [{ name: 'rackd', status: 'dead', status_info: '' }] }),
+      ],
+    },
+    /rack-1: its rackd is dead/,
+  ],
+  [
+    'a rack elsewhere',
+    { vlan: 0, secondary: 'rack-1' },
+    { racks: [rack('rack-0'), rack('rack-1', { interface_set: [] })] },
+    /rack-1 cannot serve DHCP on fabric-0, VLAN 0: it has no interface there/,
+  ],
+  [
+    'a rack with an address from DHCP',
+    { vlan: 0 },
+    {
+      racks: [
+        rack('rack-0'),
+        rack('rack-1', { interface_set: [{ name: 'eth0', vlan: { id: 5001 }, links: [{ mode: 'dhcp' }] }] }),
+      ],
+    },
+    /rack-1: it has no static address there/,
+  ],
+])('refused before MAAS is asked: %s', (_name, request, known, words) => {
+  expect(() => dhcpPair(request, facts(known))).toThrow(words);
+});
+
+test('nothing changes where it is so already', () => {
+  const vlan = { ...VLAN, dhcp_on: true, primary_rack: 'id-rack-0', secondary_rack: 'id-rack-1' };
+  expect(dhcpChanges({ vlan, primary: rack('rack-0'), secondary: rack('rack-1') })).toEqual([]);
+});
+
+test('to change places takes two changes', () => {
+  const vlan = { ...VLAN, dhcp_on: true, primary_rack: 'id-rack-0', secondary_rack: 'id-rack-1' };
+  expect(dhcpChanges({ vlan, primary: rack('rack-1'), secondary: rack('rack-0') })).toEqual([
+    { primary_rack: 'id-rack-1' },
+    { dhcp_on: 'true', primary_rack: 'id-rack-1', secondary_rack: 'id-rack-0' },
+  ]);
+});
