@@ -184,6 +184,10 @@ CREATE TABLE IF NOT EXISTS maasserver_node (
   system_id text PRIMARY KEY, hostname text UNIQUE, node_type int, address text, version text);
 CREATE TABLE IF NOT EXISTS maasserver_regionprocess (
   system_id text, pid int, address text, port int, updated timestamptz, PRIMARY KEY (system_id, pid));
+CREATE TABLE IF NOT EXISTS maasserver_vlan (
+  id int PRIMARY KEY, vid int, dhcp_on boolean, primary_rack text, secondary_rack text);
+CREATE TABLE IF NOT EXISTS maasserver_iprange (start_ip text, end_ip text, vlan int);
+INSERT INTO maasserver_vlan VALUES (5001, 0, false, NULL, NULL) ON CONFLICT DO NOTHING;
 CREATE TABLE IF NOT EXISTS auth_user (username text PRIMARY KEY, email text UNIQUE, password text);
 CREATE TABLE IF NOT EXISTS piston3_token (username text, key text);
 CREATE TABLE IF NOT EXISTS double_migration (version text, host text, finished timestamptz DEFAULT now());
@@ -378,7 +382,7 @@ class Region:
         self.secret = None
         self.system_id = None
         self.listeners = []
-        self.connections = set()
+        self.known = None
 
     def start(self):
         """As start_up() of MAAS: all or nothing, under a lock of the database."""
@@ -422,12 +426,22 @@ class Region:
         query(self.conf, "DELETE FROM maasserver_regionprocess WHERE system_id = %s", (self.system_id,))
         self.beat()
         threading.Thread(target=self.heart, daemon=True).start()
+        threading.Thread(target=self.watch, daemon=True).start()
         server = WebServer(self)
         os.makedirs(os.path.dirname(HTTP_CONF), exist_ok=True)
         with open(HTTP_CONF, "w") as file:
             file.write("# Its presence starts maas-http.\n")
         log("Region controller serves.")
         server.serve_forever()
+
+    def watch(self):
+        """Which controllers there are, so that a rack that is deleted learns of it."""
+        while True:
+            try:
+                self.known = {row[0] for row in query(self.conf, "SELECT system_id FROM maasserver_node")}
+            except psycopg2.Error:
+                self.known = None
+            time.sleep(1)
 
     def heart(self):
         while True:
@@ -479,9 +493,12 @@ class Region:
                 if not hmac.compare_digest(answer.get("digest", ""), proof(self.secret, challenge)):
                     log(f"Rack controller FAILED authentication from '::ffff:{peer[0]}:{peer[1]}'; dropping connection.")
                     return
-                print(json.dumps({"system_id": self.enter_rack(answer, peer[0])}), file=stream, flush=True)
+                system_id = self.enter_rack(answer, peer[0])
+                self.known = None
+                print(json.dumps({"system_id": system_id}), file=stream, flush=True)
                 while stream.readline():
-                    print("{}", file=stream, flush=True)
+                    is_deleted = self.known is not None and system_id not in self.known
+                    print(json.dumps({"deleted": is_deleted}), file=stream, flush=True)
             except (OSError, ValueError, psycopg2.Error) as error:
                 log(f"Connection of {peer[0]} lost: {error}")
 
@@ -558,6 +575,12 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
     def do_DELETE(self):
         self.guard(self.delete)
 
+    def do_POST(self):
+        self.guard(self.post)
+
+    def do_PUT(self):
+        self.guard(self.put)
+
     def guard(self, handle):
         try:
             handle()
@@ -574,27 +597,107 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
         elif path == "/MAAS/api/2.0/version/":
             query(region.conf, "SELECT 1")
             self.answer(200, {"capabilities": ["authenticate-api"], "version": VERSION, "subversion": ""})
-        elif path in ("/MAAS/api/2.0/regioncontrollers/", "/MAAS/api/2.0/rackcontrollers/"):
-            if self.is_authorized():
-                kind = 3 if "region" in path else 2
-                rows = query(region.conf, "SELECT system_id, hostname, address FROM maasserver_node WHERE node_type = %s", (kind,))
-                self.answer(200, [{"system_id": i, "hostname": h, "ip_addresses": [a], "node_type": kind} for i, h, a in rows])
+        elif path.startswith("/MAAS/api/2.0/"):
+            self.get_api(path[len("/MAAS/api/2.0/") :])
         else:
             self.answer(404, f"Unknown API endpoint: {path}.", "text/plain")
 
-    def delete(self):
-        region = self.server.region
-        match = re.fullmatch(r"/MAAS/api/2.0/regioncontrollers/(\w+)/", self.path)
+    def get_api(self, path):
+        conf = self.server.region.conf
         if not self.is_authorized():
             return
-        name = match and query(region.conf, "SELECT hostname FROM maasserver_node WHERE system_id = %s AND node_type = 3", (match[1],))
-        if not name:
-            self.answer(404, "No RegionController matches the given query.", "text/plain")
-        elif query(region.conf, "SELECT 1 FROM maasserver_regionprocess WHERE system_id = %s", (match[1],)):
-            self.answer(400, f"Unable to delete {name[0][0]} as it's currently running.", "text/plain")
+        if path in ("regioncontrollers/", "rackcontrollers/"):
+            kind = 3 if "region" in path else 2
+            rows = query(conf, "SELECT system_id, hostname, address, version FROM maasserver_node WHERE node_type = %s ORDER BY 2", (kind,))
+            self.answer(200, [controller(kind, *row) for row in rows])
+        elif path == "fabrics/":
+            self.answer(200, [{"id": 0, "name": "fabric-0", "vlans": vlans(conf)}])
+        elif path == "fabrics/0/vlans/":
+            self.answer(200, vlans(conf))
+        elif path == "ipranges/":
+            rows = query(conf, "SELECT start_ip, end_ip, vlan FROM maasserver_iprange ORDER BY 1")
+            self.answer(200, [{"type": "dynamic", "start_ip": s, "end_ip": e, "subnet": {"cidr": "10.0.0.0/24", "vlan": {"id": v}}} for s, e, v in rows])
         else:
-            query(region.conf, "DELETE FROM maasserver_node WHERE system_id = %s", (match[1],))
+            self.answer(404, f"Unknown API endpoint: /MAAS/api/2.0/{path}.", "text/plain")
+
+    def form(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        return dict(urllib.parse.parse_qsl(self.rfile.read(length).decode(), keep_blank_values=True))
+
+    def post(self):
+        conf = self.server.region.conf
+        form = self.form()
+        if not self.is_authorized():
+            return
+        if self.path == "/MAAS/api/2.0/ipranges/":
+            query(conf, "INSERT INTO maasserver_iprange VALUES (%s, %s, 5001)", (form["start_ip"], form["end_ip"]))
+            self.answer(200, {"type": form["type"], "start_ip": form["start_ip"], "end_ip": form["end_ip"]})
+        else:
+            self.answer(404, f"Unknown API endpoint: {self.path}.", "text/plain")
+
+    def put(self):
+        conf = self.server.region.conf
+        form = self.form()
+        if not self.is_authorized():
+            return
+        match = re.fullmatch(r"/MAAS/api/2.0/(?:fabrics/0/vlans/(\d+)|vlans/(\d+))/", self.path)
+        found = [vlan for vlan in vlans(conf) if match and match[1 if match[1] else 2] == str(vlan["vid" if match[1] else "id"])]
+        if not found:
+            self.answer(404, "No VLAN matches the given query.", "text/plain")
+            return
+        problems = vlan_problems(conf, found[0], form)
+        if problems:
+            self.answer(400, problems)
+            return
+        wanted = {**found[0], **{name: value or None for name, value in form.items() if name.endswith("_rack")}}
+        is_on = boolean(form["dhcp_on"]) if "dhcp_on" in form else found[0]["dhcp_on"]
+        query(
+            conf,
+            "UPDATE maasserver_vlan SET dhcp_on = %s, primary_rack = %s, secondary_rack = %s WHERE id = %s",
+            (is_on, wanted["primary_rack"], wanted["secondary_rack"], found[0]["id"]),
+        )
+        self.answer(200, vlans(conf)[0])
+
+    def delete(self):
+        conf = self.server.region.conf
+        match = re.fullmatch(r"/MAAS/api/2.0/(region|rack)controllers/(\w+)/(\?force=true)?", self.path)
+        if not self.is_authorized():
+            return
+        kind = match and {"region": 3, "rack": 2}[match[1]]
+        name = match and query(conf, "SELECT hostname FROM maasserver_node WHERE system_id = %s AND node_type = %s", (match[2], kind))
+        if not name:
+            model = "RackController" if kind == 2 else "RegionController"
+            self.answer(404, f"No {model} matches the given query.", "text/plain")
+        elif kind == 3 and query(conf, "SELECT 1 FROM maasserver_regionprocess WHERE system_id = %s", (match[2],)):
+            self.answer(400, f"Unable to delete {name[0][0]} as it's currently running.", "text/plain")
+        elif kind == 2 and not self.move_dhcp(conf, match[2]) and not match[3]:
+            self.answer(
+                400,
+                f"Unable to delete '{name[0][0]}'; it is currently set as a primary rack controller on VLANs "
+                "fabric-0.untagged and no other rack controller can provide DHCP.",
+                "text/plain",
+            )
+        else:
+            query(conf, "DELETE FROM maasserver_node WHERE system_id = %s", (match[2],))
             self.answer(204, b"", "text/plain")
+
+    def move_dhcp(self, conf, rack):
+        """Whether every VLAN of a rack has another one now: its secondary, or any that has an interface there."""
+        others = query(conf, "SELECT system_id FROM maasserver_node WHERE node_type = 2 AND system_id <> %s ORDER BY 1", (rack,))
+        for vlan in vlans(conf):
+            primary, secondary = vlan["primary_rack"], vlan["secondary_rack"]
+            if rack not in (primary, secondary):
+                continue
+            if primary == rack:
+                primary = secondary or (others[0][0] if others else None)
+            if vlan["dhcp_on"] and primary is None:
+                return False
+            query(
+                conf,
+                "UPDATE maasserver_vlan SET primary_rack = %s, secondary_rack = NULL WHERE id = %s",
+                (primary, vlan["id"]),
+            )
+        return True
 
     def is_authorized(self):
         """OAuth 1.0a with the signature method PLAINTEXT."""
@@ -608,6 +711,47 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
             return True
         self.answer(401, "Authorization Error: Invalid API key.", "text/plain")
         return False
+
+
+def controller(kind, system_id, name, address, version):
+    """As the API shows it. Every controller has one interface with a static address, on the one VLAN."""
+    link = {"name": "eth0", "vlan": {"id": 5001, "vid": 0, "fabric_id": 0}, "links": [{"mode": "static", "ip_address": address}]}
+    services = {"service_set": [{"name": "rackd", "status": "running", "status_info": ""}]} if kind == 2 else {}
+    return {
+        "system_id": system_id,
+        "hostname": name,
+        "fqdn": f"{name}.maas",
+        "node_type": kind,
+        "node_type_name": "Rack controller" if kind == 2 else "Region controller",
+        "version": version,
+        "ip_addresses": [address],
+        "interface_set": [link],
+        **services,
+    }
+
+
+def vlans(conf):
+    rows = query(conf, "SELECT id, vid, dhcp_on, primary_rack, secondary_rack FROM maasserver_vlan ORDER BY 1")
+    names = ("id", "vid", "dhcp_on", "primary_rack", "secondary_rack")
+    return [{"name": "untagged", "fabric": "fabric-0", "fabric_id": 0, "mtu": 1500, **dict(zip(names, row))} for row in rows]
+
+
+def vlan_problems(conf, vlan, form):
+    """What MAAS' own form refuses, in its words."""
+    problems = {}
+    racks = {row[0] for row in query(conf, "SELECT system_id FROM maasserver_node WHERE node_type = 2")}
+    for name in ("primary_rack", "secondary_rack"):
+        if form.get(name) and form[name] not in racks:
+            problems[name] = [f"Select a valid choice. {form[name]} is not one of the available choices."]
+    wanted = {**vlan, **form}
+    if "dhcp_on" in form and boolean(form["dhcp_on"]):
+        if not query(conf, "SELECT 1 FROM maasserver_iprange WHERE vlan = %s", (vlan["id"],)):
+            problems["dhcp_on"] = ["dhcp can only be turned on when a dynamic IP range is defined."]
+        elif not wanted["primary_rack"] and not problems:
+            problems["__all__"] = ["dhcp can only be turned on when a primary rack controller is set."]
+    if wanted["primary_rack"] and wanted["primary_rack"] == wanted["secondary_rack"]:
+        problems["__all__"] = ["The primary and secondary rack must be different"]
+    return problems
 
 
 def regiond_main():
@@ -655,8 +799,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
             return self.answer(301, b"", [("Location", "/MAAS/r/")])
         return self.forward()
 
-    def do_DELETE(self):
-        self.forward()
+    do_DELETE = do_POST = do_PUT = lambda self: self.forward()
 
     def answer(self, status, body, headers):
         self.send_response(status)
@@ -671,7 +814,8 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
             with socket.socket(socket.AF_UNIX) as upstream:
                 upstream.connect(WEB_SOCKET)
                 lines = [f"{self.command} {self.path} HTTP/1.0"] + [f"{name}: {value}" for name, value in self.headers.items()]
-                upstream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                upstream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
                 reply = b"".join(iter(lambda: upstream.recv(65536), b""))
             self.wfile.write(reply)
             self.close_connection = True
@@ -752,8 +896,13 @@ class Rack:
                 self.connections[name] = True
                 while True:
                     print("{}", file=stream, flush=True)
-                    if not stream.readline():
+                    reply = stream.readline()
+                    if not reply:
                         break
+                    if json.loads(reply)["deleted"]:
+                        log("Deleted by a region: the secret goes, and rackd starts anew.")
+                        os.unlink(f"{HOME}/secret")
+                        os._exit(0)
                     time.sleep(1)
         except (OSError, ValueError) as error:
             log(f"Event-loop {name} ({endpoint[0]}:{endpoint[1]}): An error occurred while connecting: {error}.")
