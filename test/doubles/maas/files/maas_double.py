@@ -1,7 +1,8 @@
 """A stand-in for MAAS: its commands and daemons, as far as high availability goes, on a real PostgreSQL.
 
 What the real MAAS 3.4 refuses, this refuses in the same words. Times that MAAS counts in minutes are scaled by
-`time_scale` of /etc/maas/double.conf, so that tests need not wait for them.
+`time_scale` of /etc/maas/double.conf, so that tests need not wait for them. Below another root (MAAS_ROOT) several
+controllers run on one machine, each with an `address` and a `hostname` in its double.conf.
 """
 
 import argparse
@@ -29,19 +30,27 @@ import urllib.request
 import psycopg2
 import yaml
 
-VERSION = open("/usr/share/maas/version").read().strip()
+ROOT = os.environ.get("MAAS_ROOT", "")
+VERSION = open(f"{ROOT}/usr/share/maas/version").read().strip()
 SHORT = tuple(int(part) for part in VERSION.split(".")[:2])
-HOME = "/var/lib/maas"
-REGIOND_CONF = os.environ.get("MAAS_REGION_CONFIG", "/etc/maas/regiond.conf")
-RACKD_CONF = os.environ.get("MAAS_CLUSTER_CONFIG", "/etc/maas/rackd.conf")
+HOME = f"{ROOT}/var/lib/maas"
+REGIOND_CONF = os.environ.get("MAAS_REGION_CONFIG", f"{ROOT}/etc/maas/regiond.conf")
+RACKD_CONF = os.environ.get("MAAS_CLUSTER_CONFIG", f"{ROOT}/etc/maas/rackd.conf")
 WEB_SOCKET = f"{HOME}/maas-regiond-webapp.sock"
 HTTP_CONF = f"{HOME}/http/regiond.nginx.conf"
-SETTINGS = {"time_scale": 0.2, "dbupgrade_seconds": 3.0, "region_start_seconds": 2.0}
+SETTINGS = {
+    "time_scale": 0.2,
+    "dbupgrade_seconds": 3.0,
+    "region_start_seconds": 2.0,
+    "address": "",
+    "hostname": "",
+    "group": "maas",
+}
 
 
 def settings():
     try:
-        with open("/etc/maas/double.conf") as file:
+        with open(f"{ROOT}/etc/maas/double.conf") as file:
             return {**SETTINGS, **(yaml.safe_load(file) or {})}
     except FileNotFoundError:
         return SETTINGS
@@ -52,7 +61,7 @@ def scaled(seconds):
 
 
 def hostname():
-    return socket.gethostname().split(".")[0]
+    return settings()["hostname"] or socket.gethostname().split(".")[0]
 
 
 def log(message):
@@ -160,7 +169,7 @@ def write_config(path, data):
         before = os.stat(path)
         mode, uid, gid = before.st_mode & 0o777, before.st_uid, before.st_gid
     except FileNotFoundError:
-        mode, uid, gid = 0o640, 0, grp.getgrnam("maas").gr_gid
+        mode, uid, gid = 0o640, 0, grp.getgrnam(settings()["group"]).gr_gid
     temporary = f"{path}.{os.getpid()}"
     with open(temporary, "w") as file:
         if data:
@@ -239,6 +248,7 @@ def dbupgrade(_args):
         raise RuntimeError(f"the database was migrated to {last}, which is newer than {VERSION}")
     short = ".".join(str(part) for part in SHORT)
     if last == short:
+        time.sleep(settings()["dbupgrade_seconds"] / 3)
         log("  No migrations to apply.")
         return
     for name in ("0001_initial", "0002_controllers", "0003_secrets"):
@@ -292,17 +302,26 @@ def local_config_reset(args):
     write_config(REGIOND_CONF, data)
 
 
+def ask(prompt):
+    """As MAAS does it: at the end of the input it asks again, for ever."""
+    while True:
+        try:
+            return input(prompt)
+        except EOFError:
+            continue
+
+
 def createadmin(args):
-    username = args.username or input("Username: ")
+    username = args.username or ask("Username: ")
     password = args.password
     if password is None:
         password = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != password:
             raise CommandError("Passwords do not match")
-        email = args.email or input("Email: ")
-        input("Import SSH keys [] (lp:user-id or gh:user-id): ")
+        email = args.email or ask("Email: ")
+        ask("Import SSH keys [] (lp:user-id or gh:user-id): ")
     else:
-        email = args.email or input("Email: ")
+        email = args.email or ask("Email: ")
     conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
     digest = hashlib.sha256(password.encode()).hexdigest()
     try:
@@ -392,7 +411,9 @@ class Region:
             cursor.execute("SELECT pg_advisory_xact_lock(20120116, 1)")
             cursor.execute("SELECT value FROM maasserver_secret WHERE path = 'rpc-shared'")
             row = cursor.fetchone()
-            self.secret = row[0] if row else secrets.token_hex(16)
+            self.secret = row[0] if row else self.first_secret()
+            if SHORT <= (3, 2) and read_own("secret") not in ("", self.secret):
+                raise AssertionError("The secret stored in the database does not match the secret stored on the filesystem.")
             if not row:
                 cursor.execute("INSERT INTO maasserver_secret VALUES ('rpc-shared', %s)", (self.secret,))
             cursor.execute(
@@ -403,6 +424,10 @@ class Region:
         connection.close()
         write_own("secret", self.secret)
         write_own("maas_id", self.system_id)
+
+    def first_secret(self):
+        """Until 3.2 MAAS takes the one of a file; later it ignores and overwrites that."""
+        return (read_own("secret") if SHORT <= (3, 2) else "") or secrets.token_hex(16)
 
     def register(self, cursor):
         known = read_own("maas_id")
@@ -420,7 +445,7 @@ class Region:
 
     def serve(self):
         for index in range(min(self.conf["num_workers"], 10)):
-            listener = socket.create_server(("", 5250 + index), family=socket.AF_INET)
+            listener = socket.create_server((settings()["address"], 5250 + index), family=socket.AF_INET)
             self.listeners.append(listener)
             threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
         query(self.conf, "DELETE FROM maasserver_regionprocess WHERE system_id = %s", (self.system_id,))
@@ -452,6 +477,11 @@ class Region:
                 log(f"Failed to update regiond's processes and endpoints: {error}")
 
     def beat(self):
+        names = query(self.conf, "SELECT hostname FROM maasserver_node WHERE system_id = %s", (self.system_id,))
+        if names != [(hostname(),)]:
+            # A copied maas_id: the record is another machine's, whose name this one cannot give it.
+            log(f"Failed to update regiond's processes and endpoints; {hostname()}:pid={os.getpid()} record's may be out of date")
+            return
         for index in range(len(self.listeners)):
             query(
                 self.conf,
@@ -519,6 +549,8 @@ def proof(secret, challenge):
 
 def own_address():
     """Never a virtual one: those have a prefix of 32 bits, or are not the first of their interface."""
+    if settings()["address"]:
+        return settings()["address"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("198.18.0.1", 9))
         return probe.getsockname()[0]
@@ -778,7 +810,10 @@ def regiond_main():
             break
         except psycopg2.Error as error:
             log(f"maasserver.start_up: [error] Database error during start-up\n{error}")
-            time.sleep(3)
+            time.sleep(scaled(3))
+        except AssertionError as error:
+            log(f"maasserver.start_up: [error] {error}")
+            time.sleep(scaled(3))
     signal.signal(signal.SIGTERM, region.stop)
     region.serve()
 
@@ -824,7 +859,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
 
 
 def http_main():
-    http.server.ThreadingHTTPServer(("", 5240), ProxyHandler).serve_forever()
+    http.server.ThreadingHTTPServer((settings()["address"], 5240), ProxyHandler).serve_forever()
 
 
 def idle_main(name):
@@ -947,7 +982,7 @@ def install_secret(_args):
         raise SystemExit(1) from error
     if line:
         write_own("secret", line)
-        os.chown(path, 0, grp.getgrnam("maas").gr_gid)
+        os.chown(path, 0, grp.getgrnam(settings()["group"]).gr_gid)
     elif os.path.exists(path):
         os.unlink(path)
     print(f"Secret installed to {path}.")

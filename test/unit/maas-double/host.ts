@@ -1,0 +1,179 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DatabaseConnection } from '@maas-ha/interfaces/database';
+import { execa } from 'execa';
+import { stringify } from 'yaml';
+
+const FILES = join(import.meta.dirname, '../../doubles/maas/files');
+
+export interface Said {
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A machine of the stand-in MAAS that is none: a folder, a host name and an address of loopback. */
+export class DoubleHost implements AsyncDisposable {
+  readonly root: string;
+  readonly address: string;
+  readonly #daemons: { readonly process: ChildProcess; log: string }[] = [];
+
+  private constructor(root: string, address: string) {
+    this.root = root;
+    this.address = address;
+  }
+
+  /** @param timeScale how long a second of MAAS takes */
+  static async make(
+    version: string,
+    hostname: string,
+    address: string,
+    timeScale = 0.02,
+  ): Promise<DoubleHost> {
+    const host = new DoubleHost(await mkdtemp(join(tmpdir(), 'maas-double-')), address);
+    for (const folder of ['etc/maas', 'var/lib/maas/http', 'usr/share/maas'])
+      await mkdir(join(host.root, folder), { recursive: true });
+    await host.write('usr/share/maas/version', `${version}.0\n`);
+    await host.write(
+      'etc/maas/double.conf',
+      stringify({
+        time_scale: timeScale,
+        dbupgrade_seconds: 1.5,
+        region_start_seconds: 0,
+        address,
+        hostname,
+        group: 'root',
+      }),
+    );
+    return host;
+  }
+
+  read(path: string): Promise<string> {
+    return readFile(join(this.root, path), 'utf8');
+  }
+
+  async write(path: string, content: string): Promise<void> {
+    await writeFile(join(this.root, path), content);
+  }
+
+  /** Writes a regiond.conf by hand. */
+  async configure({ host, port, database, user, password }: DatabaseConnection, more = {}): Promise<void> {
+    const conf = {
+      maas_url: `http://${this.address}:5240/MAAS`,
+      database_host: host,
+      database_port: port,
+      database_name: database,
+      database_user: user,
+      database_pass: password.reveal(),
+      num_workers: 2,
+      ...more,
+    };
+    await this.write('etc/maas/regiond.conf', stringify(conf));
+  }
+
+  region(
+    args: readonly string[],
+    options: { readonly input?: string; readonly timeout?: number } = {},
+  ): Promise<Said> {
+    return this.#run('region_main', args, options);
+  }
+
+  rack(args: readonly string[], options: { readonly input?: string } = {}): Promise<Said> {
+    return this.#run('rack_main', args, options);
+  }
+
+  async #run(
+    entry: string,
+    args: readonly string[],
+    { input = '', timeout = 20_000 }: { readonly input?: string; readonly timeout?: number },
+  ): Promise<Said> {
+    // Without a terminal of its own, as in a hook.
+    const { exitCode, stdout, stderr } = await execa(
+      'setsid',
+      ['--wait', '/usr/bin/python3', '-c', code(entry), ...args],
+      {
+        input,
+        timeout,
+        killSignal: 'SIGKILL',
+        maxBuffer: 1_000_000,
+        reject: false,
+        env: this.#environment(),
+      },
+    );
+    return { exitCode, stdout: stdout ?? '', stderr: stderr ?? '' };
+  }
+
+  /** Starts regiond and the web server before it. */
+  startRegion(): ChildProcess {
+    this.#start('http_main');
+    return this.#start('regiond_main');
+  }
+
+  startRack(): ChildProcess {
+    return this.#start('rackd_main');
+  }
+
+  #start(entry: string): ChildProcess {
+    const child = spawn('/usr/bin/python3', ['-c', code(entry)], {
+      env: { ...process.env, ...this.#environment() },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const daemon = { process: child, log: '' };
+    child.stdout.on('data', (chunk: Buffer) => (daemon.log += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (daemon.log += chunk.toString()));
+    this.#daemons.push(daemon);
+    return child;
+  }
+
+  get log(): string {
+    return this.#daemons.map(({ log }) => log).join('\n');
+  }
+
+  /** The answer to a GET; 0 where the connection is refused. */
+  async get(path: string): Promise<{ readonly status: number; readonly text: string }> {
+    try {
+      const response = await fetch(`http://${this.address}:5240${path}`, { redirect: 'manual' });
+      return { status: response.status, text: await response.text() };
+    } catch {
+      return { status: 0, text: '' };
+    }
+  }
+
+  /** Host names in what this region answers on /MAAS/rpc/. */
+  async regions(): Promise<readonly string[]> {
+    const { status, text } = await this.get('/MAAS/rpc/');
+    if (status !== 200) return [];
+    return [...new Set([...text.matchAll(/"([\w-]+):pid=/g)].map(([, name = '']) => name))].sort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { process: child } of this.#daemons) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    await rm(this.root, { recursive: true, force: true });
+  }
+
+  #environment(): Record<string, string> {
+    return { MAAS_ROOT: this.root, PYTHONPATH: FILES, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1' };
+  }
+}
+
+function code(entry: string): string {
+  return `from maas_double import ${entry}; ${entry}()`;
+}
+
+/** Waits until something is so. @throws after 15 seconds, with what it was then */
+export async function until<T>(ask: () => Promise<T> | T, isSo: (answer: T) => boolean): Promise<T> {
+  for (const end = Date.now() + 15_000; ;) {
+    const answer = await ask();
+    if (isSo(answer)) return answer;
+    if (Date.now() > end) throw new Error(`still ${JSON.stringify(answer)}`);
+    await sleep(100);
+  }
+}

@@ -1,0 +1,405 @@
+// The stand-in does what the real MAAS 3.4 was seen to do: it exists to fail where MAAS would fail.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MaasApi } from '@maas-ha/maas';
+import { Redacted } from 'juju-ts-ops';
+import { parse } from 'yaml';
+import { PostgresqlServer } from '../postgresql.ts';
+import { DoubleHost, until } from './host.ts';
+
+let server: PostgresqlServer;
+let hosts: DoubleHost[];
+
+beforeAll(async () => {
+  server = await PostgresqlServer.start();
+}, 60_000);
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  hosts = [];
+  await server.sql(
+    'DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS temporal; CREATE SCHEMA public AUTHORIZATION maas',
+  );
+});
+
+afterEach(async () => {
+  for (const host of hosts) await host[Symbol.asyncDispose]();
+});
+
+async function machine(number: number, version = '3.4'): Promise<DoubleHost> {
+  const host = await DoubleHost.make(version, `region-${number}`, `127.0.7.${number}`);
+  hosts.push(host);
+  await host.configure(server.connection);
+  return host;
+}
+
+async function migrated(number = 1, version = '3.4'): Promise<DoubleHost> {
+  const host = await machine(number, version);
+  expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+  return host;
+}
+
+async function running(host: DoubleHost, hostname: string): Promise<void> {
+  host.startRegion();
+  await until(
+    () => host.regions(),
+    (regions) => regions.includes(hostname),
+  );
+}
+
+describe('dbupgrade', () => {
+  test('two at once: exactly one fails, on an empty database and on a migrated one', async () => {
+    const regions = [await machine(1), await machine(2)];
+    for (const state of ['empty', 'migrated']) {
+      const ends = await Promise.all(regions.map((host) => host.region(['dbupgrade'])));
+      expect(ends.map(({ exitCode }) => exitCode).sort()).toEqual([0, 1]);
+      expect(ends.find(({ exitCode }) => exitCode === 1)?.stderr).toContain('tuple concurrently updated');
+      expect(ends.find(({ exitCode }) => exitCode === 0)?.stdout).toContain(
+        state === 'empty' ? '0001_initial' : 'No migrations to apply.',
+      );
+    }
+  }, 30_000);
+
+  test('a second run applies nothing; an older MAAS refuses', async () => {
+    const host = await migrated();
+    expect((await host.region(['dbupgrade'])).stdout).toContain('No migrations to apply.');
+    const old = await machine(2, '3.2');
+    expect(await old.region(['dbupgrade'])).toMatchObject({ exitCode: 1 });
+  });
+
+  test('fails at once, with what PostgreSQL says', async () => {
+    const host = await machine(1);
+    await host.configure({ ...server.connection, password: new Redacted('wrong') });
+    const { exitCode, stderr } = await host.region(['dbupgrade']);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('password authentication failed');
+  });
+});
+
+describe('regiond.conf', () => {
+  test('local_config_get makes an empty file for root and the group', async () => {
+    const host = await DoubleHost.make('3.4', 'region-1', '127.0.7.1');
+    hosts.push(host);
+    expect(await host.region(['local_config_get'])).toMatchObject({ exitCode: 0, stdout: '{}' });
+    expect((await stat(join(host.root, 'etc/maas/regiond.conf'))).mode & 0o777).toBe(0o640);
+  });
+
+  test('local_config_set writes a new file also where nothing changes', async () => {
+    const host = await machine(1);
+    const before = await stat(join(host.root, 'etc/maas/regiond.conf'));
+    await host.region(['local_config_set', '--num-workers', '2']);
+    expect((await stat(join(host.root, 'etc/maas/regiond.conf'))).ino).not.toBe(before.ino);
+  });
+
+  test.each([
+    [['--maas-url', 'http://2001:db8::5/MAAS'], 'CommandError: maas-url: That is not a valid URL.'],
+    [['--database-port', 'abc'], 'CommandError: database-port: Please enter an integer value.'],
+    [['--database-port', '0'], 'CommandError: database-port: Please enter a number that is 1 or greater.'],
+  ])('%j is refused in the words of MAAS', async (args, words) => {
+    const host = await machine(1);
+    const { exitCode, stderr } = await host.region(['local_config_set', ...args]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(words);
+  });
+
+  test('an address alone becomes a URL without /MAAS; an unknown flag is a wrong call', async () => {
+    const host = await machine(1);
+    await host.region(['local_config_set', '--maas-url', '10.0.0.5']);
+    expect(parse(await host.read('etc/maas/regiond.conf'))).toMatchObject({ maas_url: 'http://10.0.0.5' });
+    expect(await host.region(['local_config_set', '--broadcast-address', '10.0.0.5'])).toMatchObject({
+      exitCode: 2,
+    });
+    const newer = await machine(2, '3.7');
+    expect(await newer.region(['local_config_set', '--broadcast-address', '10.0.0.5'])).toMatchObject({
+      exitCode: 0,
+    });
+  });
+
+  test('a password of digits that is not quoted stops regiond, which does not say why', async () => {
+    const host = await migrated();
+    await host.configure(server.connection, { database_pass: 12345 });
+    expect(await host.region(['local_config_get', '--maas-url'])).toMatchObject({ exitCode: 1 });
+    const regiond = host.startRegion();
+    await until(
+      () => host.log,
+      (log) => log.includes('settings.DATABASES is improperly configured'),
+    );
+    expect(regiond.exitCode).toBeNull();
+  });
+});
+
+describe('administrators', () => {
+  test('a password on stdin, twice; one that exists is refused, with the new address', async () => {
+    const host = await migrated();
+    const create = (email: string) =>
+      host.region(['createadmin', '--username', 'admin', '--email', email], { input: 'pass\npass\n\n' });
+    expect(await create('a@example.com')).toMatchObject({ exitCode: 0 });
+    const again = await create('b@example.com');
+    expect(again.exitCode).toBe(1);
+    expect(again.stderr).toContain(
+      'AlreadyExistingUser: A user with the email b@example.com already exists.',
+    );
+  });
+
+  test('without its address it asks for ever at the end of the input', async () => {
+    const host = await migrated();
+    const { exitCode, stdout } = await host.region(
+      ['createadmin', '--username', 'admin', '--password', 'pass'],
+      { timeout: 3000 },
+    );
+    expect(exitCode).toBeUndefined();
+    expect(stdout.match(/Email: /g)?.length).toBeGreaterThan(100);
+  });
+
+  test('the same API key each time; nobody has none', async () => {
+    const host = await migrated();
+    await host.region(['createadmin', '--username', 'admin', '--email', 'a@example.com'], {
+      input: 'p\np\n\n',
+    });
+    const { stdout } = await host.region(['apikey', '--username', 'admin']);
+    expect(stdout).toMatch(/^\w{18}:\w{18}:\w{32}$/);
+    expect((await host.region(['apikey', '--username', 'admin'])).stdout).toBe(stdout);
+    const nobody = await host.region(['apikey', '--username', 'nobody']);
+    expect(nobody).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('CommandError: User does not exist.'),
+    });
+  });
+
+  test('there is no `status`', async () => {
+    const host = await machine(1);
+    expect((await host.region(['status'])).stderr).toContain("Unknown command: 'status'");
+  });
+});
+
+describe('regions', () => {
+  test('one that waits for a schema is alive, and serves once it is there', async () => {
+    const host = await machine(1);
+    const regiond = host.startRegion();
+    await until(
+      () => host.log,
+      (log) => log.includes('Database error during start-up'),
+    );
+    expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 502 });
+    expect(await host.get('/MAAS/r/')).toMatchObject({ status: 200 });
+    await host.region(['dbupgrade']);
+    await until(
+      () => host.regions(),
+      (regions) => regions.includes('region-1'),
+    );
+    expect(regiond.exitCode).toBeNull();
+  }, 30_000);
+
+  test('have one secret: of 3.3 and later the database wins over a file', async () => {
+    const one = await migrated();
+    await running(one, 'region-1');
+    const two = await machine(2);
+    await two.write('var/lib/maas/secret', 'f'.repeat(32));
+    await running(two, 'region-2');
+    const secret = await one.read('var/lib/maas/secret');
+    expect(secret).toMatch(/^[0-9a-f]{32}$/);
+    expect(await two.read('var/lib/maas/secret')).toBe(secret);
+    expect(await one.regions()).toEqual(['region-1', 'region-2']);
+  }, 30_000);
+
+  test('have one secret: until 3.2 the first takes its file, and another one with another file never starts', async () => {
+    const one = await migrated(1, '3.2');
+    await one.write('var/lib/maas/secret', 'a'.repeat(32));
+    await running(one, 'region-1');
+    expect(await one.read('var/lib/maas/secret')).toBe('a'.repeat(32));
+    const two = await machine(2, '3.2');
+    await two.write('var/lib/maas/secret', 'b'.repeat(32));
+    two.startRegion();
+    await until(
+      () => two.log,
+      (log) => log.includes('does not match'),
+    );
+    expect(await one.regions()).toEqual(['region-1']);
+  }, 30_000);
+
+  test('one that is asked to stop is gone at once; one that is killed only after a while', async () => {
+    const one = await migrated();
+    await running(one, 'region-1');
+    const [polite, killed] = [await machine(2), await machine(3)];
+    const daemons = [polite.startRegion(), killed.startRegion()];
+    await until(
+      () => one.regions(),
+      (regions) => regions.length === 3,
+    );
+    daemons[0]?.kill('SIGTERM');
+    daemons[1]?.kill('SIGKILL');
+    await until(
+      () => one.regions(),
+      (regions) => !regions.includes('region-2'),
+    );
+    expect(await one.regions()).toContain('region-3');
+    await until(
+      () => one.regions(),
+      (regions) => regions.length === 1,
+    );
+  }, 30_000);
+
+  test('one with a copied maas_id answers and never lists itself', async () => {
+    const one = await migrated();
+    await running(one, 'region-1');
+    const two = await machine(2);
+    await two.write('var/lib/maas/maas_id', await one.read('var/lib/maas/maas_id'));
+    two.startRegion();
+    await until(
+      () => two.get('/MAAS/rpc/'),
+      ({ status }) => status === 200,
+    );
+    expect(await two.regions()).not.toContain('region-2');
+    expect(two.log).toContain("record's may be out of date");
+  }, 30_000);
+
+  test('without the database answer 500, and at once again when it is back', async () => {
+    const host = await migrated();
+    await running(host, 'region-1');
+    await server.stop();
+    try {
+      expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 500 });
+      expect(await host.get('/MAAS/api/2.0/version/')).toMatchObject({ status: 500 });
+    } finally {
+      await server.run();
+    }
+    expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 200 });
+  }, 30_000);
+});
+
+describe('racks', () => {
+  async function rack(secret: string): Promise<DoubleHost> {
+    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
+    hosts.push(host);
+    await host.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
+    await host.rack(['install-shared-secret'], { input: `${secret}\n` });
+    return host;
+  }
+
+  test('connect to every region; a wrong secret that is put right counts from the next start on', async () => {
+    const region = await migrated();
+    await running(region, 'region-1');
+    const host = await rack('0'.repeat(32));
+    const first = host.startRack();
+    await until(
+      () => host.log,
+      (log) => log.includes('FAILED authentication'),
+    );
+    await host.rack(['install-shared-secret'], { input: await region.read('var/lib/maas/secret') });
+    await new Promise((done) => setTimeout(done, 2000));
+    expect(host.log).not.toContain('Fully connected');
+    first.kill('SIGKILL');
+    host.startRack();
+    await until(
+      () => host.log,
+      (log) => log.includes('Fully connected to all 2 event-loops on all 1 region controllers (region-1).'),
+    );
+    expect(await host.read('var/lib/maas/rpc.state')).toBe('http://127.0.7.1:5240/MAAS\n');
+  }, 30_000);
+
+  test('without a secret for five minutes do nothing more, whatever is installed then', async () => {
+    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9', 0.005);
+    hosts.push(host);
+    const daemon = host.startRack();
+    await until(
+      () => host.log,
+      (log) => log.includes('without any service'),
+    );
+    await host.rack(['install-shared-secret'], { input: 'a'.repeat(32) });
+    expect(daemon.exitCode).toBeNull();
+  }, 30_000);
+
+  test('an empty secret is installed by deleting the one that is there', async () => {
+    const host = await rack('DEADbeef');
+    expect(await host.read('var/lib/maas/secret')).toBe('DEADbeef');
+    expect(await host.rack(['install-shared-secret'])).toMatchObject({ exitCode: 0 });
+    await expect(host.read('var/lib/maas/secret')).rejects.toThrow('ENOENT');
+    const wrong = await host.rack(['install-shared-secret'], { input: 'xyz0' });
+    expect(wrong).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('Non-hexadecimal digit found'),
+    });
+  });
+});
+
+describe('the API', () => {
+  async function api(host: DoubleHost): Promise<MaasApi> {
+    await host.region(['createadmin', '--username', 'admin', '--email', 'a@example.com'], {
+      input: 'p\np\n\n',
+    });
+    const { stdout } = await host.region(['apikey', '--username', 'admin']);
+    return new MaasApi(`http://${host.address}:5240/MAAS`, new Redacted(stdout));
+  }
+
+  test('takes OAuth; answers 400 without it and 401 to a wrong key', async () => {
+    const host = await migrated();
+    await running(host, 'region-1');
+    expect(await host.get('/MAAS/api/2.0/regioncontrollers/')).toMatchObject({ status: 400 });
+    const stranger = new MaasApi(`http://${host.address}:5240/MAAS`, new Redacted('a:b:c'));
+    await expect(stranger.regionControllers()).rejects.toThrow('Invalid API key');
+    const [controller] = await (await api(host)).regionControllers();
+    expect(controller).toMatchObject({ hostname: 'region-1', version: '3.4.0' });
+  }, 30_000);
+
+  test('refuses to forget a region that runs, forgets one that does not, and knows no other', async () => {
+    const one = await migrated();
+    await running(one, 'region-1');
+    const two = await machine(2);
+    const regiond = two.startRegion();
+    await until(
+      () => one.regions(),
+      (regions) => regions.length === 2,
+    );
+    const maas = await api(one);
+    const id = (await two.read('var/lib/maas/maas_id')).trim();
+    await expect(maas.deleteController('region', id)).rejects.toThrow(
+      "Unable to delete region-2 as it's currently running.",
+    );
+    regiond.kill('SIGTERM');
+    await until(
+      () => one.regions(),
+      (regions) => regions.length === 1,
+    );
+    await maas.deleteController('region', id);
+    expect((await maas.regionControllers()).map(({ hostname }) => hostname)).toEqual(['region-1']);
+    await maas.deleteController('region', id);
+  }, 30_000);
+
+  test('has DHCP on a VLAN only with a range and a primary rack, and never on one rack twice', async () => {
+    const host = await migrated();
+    await running(host, 'region-1');
+    const rack = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
+    hosts.push(rack);
+    await rack.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
+    await rack.rack(['install-shared-secret'], { input: await host.read('var/lib/maas/secret') });
+    rack.startRack();
+    const maas = await api(host);
+    const racks = await until(
+      () => maas.rackControllers(),
+      (list) => list.length === 1,
+    );
+    const id = racks[0]?.system_id ?? '';
+    const vlan = { fabric_id: 0, vid: 0 };
+    await expect(maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: id })).rejects.toThrow(
+      'dhcp_on: dhcp can only be turned on when a dynamic IP range is defined.',
+    );
+    await server.sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.100', '10.0.0.200', 5001)");
+    await expect(maas.updateVlan(vlan, { dhcp_on: 'true' })).rejects.toThrow(
+      'when a primary rack controller is set',
+    );
+    await expect(maas.updateVlan(vlan, { primary_rack: 'zzzzzz' })).rejects.toThrow(
+      'zzzzzz is not one of the available choices',
+    );
+    await expect(maas.updateVlan(vlan, { primary_rack: id, secondary_rack: id })).rejects.toThrow(
+      'must be different',
+    );
+    await maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: id });
+    await expect(maas.deleteController('rack', id)).rejects.toThrow(
+      'no other rack controller can provide DHCP',
+    );
+  }, 30_000);
+});
