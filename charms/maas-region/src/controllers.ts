@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { run, tryRun } from '@maas-ha/host';
+import { lastLines, tryRun } from '@maas-ha/host';
 import { MaasApi, REGION_HTTP_PORT, type Controller, type Vlan } from '@maas-ha/maas';
 import { NotYetError, Redacted, UserError } from 'juju-ts-ops';
 import { shortName } from './regiond.ts';
@@ -56,14 +56,15 @@ export async function apiKey(username: string): Promise<Redacted | undefined> {
 /**
  * Makes an administrator. The password goes through stdin, which MAAS reads only where there is no terminal; then it
  * asks for it twice, and for SSH keys to import. At the end of its input it would ask for ever.
- * @throws {HostError} with MAAS' words
+ * @throws {UserError} with MAAS' words
  */
 export async function createAdmin(username: string, email: string, password: Redacted): Promise<void> {
   const command = ['maas-region', 'createadmin', '--username', username, '--email', email] as const;
-  await run(['setsid', '--wait', ...command], {
+  const { exitCode, stderr } = await tryRun(['setsid', '--wait', ...command], {
     stdin: `${password.reveal()}\n${password.reveal()}\n\n\n`,
     timeout: COMMAND_TIMEOUT,
   });
+  if (exitCode !== 0) throw new UserError(`MAAS makes no user ${username}: ${lastLines(stderr, 1)}`);
 }
 
 /** What MAAS knows of the units that are gone; `undefined` while it cannot be asked. */

@@ -142,14 +142,19 @@ function decideUrl({ options, vip, balancer, unit, address, peers }: State): str
     : maasUrl('http', first.address, REGION_HTTP_PORT);
 }
 
-function knownOf(
-  { database, databaseRelations, version }: State,
-  url: string | undefined,
-): Known | undefined {
+function knownOf(state: State, url: string | undefined): Known | undefined {
+  const { database, databaseRelations, version, isServing } = state;
+  // One that serves already goes on, whoever has come with its name.
+  if (!isServing && twinOf(state) !== undefined) return undefined;
   const [relation] = [...databaseRelations.database, ...databaseRelations.db];
   if (database.kind !== 'ready' || url === undefined || version === undefined || relation === undefined)
     return undefined;
   return { url, database: database.connection, version, relation };
+}
+
+/** An earlier region with the same host name, by which MAAS would take the two for one. */
+function twinOf({ unit, hostname, peers }: State): string | undefined {
+  return peers.find((peer) => peer.hostname === hostname && unitNumber(peer.unit) < unitNumber(unit))?.unit;
 }
 
 /** Whether this very database has the schema of the installed MAAS: another one may be empty. */
@@ -164,6 +169,12 @@ function missingForConfig(state: State, url: string | undefined): Status | undef
     return blocked(`no database: juju integrate ${app}:database postgresql:database`);
   }
   if (database.kind === 'waiting') return waiting(database.reason);
+  const twin = twinOf(state);
+  if (twin !== undefined) {
+    return blocked(
+      `${twin} has the host name ${state.hostname} too, and MAAS would take the two for one: hostnamectl set-hostname <another>`,
+    );
+  }
   if (url !== undefined) return undefined;
   if (vip && vip.address === undefined) return waiting(`${vip.app} to have a virtual address`);
   if (balancer && !balancer.frontend) return waiting(`${balancer.app} to say where it listens`);

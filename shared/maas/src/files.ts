@@ -9,6 +9,14 @@ export const SECRET_FILE = '/var/lib/maas/secret';
 /** Written once a controller is known to MAAS. */
 export const ID_FILE = '/var/lib/maas/maas_id';
 
+/** What makes a machine a controller that MAAS knows. Stale certificates would not be replaced either. */
+export const IDENTITY = [
+  ID_FILE,
+  SECRET_FILE,
+  '/var/lib/maas/certificates',
+  '/var/lib/maas/rpc.state',
+] as const;
+
 /** The daemons of the two kinds of controller, which may share a machine and then share their files. */
 export type ControllerService = 'maas-regiond' | 'maas-rackd';
 
@@ -26,7 +34,5 @@ export function isControllerInstalled(service: ControllerService): boolean {
 export async function forgetIdentity(service: ControllerService): Promise<void> {
   await run(['systemctl', 'stop', `${service}.service`]);
   if (isControllerInstalled(service === 'maas-regiond' ? 'maas-rackd' : 'maas-regiond')) return;
-  for (const path of [ID_FILE, SECRET_FILE, '/var/lib/maas/certificates', '/var/lib/maas/rpc.state']) {
-    await rm(path, { recursive: true, force: true });
-  }
+  for (const path of IDENTITY) await rm(path, { recursive: true, force: true });
 }

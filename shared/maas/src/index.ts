@@ -1,6 +1,13 @@
 export { authorization, MaasApi, refusal, type Controller, type Vlan } from './api.ts';
 export { parseMaasConfig, renderMaasConfig, type MaasConfig } from './config.ts';
-export { forgetIdentity, ID_FILE, isControllerInstalled, MAAS_SECRET, SECRET_FILE } from './files.ts';
+export {
+  forgetIdentity,
+  ID_FILE,
+  IDENTITY,
+  isControllerInstalled,
+  MAAS_SECRET,
+  SECRET_FILE,
+} from './files.ts';
 export { connectedRegions, eventLoops, type EventLoops } from './rpc.ts';
 export { maasSource, majorMinor } from './packages.ts';
 export { maasUrl, normalUrl, REGION_HTTP_PORT } from './url.ts';

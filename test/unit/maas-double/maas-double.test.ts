@@ -56,7 +56,7 @@ describe('dbupgrade', () => {
     const regions = [await machine(1), await machine(2)];
     for (const state of ['empty', 'migrated']) {
       const ends = await Promise.all(regions.map((host) => host.region(['dbupgrade'])));
-      expect(ends.map(({ exitCode }) => exitCode).sort()).toEqual([0, 1]);
+      expect(new Set(ends.map(({ exitCode }) => exitCode))).toEqual(new Set([0, 1]));
       expect(ends.find(({ exitCode }) => exitCode === 1)?.stderr).toContain('tuple concurrently updated');
       expect(ends.find(({ exitCode }) => exitCode === 0)?.stdout).toContain(
         state === 'empty' ? '0001_initial' : 'No migrations to apply.',

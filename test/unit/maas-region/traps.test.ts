@@ -1,0 +1,174 @@
+// The traps of TRAPS.md that no other test is about, and whether TRAPS.md names tests that there are.
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
+import { IDENTITY, MAAS_SECRET, renderMaasConfig } from '@maas-ha/maas';
+import { Redacted } from 'juju-ts-ops';
+import { parse } from 'yaml';
+import { createAdmin } from '../../../charms/maas-region/src/controllers.ts';
+import { plan } from '../../../charms/maas-region/src/plan.ts';
+import { liveRegions } from '../../../charms/maas-region/src/regiond.ts';
+import { bagOf, fresh, machineOf, serving } from './states.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+let folder: string;
+const path = process.env['PATH'];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'traps-'));
+  process.env['PATH'] = `${folder}:${path}`;
+});
+
+afterEach(async () => {
+  process.env['PATH'] = path;
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('the package that brings a PostgreSQL of its own is never installed', () => {
+  const names = plan(fresh()).machine.flatMap((resource) => ('names' in resource ? resource.names : []));
+  expect(names).toContain('maas-region-api');
+  expect(names).not.toContain('maas-region-controller');
+});
+
+test('the identity of a reused machine is forgotten once, before the first start, and never again', () => {
+  const steps = machineOf(fresh());
+  expect(steps.indexOf('step:forget-identity')).toBeLessThan(steps.indexOf('service:maas-regiond:running'));
+  const inputs = [fresh(), serving(), serving({ version: '3.8' })].map((state) =>
+    plan(state).machine.find((resource) => resource.kind === 'step' && resource.id === 'forget-identity'),
+  );
+  for (const step of inputs) expect(step).toMatchObject({ inputs: {} });
+  expect(IDENTITY).toEqual(
+    expect.arrayContaining(['/var/lib/maas/maas_id', '/var/lib/maas/secret', '/var/lib/maas/certificates']),
+  );
+});
+
+test('a region writes no secret: regiond does, and the database decides which', () => {
+  const paths = plan(serving()).machine.flatMap((resource) =>
+    resource.kind === 'file' ? resource.path : [],
+  );
+  expect(paths).not.toContain('/var/lib/maas/secret');
+});
+
+test.each(['', 'abc', 'F'.repeat(32), `${'a'.repeat(32)}\n`, 'g'.repeat(32)])('%j is no secret', (text) => {
+  expect(MAAS_SECRET.test(text)).toBe(false);
+});
+
+test.each(['12345', '0777', 'yes', 'abc #x', '@abc', `a'b"c: #x`, 'a\\b', 'null', '1e3', '2026-01-01'])(
+  'the password %s stays a text in YAML 1.1 too',
+  (password) => {
+    const text = renderMaasConfig({}, { database_pass: password, database_port: 5432 }).reveal();
+    expect(parse(text, { version: '1.1' })).toEqual({ database_pass: password, database_port: 5432 });
+  },
+);
+
+test('a region whose host name another one has is not started, and told what to type', () => {
+  const state = fresh({ unit: 'maas-region/2', hostname: 'region-1', isLeader: false });
+  expect(machineOf(state).join()).not.toContain('running');
+  expect(plan(state).status).toEqual([
+    {
+      level: 'blocked',
+      message:
+        'maas-region/1 has the host name region-1 too, and MAAS would take the two for one: hostnamectl set-hostname <another>',
+    },
+  ]);
+  expect(machineOf(serving({ unit: 'maas-region/0', hostname: 'region-1' }))).toContain(
+    'service:maas-regiond:running',
+  );
+});
+
+test('balancers ask for what only a region that serves can answer, also with TLS', () => {
+  expect(bagOf(serving(), 'api', 'unit')).toEqual({
+    hostname: '10.0.0.10',
+    port: 5240,
+    'health-check': '/MAAS/rpc/',
+  });
+  expect(bagOf(fresh({ isLeader: false }), 'api', 'unit')).toBeUndefined();
+});
+
+test('the database is the primary, never one that only reads', async () => {
+  const relation = {
+    id: 4,
+    endpoint: 'database',
+    app: 'postgresql',
+    units: [],
+    problems: [],
+    phase: 'active' as const,
+    appData: {
+      database: 'maasdb',
+      endpoints: ['10.0.0.5:5432'],
+      'read-only-endpoints': ['10.0.0.6:5432'],
+      username: 'maas',
+      password: new Redacted('x'),
+    },
+  };
+  const noSecret = (): Promise<never> => Promise.reject(new Error('none'));
+  expect(await postgresqlConnection(relation, noSecret)).toMatchObject({
+    kind: 'ready',
+    connection: { host: '10.0.0.5' },
+  });
+  const without = { ...relation, appData: { ...relation.appData, endpoints: [] } };
+  expect(await postgresqlConnection(without, noSecret)).toMatchObject({ kind: 'waiting' });
+});
+
+test.each([
+  ['502 of the web server before a dead regiond', 502, '<html></html>', undefined],
+  [
+    'another region answers for one that has not joined',
+    200,
+    '{"eventloops": {"other:pid=1": [["10.0.0.9", 5250]]}}',
+    false,
+  ],
+  ['nobody is there yet', 200, '{"eventloops": null}', false],
+  ['it is in the list', 200, '{"eventloops": {"region-0:pid=1": [["10.0.0.9", 5250]]}}', true],
+])('serving is what MAAS says, not systemd: %s', async (_name, status, body, serves) => {
+  const server = createServer((_request, response) => response.writeHead(status).end(body)).listen(
+    5240,
+    '127.0.9.1',
+  );
+  await once(server, 'listening');
+  try {
+    expect((await liveRegions('127.0.9.1'))?.has('region-0')).toBe(serves);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+});
+
+test('an administrator is made without a question that nobody answers, and without a password in the arguments', async () => {
+  await writeFile(
+    join(folder, 'maas-region'),
+    `#!/bin/sh\nif (: </dev/tty) 2>/dev/null; then exit 3; fi\necho "$@" >${folder}/argv\ncat >${folder}/stdin\n`,
+  );
+  await chmod(join(folder, 'maas-region'), 0o755);
+  await createAdmin('admin', 'admin@example.com', new Redacted('s3cret'));
+  expect(await readFile(join(folder, 'argv'), 'utf8')).toBe(
+    'createadmin --username admin --email admin@example.com\n',
+  );
+  expect(await readFile(join(folder, 'stdin'), 'utf8')).toMatch(/^s3cret\ns3cret\n\n/);
+});
+
+test('an administrator who exists already is told in the words of MAAS', async () => {
+  const words = 'AlreadyExistingUser: A user with the email admin@example.com already exists.';
+  await writeFile(join(folder, 'maas-region'), `#!/bin/sh\ncat >/dev/null; echo "${words}" >&2; exit 1\n`);
+  await chmod(join(folder, 'maas-region'), 0o755);
+  const made = createAdmin('admin', 'admin@example.com', new Redacted('s3cret'));
+  await expect(made).rejects.toMatchObject({ remedy: 'user', message: expect.stringContaining(words) });
+});
+
+test('TRAPS.md has every trap, and names tests that there are', async () => {
+  const lines = (await readFile(join(ROOT, 'charms/maas-region/TRAPS.md'), 'utf8')).split('\n');
+  const rows = lines.filter((line) => /^\| *\d+ /.test(line));
+  expect(rows.map((row) => Number(row.split('|')[1]))).toEqual(
+    Array.from({ length: 34 }, (_, index) => index + 1),
+  );
+  for (const row of rows) {
+    for (const [, file = '', title = ''] of row.matchAll(/`([\w./-]+\.test\.ts)`: “([^”]+)”/g)) {
+      const text = (await readFile(join(ROOT, 'test/unit', file), 'utf8')).replaceAll(/\s+/g, ' ');
+      expect(text).toContain(title);
+    }
+  }
+});
