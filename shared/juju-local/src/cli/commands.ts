@@ -11,6 +11,7 @@ import { UsageError } from '../errors.ts';
 import { Scalar } from '../model/documents.ts';
 import { nspawnMachines } from '../machines/nspawn.ts';
 import { chooseModel, ensureDaemon, isRunning, models, requireRoot } from './connect.ts';
+import { showResults } from './results.ts';
 import { FullStatus, statusFormats, unitsOf } from './status.ts';
 
 /** A command: its grammar as juju has it, and what it does. */
@@ -268,7 +269,7 @@ export const commands: Readonly<Record<string, Command>> = {
         values['string-args'] ? text : typedArgument(text),
       ]);
       const params = { ...fromFile, ...Object.fromEntries(typed) };
-      return showResults(await request('run', { units, action, params }), values.format ?? 'plain');
+      return report(await request('run', { units, action, params }), values.format ?? 'plain');
     },
   ),
 
@@ -288,7 +289,7 @@ export const commands: Readonly<Record<string, Command>> = {
     FORMAT,
     { least: 2, most: 2 },
     async ({ request }, { format = 'plain' }, [unit, hook]) =>
-      showResults(await request('run-hook', { unit, hook }), format),
+      report(await request('run-hook', { unit, hook }), format),
   ),
 
   resolved: define(
@@ -453,7 +454,7 @@ const execute = define(
   { least: 1 },
   async ({ request }, values, argv) => {
     const apps = [...list(values.application), ...list(values.app)];
-    return showResults(
+    return report(
       await request('exec', { units: list(values.unit), apps, all: values.all, argv }),
       values.format ?? 'plain',
     );
@@ -475,21 +476,6 @@ const Log = z.object({
 
 const Place = z.object({ machine: z.string(), model: z.string() });
 
-const Results = z.record(
-  z.string(),
-  z.looseObject({
-    id: z.string(),
-    status: z.string(),
-    message: z.string().optional(),
-    log: z.array(z.string()).default([]),
-    results: z.looseObject({
-      'return-code': z.int().optional(),
-      stdout: z.string().default(''),
-      stderr: z.string().default(''),
-    }),
-  }),
-);
-
 function relate(name: string): Command {
   return define(
     `${name} <application>[:<endpoint>] <application>[:<endpoint>]`,
@@ -500,23 +486,13 @@ function relate(name: string): Command {
   );
 }
 
-/** Prints results as juju does; the exit code is 1 only if a process failed. */
-function showResults(answer: unknown, format: string): number {
-  const results = Results.parse(answer);
-  if (format !== 'plain') print(results, format);
-  else {
-    const isAlone = Object.keys(results).length === 1;
-    for (const [unit, { id, status, message, log, results: values }] of Object.entries(results)) {
-      const { 'return-code': _code, stdout, stderr, ...own } = values;
-      if (!isAlone) console.log(`${unit}:`);
-      for (const line of log) console.error(line);
-      if (Object.keys(own).length > 0) console.log(stringify(own).trimEnd());
-      if (stdout !== '') process.stdout.write(stdout.endsWith('\n') ? stdout : `${stdout}\n`);
-      if (stderr !== '') process.stderr.write(stderr.endsWith('\n') ? stderr : `${stderr}\n`);
-      if (status !== 'completed') console.error(`Action id ${id} failed: ${message ?? ''}`);
-    }
-  }
-  return Object.values(results).some(({ results: values }) => (values['return-code'] ?? 0) !== 0) ? 1 : 0;
+/** Prints results, and returns the exit code. */
+function report(answer: unknown, format: string): number {
+  const output = showResults(answer, format);
+  if (!output) throw new UsageError(unknownFormat(format));
+  process.stdout.write(output.stdout);
+  process.stderr.write(output.stderr);
+  return output.exitCode;
 }
 
 async function waitForActive(

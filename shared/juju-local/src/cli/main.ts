@@ -4,17 +4,17 @@ import { commands } from './commands.ts';
 process.exitCode = await main(process.argv.slice(2));
 
 /** Runs one command and returns its exit code: 1 for a failure, 2 for a mistake on the command line. */
-async function main([name, ...args]: readonly string[]): Promise<number> {
-  const command =
-    name === undefined ? undefined : Object.entries(commands).find(([known]) => known === name)?.[1];
-  if (!command) {
-    const isHelp = name === undefined || ['help', '--help', '-h'].includes(name);
-    if (!isHelp) console.error(`ERROR "${name}" is not a juju-local command\n`);
-    (isHelp ? console.log : console.error)(help());
-    return isHelp ? 0 : 2;
-  }
+async function main([name = 'help', ...args]: readonly string[]): Promise<number> {
   const [first] = args;
-  if (first === '--help' || first === '-h') {
+  const isHelp = ['help', '--help', '-h'].includes(name);
+  const asked = isHelp ? first : name;
+  const command = Object.entries(commands).find(([known]) => known === asked)?.[1];
+  if (!command) {
+    if (asked !== undefined) console.error(`ERROR "${asked}" is not a juju-local command\n`);
+    (asked === undefined ? console.log : console.error)(help());
+    return asked === undefined ? 0 : 2;
+  }
+  if (isHelp || first === '--help' || first === '-h') {
     console.log(`usage: juju-local ${command.usage}\n\n${command.summary}`);
     return 0;
   }
@@ -28,5 +28,5 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
 
 function help(): string {
   const names = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(20)}${summary}`);
-  return `juju-local: a Juju model on this machine\n\nusage: juju-local <command> [-m <model>] ...\n\n${names.join('\n')}`;
+  return `juju-local: a Juju model on this machine\n\nusage: juju-local <command> [-m <model>] ...\n\n${names.join('\n')}\n\njuju-local help <command> says more.`;
 }
