@@ -70,6 +70,7 @@ function define<const O extends ParseArgsOptionsConfig>(
       }
       const named = z.object({ model: z.string().optional() }).parse(values).model;
       const request = async (verb: string, body: unknown): Promise<unknown> => {
+        requireRoot();
         const model = await chooseModel(named, makesModel);
         await ensureDaemon(model);
         return ask(model, verb, body, (message) => console.error(message));

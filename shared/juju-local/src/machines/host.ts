@@ -12,9 +12,13 @@ const PROGRAMS = {
   nsenter: 'util-linux',
 };
 
-/** What this host lacks to run machines, each with what to do about it. */
-export async function missingOnHost(): Promise<readonly string[]> {
-  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin'];
+const FOLDERS = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin'];
+
+/**
+ * What this host lacks to run machines, each with what to do about it.
+ * @param folders where programs are looked for
+ */
+export async function missingOnHost(folders: readonly string[] = FOLDERS): Promise<readonly string[]> {
   const problems = Object.entries(PROGRAMS)
     .filter(([program]) => !folders.some((folder) => existsSync(join(folder, program))))
     .map(([program, debian]) => `${program} is not installed: apt-get install ${debian}`);
