@@ -224,7 +224,8 @@ export class Scheduler {
   async #serveTools(id: string): Promise<void> {
     const server = new HookToolServer(this.#machines.jujuDirectory(id), (args) => this.#jujuExec(id, args));
     await server.listen();
-    this.#servers.set(id, server);
+    if (this.#isStopped) server.close();
+    else this.#servers.set(id, server);
   }
 
   /** `juju-exec [--no-context | <unit>] <command>...`, called on a machine. */
