@@ -32,9 +32,12 @@ test('kill -9 at any moment leaves a whole file, and the next run clears up', as
   let interrupted = 0;
   for (let kill = 0; kill < KILLS; kill += 1) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, path, stateDirectory]);
-    await once(child.stdout, 'data');
-    await sleep(10 + ((kill * 7) % 40));
-    child.kill('SIGKILL');
+    try {
+      await once(child.stdout, 'data');
+      await sleep(10 + ((kill * 7) % 40));
+    } finally {
+      child.kill('SIGKILL');
+    }
     await once(child, 'exit');
     const text = await readFile(path, 'utf8');
     expect([text.length, new Set(text).size]).toEqual([BLOCK, 1]);
@@ -45,4 +48,4 @@ test('kill -9 at any moment leaves a whole file, and the next run clears up', as
   const wanted: Resource = { kind: 'file', path, content: 'c', mode: 0o600 };
   await machine.apply([wanted], { stateDirectory });
   expect((await readdir(folder)).filter((name) => name.endsWith('.new'))).toEqual([]);
-}, 30_000);
+}, 120_000);
