@@ -1,7 +1,7 @@
 // Installs what a clean clone lacks, on whatever Node the machine has: npm packages always, and the Debian
 // packages that building charms needs (`build`), or making machines as well (`machines`), or all tests (`tests`).
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 
 const POLICY = '/usr/sbin/policy-rc.d';
 
@@ -84,3 +84,6 @@ if (!npmIsCurrent()) {
   console.log('setup: installing the npm packages');
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
 }
+// npm 9, which Debian 12 has, does not link a program called node.
+const ownNode = 'node_modules/.bin/node';
+if (!existsSync(ownNode)) symlinkSync(`../node-linux-${process.arch}/bin/node`, ownNode);
