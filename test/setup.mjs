@@ -1,8 +1,9 @@
 // Installs what a clean clone lacks, on whatever Node the machine has: npm packages always, and the Debian
 // packages that building charms needs (`build`), or making machines as well (`machines`), or all tests (`tests`).
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
+const QUIET = ['--no-audit', '--no-fund', '--loglevel=error'];
 const POLICY = '/usr/sbin/policy-rc.d';
 
 /** The one library that the project's own Node needs and small images lack. */
@@ -49,6 +50,26 @@ function npmIsCurrent() {
   return existsSync(installed) && statSync(installed).mtimeMs >= statSync('package-lock.json').mtimeMs;
 }
 
+/**
+ * The npm to install with. npm leaves out optional packages, the linter's among them, that are not made for the Node
+ * that it runs on: where that is old, a current npm is brought, on the Node that the project runs on itself.
+ */
+function npm() {
+  const [major] = process.versions.node.split('.');
+  if (Number(major) >= 22) return ['npm'];
+  const { optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const node = `node-linux-${process.arch}`;
+  run('npm', [
+    'install',
+    '--prefix',
+    'dist/npm',
+    `${node}@${optionalDependencies[node]}`,
+    'npm@11',
+    ...QUIET,
+  ]);
+  return [`dist/npm/node_modules/${node}/bin/node`, 'dist/npm/node_modules/npm/bin/npm-cli.js'];
+}
+
 function isHere(program) {
   if (program.startsWith('/')) return existsSync(program);
   return [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'].some((folder) =>
@@ -82,8 +103,6 @@ const packages = { build: BUILD, machines: MACHINES, tests: TESTS }[what] ?? NOD
 installDebianPackages(packages);
 if (!npmIsCurrent()) {
   console.log('setup: installing the npm packages');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  const [program, ...args] = npm();
+  run(program, [...args, 'ci', ...QUIET]);
 }
-// npm 9, which Debian 12 has, does not link a program called node.
-const ownNode = 'node_modules/.bin/node';
-if (!existsSync(ownNode)) symlinkSync(`../node-linux-${process.arch}/bin/node`, ownNode);
