@@ -323,9 +323,15 @@ async function charmFiles(folder, charmcraft, arch, version) {
     }),
     version: Buffer.from(`${version}\n`),
     LICENSE: await readFile(join(ROOT, 'LICENSE')),
-    'README.md': await readFile(join(folder, 'README.md')),
-    'icon.svg': await readFile(join(folder, 'icon.svg')),
+    ...(await optionalFiles(folder, ['README.md', 'icon.svg'])),
   };
+}
+
+async function optionalFiles(folder, names) {
+  const there = names.filter((name) => existsSync(join(folder, name)));
+  return Object.fromEntries(
+    await Promise.all(there.map(async (name) => [name, await readFile(join(folder, name))])),
+  );
 }
 
 async function buildCharm(folder, charmcraft, arch, base, work, version) {
@@ -375,8 +381,10 @@ const charms = await Promise.all(
   })),
 );
 if (values.types) {
-  for (const { folder, charmcraft } of charms)
+  for (const { folder, charmcraft } of charms) {
+    await mkdir(join(folder, 'src'), { recursive: true });
     await writeFile(join(folder, 'src/charmcraft.ts'), typesSource(charmcraft));
+  }
 } else {
   for (const { folder, charmcraft } of charms) await verify(folder, charmcraft);
 }
