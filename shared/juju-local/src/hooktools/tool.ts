@@ -35,10 +35,21 @@ export type Tool = (call: ToolCall) => string | Promise<string>;
 /** @throws {ToolError} 2 */
 export function parse<const O extends ParseArgsOptionsConfig>(call: ToolCall, options: O) {
   try {
-    return parseArgs({ args: [...call.args], options, allowPositionals: true, strict: true });
+    const args = withoutSwitches(call.args, options);
+    return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (error) {
     throw new ToolError(2, error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Go's way to give a switch a value, `--application=false`, which Python's ops uses. */
+function withoutSwitches(args: readonly string[], options: ParseArgsOptionsConfig): string[] {
+  const end = args.includes('--') ? args.indexOf('--') : args.length;
+  return args.flatMap((arg, index) => {
+    const [, name = '', value = ''] = (index < end ? /^--([a-z-]+)=(.*)$/.exec(arg) : null) ?? [];
+    if (options[name]?.type !== 'boolean') return [arg];
+    return /^(1|t|true)$/i.test(value) ? [`--${name}`] : [];
+  });
 }
 
 export const FORMAT = { format: { type: 'string', default: 'smart' } } as const;
