@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HostError, run, tryRun } from '@maas-ha/host';
+import { HostError, tryRun } from '@maas-ha/host';
 import { ADMIN_SOCKET } from './render/haproxy-cfg.ts';
 
 /** What HAProxy says about one server. */
@@ -78,7 +78,7 @@ export function serverStates(csv: string): readonly ServerState[] {
 export async function awaitServing(description: string): Promise<void> {
   if (await serves(description)) return;
   // What made it fail may have passed since.
-  await run(['systemctl', 'reload-or-restart', 'haproxy.service']);
+  await tryRun(['systemctl', 'reload-or-restart', 'haproxy.service']);
   if (await serves(description)) return;
   const { stdout } = await tryRun([
     'journalctl',

@@ -38,7 +38,6 @@ export type HaproxyJuju = Juju<typeof charmcraft, typeof options, typeof endpoin
 export interface Certificate {
   /** PEM: the certificate, its chain and its key. */
   readonly pem: Redacted;
-  readonly expires: Date;
 }
 
 /** What Juju and the machine say. */
@@ -151,15 +150,13 @@ async function readCertificate(juju: HaproxyJuju, uri: string | undefined): Prom
 
 /** @throws {UserError} when they are not PEM, or do not belong together */
 export function parseCertificate(certificate: Redacted, key: Redacted): Certificate {
-  let parsed: X509Certificate;
   let fits: boolean;
   try {
-    parsed = new X509Certificate(certificate.reveal());
-    fits = parsed.checkPrivateKey(createPrivateKey(key.reveal()));
+    fits = new X509Certificate(certificate.reveal()).checkPrivateKey(createPrivateKey(key.reveal()));
   } catch {
     throw new UserError(`certificate= needs to be ${HOW}`);
   }
   if (!fits) throw new UserError('certificate= has a key that is not of its certificate: juju update-secret');
   const pem = [certificate, key].map((part) => part.reveal().trim()).join('\n');
-  return { pem: new Redacted(`${pem}\n`), expires: new Date(parsed.validTo) };
+  return { pem: new Redacted(`${pem}\n`) };
 }
