@@ -4,13 +4,14 @@ import { REALTIME_SCRIPT } from './realtime.ts';
 /** What the charm adds to systemd's keepalived.service. */
 export const SERVICE_CONF = '/etc/systemd/system/keepalived.service.d/keepalived-vip.conf';
 
-/** The rules come and go with the daemon, also at boot; where the kernel has no nftables, it runs without them. */
+/** The rules, and what the notify script writes, come and go with the daemon; without nftables it runs without rules. */
 export const SERVICE_CONF_CONTENT = `# Written by the keepalived-vip charm.
 [Service]
 ExecStartPre=-/usr/sbin/nft --file ${PEERS_NFT}
 ExecStartPost=-${REALTIME_SCRIPT} $MAINPID
 ExecReload=-/usr/sbin/nft --file ${PEERS_NFT}
 ExecStopPost=-/usr/sbin/nft delete table inet ${TABLE}
+RuntimeDirectory=keepalived
 Restart=always
 RestartSec=1
 OOMScoreAdjust=-900
