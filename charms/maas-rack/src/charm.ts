@@ -1,6 +1,7 @@
 import { machine } from '@maas-ha/host';
 import { isControllerInstalled } from '@maas-ha/maas';
 import { defineCharm } from 'juju-ts-ops';
+import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
 import { leave, plan } from './plan.ts';
@@ -13,5 +14,5 @@ export const charm = defineCharm(charmcraft, {
   plan,
   leave: () => Promise.resolve(leave(isControllerInstalled('maas-regiond'))),
   machine,
-  actions: {},
+  actions,
 });

@@ -21,6 +21,14 @@ export const charmcraft = {
     }
   },
   "actions": {
+    "pause": {
+      "params": {},
+      "required": []
+    },
+    "resume": {
+      "params": {},
+      "required": []
+    },
     "show-plan": {
       "params": {},
       "required": []

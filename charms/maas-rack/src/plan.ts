@@ -1,6 +1,7 @@
 import type { Resource } from '@maas-ha/host';
 import { forgetIdentity, ID_FILE, renderMaasConfig, SECRET_FILE } from '@maas-ha/maas';
 import { active, blocked, waiting, type Plan, type Redacted, type Status } from 'juju-ts-ops';
+import { pausedStatus } from './actions.ts';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { awaitRegistration, restartRackd } from './rackd.ts';
@@ -16,6 +17,7 @@ export function plan(state: State): RackPlan {
       status: [waiting('to be removed')],
     };
   }
+  if (state.isPaused) return { machine: [], status: [pausedStatus(state.unit)] };
   const { region, version, relations, hostname } = state;
   const { url, secret } = region ?? {};
   const known = url !== undefined && secret && version !== undefined ? { url, secret } : undefined;

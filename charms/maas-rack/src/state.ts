@@ -23,6 +23,7 @@ import {
   type Relation,
 } from 'juju-ts-ops';
 import { z } from 'zod';
+import { pauseMark } from './actions.ts';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { isSecretNewer } from './rackd.ts';
@@ -50,6 +51,9 @@ export interface State {
   readonly isLeaving: boolean;
   /** The file by which later hooks know that it is. */
   readonly leavingMark: string;
+  readonly unit: string;
+  /** Whether the user has paused this unit. */
+  readonly isPaused: boolean;
   /** To how many regions this rack is connected. */
   readonly connected: number;
   /** How many regions MAAS lists; absent while it does not answer. */
@@ -85,6 +89,8 @@ export async function read(juju: RackJuju): Promise<State> {
     relations: relations.map(({ id }) => id),
     isLeaving: existsSync(leavingMark) || (event.kind === 'relation' && event.departingUnit === unit),
     leavingMark,
+    unit,
+    isPaused: existsSync(pauseMark(juju.context)),
     connected: await connectedRegions(loops),
     ...(loops && { regions: loops.size }),
     isSecretNewer: newer,

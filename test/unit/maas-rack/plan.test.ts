@@ -18,6 +18,8 @@ function connected(known: Partial<State> = {}): State {
     relations: [7],
     isLeaving: false,
     leavingMark: '/state/leaving',
+    unit: 'maas-rack/0',
+    isPaused: false,
     connected: 3,
     regions: 3,
     isSecretNewer: false,
@@ -117,6 +119,13 @@ describe('the status', () => {
 
 test('a rack that is being removed touches nothing more, so that another one can take over', () => {
   expect(plan(connected({ isLeaving: true })).machine.map(({ kind }) => kind)).toEqual(['file']);
+});
+
+test('a paused rack is left alone, and the status says how to go on', () => {
+  expect(plan(connected({ isPaused: true, connected: 0 }))).toEqual({
+    machine: [],
+    status: [{ level: 'maintenance', message: 'paused: juju run maas-rack/0 resume' }],
+  });
 });
 
 test('nothing of a removed rack runs or stays, but what a region on its machine needs', () => {
