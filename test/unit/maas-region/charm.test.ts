@@ -1,0 +1,117 @@
+// Whole hooks: what Juju is told, and that the machine is left alone where the user has to act first.
+import { expect, test } from '@jest/globals';
+import { inProcess, stateOf, type State } from 'juju-ts-ops/testing';
+import { charm } from '../../../charms/maas-region/src/charm.ts';
+
+const SOURCE = 'deb [trusted=yes] file:/srv/maas-apt/3.7 ./';
+const PASSWORD = 'dbPassw0rd';
+
+type RegionState = State<typeof charm.charmcraft>;
+
+const peers = { id: 1, endpoint: 'region-cluster', app: 'maas-region' } as const;
+
+const database = {
+  id: 4,
+  endpoint: 'database',
+  app: 'postgresql',
+  appData: { database: 'maasdb', endpoints: '10.0.0.5:5432', 'secret-user': 'secret:9m4e2mr0ui3e8a215n4g' },
+  units: { 'postgresql/0': {} },
+} as const;
+
+const old = { id: 5, endpoint: 'db', app: 'pg14', units: { 'pg14/0': {} } } as const;
+
+const secret = {
+  id: '9m4e2mr0ui3e8a215n4g',
+  owner: 'other',
+  revisions: [{ number: 1, content: { username: 'relation-4', password: PASSWORD } }],
+} as const;
+
+function state(known: Partial<RegionState> = {}): RegionState {
+  return stateOf(charm, {
+    isLeader: true,
+    options: { source: SOURCE, 'maas-url': 'http://maas.example.com' },
+    relations: [peers, database],
+    secrets: [secret],
+    ...known,
+  });
+}
+
+test('two databases: what to type, and nothing on the machine is touched', async () => {
+  const unit = inProcess(charm);
+  const { state: after, exitCode } = await unit.run(
+    'config-changed',
+    state({ relations: [peers, database, old] }),
+  );
+  expect(exitCode).toBe(0);
+  expect(after.status).toEqual({
+    level: 'blocked',
+    message:
+      'related to a database twice: juju remove-relation maas-region:db pg14, or maas-region:database postgresql',
+  });
+  expect(unit.resources).toBeUndefined();
+});
+
+test.each([
+  ['num-workers', 11, 'num-workers=11: 1 to 10: MAAS has ten RPC ports on a machine'],
+  ['maas-url', 'maas', 'maas-url=maas: the URL of MAAS, for example http://maas.example.com/MAAS'],
+  ['database-name', 'Robert;', 'database-name=Robert;: the name of a database: a-z, 0-9 and _'],
+])('%s=%s is refused, and a good value makes up for it', async (name, value, message) => {
+  const unit = inProcess(charm);
+  const options = { source: SOURCE, [name]: value };
+  const bad = await unit.run('config-changed', state({ options }));
+  expect(bad.exitCode).toBe(0);
+  expect(bad.state.status).toEqual({ level: 'blocked', message });
+  expect(unit.resources).toBeUndefined();
+  const good = await unit.run('config-changed', { ...bad.state, options: { source: SOURCE } });
+  expect(good.state.status.level).not.toBe('blocked');
+});
+
+test('no database yet', async () => {
+  const unit = inProcess(charm);
+  const { state: after } = await unit.run('config-changed', state({ relations: [peers] }));
+  expect(after.status).toEqual({
+    level: 'blocked',
+    message: 'no database: juju integrate maas-region:database postgresql:database',
+  });
+});
+
+test('a secret that is named and not yet granted is waited for', async () => {
+  const unit = inProcess(charm);
+  const { state: after, exitCode } = await unit.run('config-changed', state({ secrets: [] }));
+  expect(exitCode).toBe(0);
+  expect(after.status).toEqual({
+    level: 'waiting',
+    message: 'postgresql to grant the user and its password',
+  });
+});
+
+test('the database is asked for, and the password is in no databag, log or call of a tool', async () => {
+  const unit = inProcess(charm);
+  const outcome = await unit.run({ relation: 'changed', id: 4, unit: 'postgresql/0' }, state());
+  expect(outcome.exitCode).toBe(0);
+  const asked = outcome.state.relations.find(({ id }) => id === 4)?.ownAppData;
+  expect(asked).toMatchObject({ database: 'maasdb' });
+  const { secrets: _, ...visible } = outcome.state;
+  for (const seen of [
+    visible,
+    outcome.logs,
+    outcome.calls.map(({ tool, args }) => [tool, args]),
+    outcome.statuses,
+  ])
+    expect(JSON.stringify(seen)).not.toContain(PASSWORD);
+});
+
+test('a unit that is being removed writes nothing for the others, also when its relations break one by one', async () => {
+  const unit = inProcess(charm);
+  const before = state({
+    relations: [
+      { ...peers, units: { 'maas-region/1': {} }, appData: { url: 'http://10.0.0.200/MAAS' } },
+      database,
+    ],
+  });
+  const departed = { relation: 'departed', id: 4, unit: 'postgresql/0', departing: 'maas-region/0' } as const;
+  const { state: after, exitCode } = await unit.run(departed, before);
+  expect(exitCode).toBe(0);
+  expect(after.relations.find(({ id }) => id === 1)?.appData).toEqual({ url: 'http://10.0.0.200/MAAS' });
+  expect(unit.resources?.map(({ kind }) => kind)).toEqual(['file']);
+});
