@@ -44,12 +44,17 @@ export function shortName(hostname: string): string {
 
 /** Waits until regiond serves. @throws {NotYetError} */
 export async function awaitServing(hostname: string): Promise<void> {
+  if (!(await servesInTime(hostname)))
+    throw new NotYetError('waiting for regiond to serve; journalctl -u maas-regiond says why it does not');
+}
+
+async function servesInTime(hostname: string): Promise<boolean> {
   const end = Date.now() + START_TIMEOUT;
   while (!(await liveRegions())?.has(shortName(hostname))) {
-    if (Date.now() > end)
-      throw new NotYetError('waiting for regiond to serve; journalctl -u maas-regiond says why it does not');
+    if (Date.now() > end) return false;
     await sleep(500);
   }
+  return true;
 }
 
 /** Restarts what has read a regiond.conf that has changed since; what does not run reads it when it starts. */
@@ -59,7 +64,8 @@ export async function restartRegion(services: readonly string[], hostname: strin
   const isFirst = (name: string): boolean => name === 'maas-regiond' || name === 'maas-apiserver';
   const units = running.map(({ name }) => name);
   await restart(units.filter(isFirst));
-  if (units.includes('maas-regiond')) await awaitServing(hostname);
+  // One that does not come back has been restarted all the same: what holds it up, another restart would not mend.
+  if (units.includes('maas-regiond')) await servesInTime(hostname);
   await restart(units.filter((name) => !isFirst(name)));
 }
 
@@ -90,7 +96,8 @@ export async function stopGracefully(): Promise<void> {
     await tryRun(['systemctl', 'stop', 'maas-http.path', 'maas-http.service']);
   const master = await masterProcess();
   if (master !== undefined) {
-    process.kill(master, 'SIGTERM');
+    // By a program, because it may end by itself in between, which is no error.
+    await tryRun(['kill', '-TERM', String(master)]);
     const end = Date.now() + STOP_TIMEOUT;
     while (existsSync(`/proc/${master}`) && Date.now() < end) await sleep(200);
   }
