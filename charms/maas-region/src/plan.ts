@@ -76,12 +76,12 @@ export function plan(state: State): RegionPlan {
   };
 }
 
-/** A unit that is being removed turns the balancers away, says goodbye to MAAS, and does nothing else any more. */
-function farewell({ leavingMark, services, api }: State): RegionPlan {
+/** A unit that is being removed turns the balancers away, then says goodbye to MAAS, and does nothing else any more. */
+function farewell({ leavingMark, isOutOfBalancers, services, api }: State): RegionPlan {
   return {
     machine: [
       { kind: 'file', path: leavingMark, content: '', mode: 0o600 },
-      ...(services.length > 0 ? [goodbye()] : []),
+      ...(isOutOfBalancers && services.length > 0 ? [goodbye()] : []),
     ],
     databags: api.map((relation) => ({ endpoint: 'api', relation, unit: {} }) as const),
     status: [waiting('to be removed')],

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { installedVersion, osRelease, readFileIfExists } from '@maas-ha/host';
@@ -62,6 +63,8 @@ export interface State {
   readonly isLeaving: boolean;
   /** The file by which later hooks know that it is. */
   readonly leavingMark: string;
+  /** Whether an earlier hook has taken this unit out of the balancers: Juju tells of that when a hook is over. */
+  readonly isOutOfBalancers: boolean;
   /** Whether the user has paused this unit. */
   readonly isPaused: boolean;
   readonly options: Options<typeof options>;
@@ -153,6 +156,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     isLeader,
     isLeaving,
     leavingMark,
+    isOutOfBalancers: await isFromEarlierHook(leavingMark),
     isPaused: existsSync(pauseMark(juju.context)),
     options: values,
     source: maasSource(values.source, os),
@@ -187,6 +191,15 @@ export async function read(juju: RegionJuju): Promise<State> {
   return isLeader && isServing && !isLeaving
     ? { ...state, ...(await duties(state, live ?? new Set())) }
     : state;
+}
+
+async function isFromEarlierHook(file: string): Promise<boolean> {
+  const began = Date.now() - process.uptime() * 1000;
+  try {
+    return (await stat(file)).mtimeMs < began;
+  } catch {
+    return false;
+  }
 }
 
 /** What only the leader asks, because it looks after it for all. */

@@ -189,9 +189,13 @@ describe('restarts', () => {
 describe('a region that is being removed', () => {
   const leaving = serving({ isLeaving: true, isServing: true });
 
-  test('says goodbye, and takes itself out of the balancers', () => {
-    expect(machineOf(leaving)).toEqual(['file:/state/leaving', 'step:goodbye']);
+  test('takes itself out of the balancers, and says goodbye once they have heard of it', () => {
+    expect(machineOf(leaving)).toEqual(['file:/state/leaving']);
     expect(plan(leaving).databags).toEqual([{ endpoint: 'api', relation: 9, unit: {} }]);
+    expect(machineOf({ ...leaving, isOutOfBalancers: true })).toEqual([
+      'file:/state/leaving',
+      'step:goodbye',
+    ]);
   });
 
   test('changes no URL for the others when its relations go one by one', () => {

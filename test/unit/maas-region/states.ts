@@ -23,6 +23,7 @@ export function serving(known: Partial<State> = {}): State {
     isLeader: true,
     isLeaving: false,
     leavingMark: '/state/leaving',
+    isOutOfBalancers: false,
     isPaused: false,
     options: { source: '', 'maas-url': '', 'database-name': 'maasdb', 'num-workers': 4, debug: false },
     source: 'ppa:maas/3.7',
