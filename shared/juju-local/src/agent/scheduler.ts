@@ -200,6 +200,14 @@ export class Scheduler {
       await this.#prepared;
       const info: MachineInfo = await this.#machines.start(id);
       await this.#serveTools(id);
+      if (this.#model.machines.get(id)?.state !== 'pending') {
+        // It was powered off or removed while it booted.
+        this.#servers.get(id)?.close();
+        this.#servers.delete(id);
+        await (this.#model.machines.has(id) ? this.#machines.stop(id) : this.#machines.remove(id));
+        this.#booting.delete(id);
+        return;
+      }
       Object.assign(machine, {
         state: 'started',
         message: 'Running',
@@ -343,8 +351,8 @@ export class Scheduler {
     if (operation.kind === 'hook' && !task && isKilled) return;
     const problem = result.exitCode === 0 ? this.#flush(context) : describe(result);
     if (task) {
+      this.#drop(task);
       finish(task, result, problem, this.#now());
-      this.#tasks.splice(this.#tasks.indexOf(task), 1);
     } else if (operation.kind === 'hook') {
       if (problem === undefined) await this.#succeed(unit, operation, seen);
       else this.#fail(unit, operation, problem);
@@ -387,9 +395,16 @@ export class Scheduler {
   }
 
   #abort(task: Task, message: string): void {
+    if (!this.#drop(task)) return;
     Object.assign(task, { status: 'aborted', message, completed: this.#now() });
-    this.#tasks.splice(this.#tasks.indexOf(task), 1);
     task.finish();
+  }
+
+  /** Whether the task was still there. */
+  #drop(task: Task): boolean {
+    const at = this.#tasks.indexOf(task);
+    if (at >= 0) this.#tasks.splice(at, 1);
+    return at >= 0;
   }
 
   async #forget(unit: Unit): Promise<void> {
@@ -426,7 +441,7 @@ export class Scheduler {
     const server = this.#servers.get(unit.machine);
     server?.open(context, {
       model: this.#model,
-      readFile: async (path) => (await this.#machines.run(unit.machine, ['cat', '--', path])).stdout,
+      readFile: (path) => this.#read(unit.machine, path),
       log: (level, message) =>
         this.#log.write(unitTag(unit.name), level, `unit.${unit.name}.juju-log`, message),
       changed: () => this.#save(),
@@ -449,6 +464,12 @@ export class Scheduler {
     } finally {
       server?.shut(context);
     }
+  }
+
+  async #read(machine: string, path: string): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.#machines.run(machine, ['cat', '--', path]);
+    if (exitCode !== 0) throw new Error(stderr.trim().replace(/^cat: /, 'open '));
+    return stdout;
   }
 
   async #unpack(unit: Unit): Promise<void> {

@@ -491,3 +491,36 @@ test('without dispatch a charm has a program for each hook, and a hook that it h
     stderr: 'action not implemented on unit "old/0"',
   });
 });
+
+test('what waits for a unit that is removed by force ends, and nothing else with it', async () => {
+  await using world = new World();
+  let release: () => void = () => undefined;
+  await world.add(WEB, 1, async ({ name }) => {
+    if (name === 'actions/slow') await new Promise(() => undefined);
+  });
+  await world.add(DB, 1, async ({ name }) => {
+    if (name === 'actions/slow')
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+  });
+  await world.start();
+  await world.settle();
+  const [doomed, waiting, other] = ['web/0', 'web/0', 'db/0'].map((unit) => world.runAction(unit, 'slow'));
+  await sleep(50);
+  await world.scheduler.forceRemove(world.unit('web/0'));
+  expect(await doomed).toMatchObject({ status: 'aborted', message: 'unit "web/0" was removed' });
+  expect(await waiting).toMatchObject({ status: 'aborted' });
+  release();
+  expect(await other).toMatchObject({ status: 'completed' });
+});
+
+test('a machine whose plug is pulled while it boots stays down', async () => {
+  await using world = new World();
+  await world.add(WEB);
+  await world.start();
+  await world.scheduler.powerOff('0');
+  expect(await world.settle()).toEqual([]);
+  expect(world.model.machine('0').state).toBe('down');
+  expect(await world.machines.list()).toEqual([]);
+});
