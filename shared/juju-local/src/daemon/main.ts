@@ -75,9 +75,12 @@ async function converse(socket: Socket, daemon: Daemon, leave: () => Promise<voi
       const problem = error instanceof Error ? error.message : String(error);
       say({ problem, isUsage: error instanceof UsageError });
       if (!(error instanceof UsageError)) console.error(error);
-      continue;
     }
-    if (verb === 'destroy') socket.end(() => process.exit(0));
+    // Also when it failed half way: what is left needs no daemon to be destroyed.
+    if (verb === 'destroy') {
+      if (socket.destroyed) process.exit();
+      socket.end(() => process.exit());
+    }
   }
 }
 
