@@ -273,7 +273,18 @@ async function makeExecutable(code, base, arch, work) {
   // By its name alone, because what it is called by would stand in the snapshot too.
   const [program, ...args] = [...(await ownProcessIds()), 'node', ...flags, '--build-sea', config];
   const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;
-  await execa(program, args, { cwd: work, extendEnv: false, env: { PATH } });
+  const { failed, stderr } = await execa(program, args, {
+    cwd: work,
+    extendEnv: false,
+    env: { PATH },
+    reject: false,
+  });
+  if (failed) {
+    const hint = stderr.includes('CheckGlobalAndEternalHandles')
+      ? 'what its modules make when they are loaded must be plain: no BlockList, Intl object, socket or timer outside of functions'
+      : stderr;
+    throw new Error(`Node makes no executable of this charm: ${hint}`);
+  }
   // Only now: what has been through patchelf does not survive --build-sea.
   await execa('patchelf', ['--set-rpath', '$ORIGIN/lib', join(work, output)]);
   return readFile(join(work, output));

@@ -188,9 +188,7 @@ function nameOf(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_.-]/g, '-').slice(0, 60) || '-';
 }
 
-const collator = new Intl.Collator('en', { numeric: true });
-
 /** `unit-2` before `unit-10`. */
 function order(a: string, b: string): number {
-  return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+  return a.localeCompare(b, 'en', { numeric: true }) || (a < b ? -1 : a > b ? 1 : 0);
 }

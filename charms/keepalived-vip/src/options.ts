@@ -1,4 +1,5 @@
-import { BlockList, isIPv4, isIPv6, SocketAddress } from 'node:net';
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
+import { inSubnet } from '@maas-ha/host';
 import { z } from 'zod';
 
 /** An address as the user wrote it; IPv6 in its shortest form. */
@@ -10,14 +11,15 @@ export interface WantedVip {
 }
 
 /** Addresses that no machine can lend to another. */
-const UNUSABLE = new BlockList();
-UNUSABLE.addSubnet('0.0.0.0', 8, 'ipv4');
-UNUSABLE.addSubnet('127.0.0.0', 8, 'ipv4');
-UNUSABLE.addSubnet('169.254.0.0', 16, 'ipv4');
-UNUSABLE.addSubnet('224.0.0.0', 3, 'ipv4');
-UNUSABLE.addSubnet('::', 127, 'ipv6');
-UNUSABLE.addSubnet('fe80::', 10, 'ipv6');
-UNUSABLE.addSubnet('ff00::', 8, 'ipv6');
+const UNUSABLE = [
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '224.0.0.0/3',
+  '::/127',
+  'fe80::/10',
+  'ff00::/8',
+];
 
 const EXAMPLE = "a free address of the machines' subnet, for example vip=10.0.0.100";
 
@@ -26,7 +28,7 @@ function parseVip(item: string): WantedVip | string {
   const family = isIPv4(address) ? 'ipv4' : isIPv6(address) && !address.includes('%') ? 'ipv6' : undefined;
   if (family === undefined || rest.length > 0) return `${item} is not an IP address; set ${EXAMPLE}`;
   const shortest = family === 'ipv4' ? address : new SocketAddress({ address, family }).address;
-  if (UNUSABLE.check(shortest, family) || shortest.startsWith('::ffff:'))
+  if (UNUSABLE.some((subnet) => inSubnet(shortest, subnet)) || shortest.startsWith('::ffff:'))
     return `${address} cannot be a virtual address; set ${EXAMPLE}`;
   if (prefix === undefined) return { address: shortest, family };
   const most = family === 'ipv4' ? 32 : 128;
