@@ -221,7 +221,7 @@ async function reportBug(
   const where = context ? `${context.unit}, ${describeEvent(context.event)}` : 'no Juju environment';
   const message = `${where}: ${causes(error).join('\ncaused by: ')}`;
   if (!context) {
-    surroundings.print(message);
+    console.error(message);
     return;
   }
   surroundings.print(securityEvent(error, context));

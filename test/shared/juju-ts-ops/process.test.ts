@@ -46,9 +46,9 @@ test('a signal in the middle of a hook ends it by that signal, so that Juju runs
 });
 
 test('without Juju’s environment it says what it is, and fails', async () => {
-  const { exitCode, stdout } = await execa(process.execPath, [bundle], { extendEnv: false, reject: false });
+  const { exitCode, stderr } = await execa(process.execPath, [bundle], { extendEnv: false, reject: false });
   expect(exitCode).toBe(1);
-  expect(stdout).toContain('this program is run by Juju');
+  expect(stderr).toContain('this program is run by Juju');
 });
 
 describe('a tool', () => {
