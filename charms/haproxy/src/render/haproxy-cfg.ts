@@ -42,7 +42,8 @@ export function renderHaproxyCfg(config: HaproxyConfig): string {
       // At every try, because the server that a connection failed to will most likely fail the next one too.
       'option redispatch 1',
       'retries 3',
-      'timeout connect 3s',
+      // A machine that is gone does not even refuse: its clients wait this long, until the checks have seen it.
+      'timeout connect 500ms',
       `timeout client ${config.serverTimeout}`,
       `timeout server ${config.serverTimeout}`,
       `timeout tunnel ${config.tunnelTimeout}`,
