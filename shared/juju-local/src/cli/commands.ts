@@ -388,7 +388,7 @@ export const commands: Readonly<Record<string, Command>> = {
       return machines.attach(
         machine,
         process.stdin.isTTY
-          ? ['/usr/bin/script', '--quiet', '--command', '/bin/bash --login', '/dev/null']
+          ? ['/usr/bin/script', '--quiet', '--return', '--command', '/bin/bash --login', '/dev/null']
           : ['/bin/bash', '-s'],
       );
     },
