@@ -280,17 +280,20 @@ describeOnMachines('after destroy-model', () => {
   test('nothing of the model is left on this machine', async () => {
     const out = async (program: string, ...args: string[]): Promise<string> =>
       (await execa(program, args)).stdout;
-    const texts = [
-      await out('ps', '-eo', 'args'),
-      await out('ip', 'netns', 'list'),
-      await out('ip', '-brief', 'link'),
-      await out('nft', 'list', 'tables'),
-      await out('cat', '/proc/self/mounts'),
-    ];
     expect(prefix).toMatch(/^jl[0-9a-f]{6}$/);
-    for (const text of texts) {
-      expect(text).not.toContain(prefix);
-      expect(text).not.toMatch(/juju-local.*test-bundle/);
-    }
+    // The model's daemon ends a moment after it has answered.
+    await eventually(10, async () => {
+      const texts = [
+        await out('ps', '-eo', 'args'),
+        await out('ip', 'netns', 'list'),
+        await out('ip', '-brief', 'link'),
+        await out('nft', 'list', 'tables'),
+        await out('cat', '/proc/self/mounts'),
+      ];
+      for (const text of texts) {
+        expect(text).not.toContain(prefix);
+        expect(text).not.toMatch(/juju-local.*test-bundle/);
+      }
+    });
   });
 });
