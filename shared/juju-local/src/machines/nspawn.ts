@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -66,14 +66,15 @@ class NspawnMachines implements Machines {
   }
 
   async start(id: string): Promise<MachineInfo> {
+    let nspawn: ChildProcess | undefined;
     if ((await this.#leader(id)) === undefined) {
       // Whatever a crash has left of an earlier boot goes first.
       await this.#unplug(id);
       const namespace = await this.#network.connect(id);
       await this.#mountDisk(id);
-      await this.#boot(id, namespace);
+      nspawn = await this.#boot(id, namespace);
     }
-    await this.#awaitBoot(id);
+    await this.#awaitBoot(id, nspawn);
     return this.#info(id, 'running');
   }
 
@@ -200,7 +201,7 @@ class NspawnMachines implements Machines {
     await command(['mount', '-t', 'overlay', 'overlay', '-o', layers, root]);
   }
 
-  async #boot(id: string, namespace: string): Promise<void> {
+  async #boot(id: string, namespace: string): Promise<ChildProcess> {
     const name = this.#name(id);
     const binds = this.#mounts().map(({ host, machine }) => `--bind-ro=${host}:${machine}`);
     const log = await open(this.#path(id, 'console.log'), 'a');
@@ -216,6 +217,8 @@ class NspawnMachines implements Machines {
       '--capability=CAP_NET_ADMIN,CAP_NET_RAW',
       '--resolv-conf=copy-host',
       '--console=pipe',
+      // A host may have no machine-id for it, being a container itself.
+      '--link-journal=no',
       `--bind=${this.jujuDirectory(id)}:/var/lib/juju`,
       ...binds,
     ]);
@@ -228,12 +231,15 @@ class NspawnMachines implements Machines {
     child.on('error', () => undefined); // the wait below notices that there is no machine
     child.unref();
     await log.close();
+    return child;
   }
 
-  async #awaitBoot(id: string): Promise<void> {
+  /** @param nspawn what boots it, if this process has started it: once that has ended there is nothing to wait for */
+  async #awaitBoot(id: string, nspawn: ChildProcess | undefined): Promise<void> {
     const end = Date.now() + BOOT_TIMEOUT;
     while (Date.now() < end) {
       this.#destroyed.signal.throwIfAborted();
+      if (typeof nspawn?.exitCode === 'number' || typeof nspawn?.signalCode === 'string') break;
       const leader = await this.#leader(id);
       if (leader !== undefined) {
         const { stdout } = await run(enter(leader, ['systemctl', 'is-system-running']));
