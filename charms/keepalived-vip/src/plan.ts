@@ -176,11 +176,15 @@ function service(state: State, instances: readonly Instance[]): readonly Resourc
 }
 
 function clusterBag(state: State, instances: readonly Instance[]): readonly Databag[] {
-  const { cluster, authPass, running } = state;
+  const { cluster, authPass, running, addresses } = state;
   if (cluster === undefined) return [];
   const reports = instances.flatMap(({ name, source, vips }): readonly Report[] => {
     const local = running.get(name);
-    return local ? [{ source, vips: vips.map(({ address }) => address), ...local }] : [];
+    if (!local) return [];
+    // The scripts of two changes in one moment may end in the wrong order: what the machine has decides.
+    const isHeld = vips.some((vip) => addresses.some(({ address }) => address === vip.address));
+    const now = isHeld ? 'MASTER' : local.state === 'MASTER' ? 'BACKUP' : local.state;
+    return [{ source, vips: vips.map(({ address }) => address), ...local, state: now }];
   });
   return [
     {

@@ -3,6 +3,7 @@ import { priorityOf } from '../../../charms/keepalived-vip/src/instances.ts';
 import { ownersOf } from '../../../charms/keepalived-vip/src/owners.ts';
 import { leave } from '../../../charms/keepalived-vip/src/plan.ts';
 import { CONFIG } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
+import type { State } from '../../../charms/keepalived-vip/src/state.ts';
 import { parseOptions, peerOf, planOf, stateOf } from './states.ts';
 
 const conf = (state: Parameters<typeof planOf>[0]): string => planOf(state).files.get(CONFIG)?.text ?? '';
@@ -198,6 +199,16 @@ describe('the holder in the status', () => {
     expect(status(both)?.message).toContain('and so does keepalived-vip/2');
     expect(ownersOf(both)).toMatchObject([{ unit: 'keepalived-vip/1', rival: 'keepalived-vip/2' }]);
   });
+});
+
+test('a unit tells the others that it holds an address by having it, whatever the notify script wrote last', () => {
+  const told = (state: State): unknown =>
+    planOf(state).databags?.find(({ endpoint }) => endpoint === 'vrrp-cluster')?.unit;
+  const state = stateOf(1, { managed: ['10.9.0.100'], running: running('MASTER') });
+  expect(told(state)).toMatchObject({ instances: [{ state: 'BACKUP' }] });
+  const here = { interface: 'eth0', address: '10.9.0.100', prefix: 24, family: 'ipv4' } as const;
+  const holder = { ...state, running: running('BACKUP'), addresses: [...state.addresses, here] };
+  expect(told(holder)).toMatchObject({ instances: [{ state: 'MASTER' }] });
 });
 
 test('related charms learn the addresses in the first hook of the leader, before keepalived runs', () => {
