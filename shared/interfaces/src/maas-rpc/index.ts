@@ -1,7 +1,6 @@
-import { defineInterface, json, raw, Redacted, type Codec } from 'juju-ts-ops';
+import { defineInterface, json, raw } from 'juju-ts-ops';
 import { z } from 'zod';
-
-const hidden: Codec<Redacted> = { decode: (text) => new Redacted(text), encode: (value) => value.reveal() };
+import { hidden } from '../hidden.ts';
 
 /** The contract between region and rack controllers. See README.md. */
 export const maasRpc = defineInterface({

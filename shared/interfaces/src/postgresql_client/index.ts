@@ -1,9 +1,7 @@
-import { commaList, defineInterface, json, raw, Redacted, type Codec, type Relation } from 'juju-ts-ops';
+import { commaList, defineInterface, json, raw, type Redacted, type Relation } from 'juju-ts-ops';
 import { z } from 'zod';
 import type { DatabaseState } from '../database.ts';
-
-/** A secret that a provider of the old kind writes into the databag in clear. */
-const hidden: Codec<Redacted> = { decode: (text) => new Redacted(text), encode: (value) => value.reveal() };
+import { hidden } from '../hidden.ts';
 
 /** The contract of `postgresql:database`: charmed PostgreSQL 14 and 16, and pgbouncer. See README.md. */
 export const postgresqlClient = defineInterface({
