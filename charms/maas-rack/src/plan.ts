@@ -1,7 +1,6 @@
 import type { Resource } from '@maas-ha/host';
-import { forgetIdentity, ID_FILE, renderMaasConfig, SECRET_FILE } from '@maas-ha/maas';
+import { forgetIdentity, ID_FILE, renderMaasConfig, SECRET_FILE, pausedStatus } from '@maas-ha/maas';
 import { active, blocked, waiting, type Plan, type Redacted, type Status } from 'juju-ts-ops';
-import { pausedStatus } from './actions.ts';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { awaitRegistration, restartRackd } from './rackd.ts';

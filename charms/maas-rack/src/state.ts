@@ -13,6 +13,7 @@ import {
   parseMaasConfig,
   SECRET_FILE,
   type MaasConfig,
+  pauseMark,
 } from '@maas-ha/maas';
 import {
   SecretNotFoundError,
@@ -23,7 +24,6 @@ import {
   type Relation,
 } from 'juju-ts-ops';
 import { z } from 'zod';
-import { pauseMark } from './actions.ts';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { isSecretNewer } from './rackd.ts';

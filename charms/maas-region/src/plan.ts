@@ -9,6 +9,7 @@ import {
   REGION_HTTP_PORT,
   renderMaasConfig,
   SECRET_FILE,
+  pausedStatus,
 } from '@maas-ha/maas';
 import {
   active,
@@ -25,7 +26,6 @@ import { forgetController, type Departed } from './controllers.ts';
 import { CLIENT_PACKAGE, connectionsNeeded, inTurn, migrateDatabase } from './database.ts';
 import { migrateDnsOptions } from './dns.ts';
 import type { endpoints, Hostnames } from './endpoints.ts';
-import { pausedStatus } from './pause.ts';
 import { awaitAnother, awaitServing, restartRegion, stopGracefully } from './regiond.ts';
 import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
 

@@ -15,6 +15,7 @@ import {
   parseMaasConfig,
   SECRET_FILE,
   type MaasConfig,
+  pauseMark,
 } from '@maas-ha/maas';
 import {
   Redacted,
@@ -30,7 +31,6 @@ import { departedUnits, type Departed } from './controllers.ts';
 import { connectionLimit } from './database.ts';
 import { findDnsProblem } from './dns.ts';
 import type { endpoints, Hostnames, Schema } from './endpoints.ts';
-import { pauseMark } from './pause.ts';
 import { installedServices, liveRegions, shortName } from './regiond.ts';
 
 export const REGIOND_CONF = '/etc/maas/regiond.conf';

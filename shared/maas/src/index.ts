@@ -8,6 +8,7 @@ export {
   MAAS_SECRET,
   SECRET_FILE,
 } from './files.ts';
+export { markPaused, pausedStatus, pauseMark, unmarkPaused } from './pause.ts';
 export { connectedRegions, eventLoops, type EventLoops } from './rpc.ts';
 export { maasSource, majorMinor } from './packages.ts';
 export { maasUrl, normalUrl, REGION_HTTP_PORT } from './url.ts';
