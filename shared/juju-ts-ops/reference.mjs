@@ -87,15 +87,14 @@ function members(text, head) {
   const body = text.slice(0, /^\}/m.exec(text)?.index);
   const pattern =
     /(?: {2}(\/\*\*(?:(?!\*\/).)*\*\/)\n)? {2}((?:readonly |async )?(?!#|constructor|private)[a-zA-Z]\w*(?:<[^\n]*>)?(?:\(.*?\)): [^\n]*?) \{\n/gs;
-  return [...body.matchAll(pattern)].flatMap(([, comment, signature]) => [
-    `#### ${/\w+/.exec(signature.replace(/^async /, ''))[0]}`,
-    '',
-    ...prose(comment),
-    '```ts',
-    signature.replace(/\s+/g, ' '),
-    '```',
-    '',
-  ]);
+  return [...body.matchAll(pattern)].flatMap(([, comment, signature]) =>
+    method(/\w+/.exec(signature.replace(/^async /, ''))[0], comment, signature),
+  );
+}
+
+/** A method: its name, its doc comment and how it is called. */
+function method(name, comment, signature) {
+  return [`#### ${name}`, '', ...prose(comment), '```ts', signature.replace(/\s+/g, ' '), '```', ''];
 }
 
 /** A doc comment without its stars. */
@@ -119,15 +118,9 @@ function tools() {
   const source = readFileSync(join(folder, 'src/tools.ts'), 'utf8');
   const body = source.slice(source.indexOf('  return {\n'), source.indexOf('export type HookTools'));
   const pattern = /(?: {4}(\/\*\*(?:(?!\*\/).)*\*\/)\n)? {4}async (\w+\(.*?\): [^\n]*?) \{\n/gs;
-  return [...body.matchAll(pattern)].flatMap(([, comment, signature]) => [
-    `#### tools.${/\w+/.exec(signature)[0]}`,
-    '',
-    ...prose(comment),
-    '```ts',
-    signature.replace(/\s+/g, ' '),
-    '```',
-    '',
-  ]);
+  return [...body.matchAll(pattern)].flatMap(([, comment, signature]) =>
+    method(`tools.${/\w+/.exec(signature)[0]}`, comment, signature),
+  );
 }
 
 const core = exportsOf('index.ts').filter(({ name }) => name !== 'HookTools');
