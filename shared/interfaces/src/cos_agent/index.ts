@@ -1,0 +1,124 @@
+import { defineInterface, json } from 'juju-ts-ops';
+import { z } from 'zod';
+import { grafanaDashboard, type Dashboard } from './dashboard.ts';
+import { xz } from './xz.ts';
+
+export type { Dashboard, Panel } from './dashboard.ts';
+
+const Labels = z.record(z.string(), z.string());
+const Groups = z.object({
+  groups: z.array(
+    z.looseObject({
+      name: z.string(),
+      rules: z.array(
+        z.looseObject({
+          alert: z.string(),
+          expr: z.string(),
+          for: z.string().optional(),
+          labels: Labels,
+          annotations: Labels,
+        }),
+      ),
+    }),
+  ),
+});
+const Config = z.looseObject({
+  metrics_alert_rules: Groups,
+  log_alert_rules: Groups,
+  dashboards: z.array(z.string()),
+  metrics_scrape_jobs: z.array(z.looseObject({ job_name: z.string() })),
+  log_slots: z.array(z.string()),
+});
+/** What the collector is told, all under one key. */
+export type CosAgentConfig = z.infer<typeof Config>;
+
+/** The contract between a charm that is watched and the collector on its machine. See README.md. */
+export const cosAgent = defineInterface({
+  name: 'cos_agent',
+  provider: { app: {}, unit: { config: json(Config) } },
+  requirer: { app: {}, unit: {} },
+});
+
+/** Where metrics are read, on this machine. */
+export interface ScrapeJob {
+  /** Unlike those of the charm's other jobs. */
+  readonly name: string;
+  readonly port: number;
+  readonly path: string;
+  readonly scheme?: 'http' | 'https';
+}
+
+/** Something that somebody should be told. */
+export interface AlertRule {
+  readonly alert: string;
+  /** PromQL, or LogQL, where `%%juju_topology%%` stands for the labels of this application. */
+  readonly expr: string;
+  /** How long it must have been so: `2m`. At once if absent. */
+  readonly for?: string;
+  readonly severity: 'critical' | 'warning';
+  readonly summary: string;
+  /** What to do. */
+  readonly description: string;
+}
+
+/** What there is to see of a charm's workload. */
+export interface Observability {
+  readonly jobs: readonly ScrapeJob[];
+  readonly metricRules: readonly AlertRule[];
+  readonly logRules: readonly AlertRule[];
+  readonly dashboards: readonly Dashboard[];
+}
+
+/** Whose workload it is. */
+export interface Topology {
+  readonly charm: string;
+  readonly app: string;
+  readonly model: { readonly name: string; readonly uuid: string };
+}
+
+/** What a unit tells the collector. */
+export function cosAgentConfig(
+  topology: Topology,
+  { jobs, metricRules, logRules, dashboards }: Observability,
+): CosAgentConfig {
+  return {
+    metrics_alert_rules: groupsOf(topology, 'metrics', metricRules),
+    log_alert_rules: groupsOf(topology, 'logs', logRules),
+    dashboards: dashboards.map((dashboard) =>
+      xz(JSON.stringify(grafanaDashboard(dashboard, topology.charm))).toString('base64'),
+    ),
+    metrics_scrape_jobs: jobs.map(({ name, port, path, scheme = 'http' }) => ({
+      job_name: `${topology.app}_${name}`,
+      metrics_path: path,
+      static_configs: [{ targets: [`localhost:${port}`] }],
+      // The certificate is not for localhost.
+      ...(scheme === 'https' && { scheme, tls_config: { insecure_skip_verify: true } }),
+    })),
+    log_slots: [],
+  };
+}
+
+function groupsOf(
+  topology: Topology,
+  kind: string,
+  rules: readonly AlertRule[],
+): CosAgentConfig['metrics_alert_rules'] {
+  if (rules.length === 0) return { groups: [] };
+  const { charm, app, model } = topology;
+  const labels = { juju_model: model.name, juju_model_uuid: model.uuid, juju_application: app };
+  const matchers = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
+  return {
+    groups: [
+      {
+        name: `${model.name}_${model.uuid.slice(0, 8)}_${app}_${kind}_alerts`,
+        rules: rules.map(({ alert, expr, for: duration, severity, summary, description }) => ({
+          alert,
+          expr: expr.replaceAll('%%juju_topology%%', matchers.join(',')),
+          ...(duration !== undefined && { for: duration }),
+          labels: { severity, ...labels, juju_charm: charm },
+          annotations: { summary, description },
+        })),
+      },
+    ],
+  };
+}
