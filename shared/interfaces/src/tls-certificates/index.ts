@@ -1,0 +1,226 @@
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { defineInterface, json, Redacted, type Relation, type SecretPlan } from 'juju-ts-ops';
+import { z } from 'zod';
+import { signingRequest } from './csr.ts';
+
+/** PEM; some charms write it in base64 once more. */
+const pem = z
+  .string()
+  .transform((text) => (text.includes('-----BEGIN') ? text : Buffer.from(text, 'base64').toString()).trim());
+
+/** A list whose items are read each for itself: what a CA answers to others does not keep us from our answer. */
+function listOf<T>(item: z.ZodType<T>) {
+  return json(
+    z.array(z.unknown()).transform((list): readonly T[] =>
+      list.flatMap((value) => {
+        const parsed = item.safeParse(value);
+        return parsed.success ? [parsed.data] : [];
+      }),
+    ),
+  );
+}
+
+const SigningRequest = z.object({ certificate_signing_request: pem, ca: z.boolean().default(false) });
+
+const Certificate = z.looseObject({
+  certificate: pem,
+  ca: pem,
+  chain: z.array(pem).readonly().default([]),
+  certificate_signing_request: pem,
+  /** When the CA would like to be asked again. */
+  recommended_expiry_notification_time: z.string().optional(),
+  revoked: z.boolean().nullish(),
+});
+/** What a CA has signed. */
+export type Certificate = z.infer<typeof Certificate>;
+
+const RequestError = z.looseObject({
+  certificate_signing_request: pem,
+  error: z.looseObject({ code: z.int(), name: z.string().default(''), message: z.string().default('') }),
+});
+
+const requests = { certificate_signing_requests: listOf(SigningRequest) };
+
+/** The contract between a CA and those who serve TLS, version 1. See README.md. */
+export const tlsCertificates = defineInterface({
+  name: 'tls-certificates',
+  requirer: { app: requests, unit: requests },
+  provider: {
+    app: {
+      certificates: listOf(Certificate),
+      request_errors: listOf(RequestError),
+      capabilities: json(z.looseObject({ supports_ip_sans: z.boolean().nullish() })),
+    },
+    unit: {},
+  },
+});
+
+/** What a CA has answered to a request. */
+export type TlsAnswer =
+  | {
+      readonly kind: 'issued';
+      /** PEM: the certificate, and the chain from its issuer up, without the root. */
+      readonly certificate: string;
+      /** PEM: who is to be trusted. */
+      readonly ca: string;
+      /** PEM */
+      readonly key: Redacted;
+    }
+  /** Nothing yet, in words for a status. Whoever has a certificate from before goes on with it. */
+  | { readonly kind: 'waiting'; readonly reason: string }
+  /** It does not sign this, in words for a status. */
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** A request for a certificate, for a plan, and what became of it. */
+export interface TlsRequest {
+  readonly relation: number;
+  readonly answer: TlsAnswer;
+  /** Has the key, which goes nowhere else. */
+  readonly secret: SecretPlan;
+  /** For the databag of whoever owns the secret. */
+  readonly bag: {
+    readonly certificate_signing_requests: readonly {
+      readonly certificate_signing_request: string;
+      readonly ca: false;
+    }[];
+  };
+}
+
+/** The secret of a unit or an application that asks for a certificate. */
+export const TLS_SECRET = { label: 'tls-certificates', key: 'private-key', since: 'requested-at' } as const;
+
+export interface TlsWish {
+  /** Who the certificate is for: each unit has a key of its own, or all of an application share one. */
+  readonly owner: 'unit' | 'application';
+  /** DNS names and IP addresses that clients use, in an order that stays. */
+  readonly names: readonly string[];
+  /** What `ownSecret(TLS_SECRET.label)` gives. */
+  readonly secret?: Readonly<Record<string, Redacted>> | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** The share of its time after which a certificate is replaced, unless the CA says when. */
+const WORN = 0.9;
+/** A CA that signs what is worn already is not asked again in every hook. */
+const PATIENCE = 5 * 60_000;
+
+/**
+ * Asks for a certificate. The first time it makes a key, and it makes another when the certificate has to be
+ * renewed or was revoked: a new key is a new request, and the old certificate serves until that is answered.
+ * For an application, only the leader may ask without a secret.
+ */
+export function requestCertificate(
+  relation: Relation<typeof tlsCertificates.provider>,
+  { owner, names, secret, now }: TlsWish,
+): TlsRequest {
+  const { app, appData } = relation;
+  const asked =
+    appData.capabilities?.supports_ip_sans === false ? names.filter((name) => isIP(name) === 0) : names;
+  const key = secret?.[TLS_SECRET.key];
+  const since = Number(secret?.[TLS_SECRET.since]?.reveal() ?? NaN);
+  const request = key && signingRequest(key.reveal(), asked);
+  const found = appData.certificates?.find((item) => item.certificate_signing_request === request);
+  const mayAskAgain = !(now - since < PATIENCE);
+  const nameless: TlsAnswer | undefined =
+    asked.length === 0
+      ? { kind: 'refused', reason: `${app} signs no IP addresses, and no host name is known` }
+      : undefined;
+  if (!key || request === undefined || (found && mayAskAgain && (found.revoked || isWorn(found, now)))) {
+    const fresh = new Redacted(makeKey());
+    const why = found?.revoked
+      ? 'to replace the certificate it revoked'
+      : found && 'to renew the certificate';
+    return {
+      ...asking(relation, owner, fresh, now, asked),
+      answer: nameless ?? { kind: 'waiting', reason: `${app} ${why ?? 'to sign the certificate'}` },
+    };
+  }
+  return {
+    ...asking(relation, owner, key, since, asked),
+    answer: nameless ?? answerOf(relation, request, asked, found, key),
+  };
+}
+
+function asking(
+  { id, app }: Relation<typeof tlsCertificates.provider>,
+  owner: TlsWish['owner'],
+  key: Redacted,
+  since: number,
+  names: readonly string[],
+): Omit<TlsRequest, 'answer'> {
+  return {
+    relation: id,
+    secret: {
+      label: TLS_SECRET.label,
+      owner,
+      content: { [TLS_SECRET.key]: key, [TLS_SECRET.since]: new Redacted(String(since)) },
+      grants: [],
+      description: `Key of the certificate that ${app} signs`,
+    },
+    bag: {
+      certificate_signing_requests:
+        names.length === 0
+          ? []
+          : [{ certificate_signing_request: signingRequest(key.reveal(), names), ca: false }],
+    },
+  };
+}
+
+function answerOf(
+  { app, appData }: Relation<typeof tlsCertificates.provider>,
+  request: string,
+  names: readonly string[],
+  found: Certificate | undefined,
+  key: Redacted,
+): TlsAnswer {
+  const refusal = appData.request_errors?.find((item) => item.certificate_signing_request === request)?.error;
+  if (found?.revoked) return { kind: 'waiting', reason: `${app} to replace the certificate it revoked` };
+  if (!found) {
+    return refusal
+      ? {
+          kind: 'refused',
+          reason: `${app} refuses to sign a certificate for ${names.join(', ')}: ${refusal.message || refusal.name} (${refusal.code})`,
+        }
+      : { kind: 'waiting', reason: `${app} to sign the certificate` };
+  }
+  const leaf = parse(found.certificate);
+  if (!leaf?.checkPrivateKey(createPrivateKey(key.reveal())))
+    return { kind: 'refused', reason: `${app} gave a certificate that is not for the key it was asked for` };
+  return { kind: 'issued', certificate: withChain(leaf, found), ca: found.ca, key };
+}
+
+/** Charms give the chain in every order, with and without the certificate itself and the root. */
+function withChain(leaf: X509Certificate, { ca, chain }: Certificate): string {
+  const pool = [...chain, ca].flatMap((text) => parse(text) ?? []);
+  const path = [leaf];
+  for (let last = leaf; path.length <= pool.length;) {
+    const issuer = pool.find((one) => last.checkIssued(one) && !one.checkIssued(one));
+    if (!issuer || path.some(({ fingerprint256 }) => fingerprint256 === issuer.fingerprint256)) break;
+    path.push(issuer);
+    last = issuer;
+  }
+  return path.map((one) => one.toString().trim()).join('\n');
+}
+
+function isWorn({ certificate, recommended_expiry_notification_time: wished }: Certificate, now: number) {
+  const leaf = parse(certificate);
+  if (!leaf) return false;
+  const [from, to] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
+  const recommended = Date.parse(wished ?? '');
+  return now >= Math.min(Number.isNaN(recommended) ? Infinity : recommended, from + WORN * (to - from));
+}
+
+function parse(text: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function makeKey(): string {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return privateKey.export({ type: 'pkcs8', format: 'pem' });
+}
