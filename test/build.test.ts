@@ -120,7 +120,7 @@ describe('the build refuses', () => {
         '  options:\n    colour: { type: string, default: red, description: none }\n',
       ),
     );
-    expect(await build(folder, '--check', 'haproxy')).toContain('run: node build.mjs --types');
+    expect(await build(folder, '--check', 'haproxy')).toContain('run: npx juju-ts-ops types charms/haproxy');
     await build(folder, '--types', 'haproxy');
     expect(await build(folder, '--check', 'haproxy')).toMatch(
       /declares the options \[.*colour.*\], the code has/,

@@ -57,7 +57,7 @@ function npmIsCurrent() {
 function npm() {
   const [major] = process.versions.node.split('.');
   if (Number(major) >= 22) return ['npm'];
-  const { optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const { optionalDependencies } = JSON.parse(readFileSync('shared/juju-ts-ops/package.json', 'utf8'));
   const node = `node-linux-${process.arch}`;
   run('npm', [
     'install',

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Interface } from './databag.ts';
 
-/** The part of charmcraft.yaml that the code is checked against. build.mjs writes it out as a typed constant. */
+/** The part of charmcraft.yaml that the code is checked against. `juju-ts-ops types` writes it out as a typed constant. */
 export interface Charmcraft {
   readonly name: string;
   readonly subordinate: boolean;

@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream, existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { stringify } from 'yaml';
+import { ZipFile } from 'yazl';
+import { z } from 'zod';
+import type { Declaration } from './declaration.ts';
+import {
+  bundle,
+  DEBIAN_ARCHITECTURES,
+  libatomic,
+  makeExecutable,
+  nodeProgram,
+  strippedNode,
+  type Architecture,
+} from './executable.ts';
+
+/** The releases of Ubuntu that the executable runs on. */
+const BASES = ['22.04', '24.04', '26.04'];
+const ZIP_TIME = new Date('2026-01-01T00:00:00Z');
+
+/** A charm to build: where it is, and what its charmcraft.yaml says. */
+export interface Source {
+  readonly folder: string;
+  readonly declaration: Declaration;
+}
+
+/** What the charms of one build share. */
+interface Workshop {
+  /** The folder whose package.json has the version, and where `dist` is. */
+  readonly project: string;
+  readonly arch: Architecture;
+  readonly version: string;
+  readonly work: string;
+  /** The Node of the architecture and this machine's own, made when the first charm needs them. */
+  readonly nodes: () => Promise<{ readonly base: string; readonly node: string }>;
+}
+
+/**
+ * Builds charms into the project's `dist`, and says where each is, relative to the project. One whose sources are
+ * those of the last build is left alone.
+ */
+export async function buildCharms(
+  sources: readonly Source[],
+  project: string,
+  arch: Architecture,
+): Promise<readonly string[]> {
+  await mkdir(join(project, 'dist'), { recursive: true });
+  const work = await mkdtemp(join(tmpdir(), 'charm-build-'));
+  try {
+    const { version } = z
+      .object({ version: z.string() })
+      .parse(JSON.parse(await readFile(join(project, 'package.json'), 'utf8')));
+    let made: ReturnType<Workshop['nodes']> | undefined;
+    const nodes = () => (made ??= makeNodes(arch, work));
+    return await Promise.all(
+      sources.map((source) => buildCharm(source, { project, arch, version, work, nodes })),
+    );
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function makeNodes(arch: Architecture, work: string) {
+  const program = await nodeProgram(arch, work);
+  const base = await strippedNode(program, arch, work);
+  const own = process.arch === 'arm64' ? 'arm64' : 'x64';
+  return { base, node: own === arch ? program : await nodeProgram(own, work) };
+}
+
+async function buildCharm({ folder, declaration }: Source, workshop: Workshop): Promise<string> {
+  const { project, arch, version, nodes } = workshop;
+  const suffix = arch === process.arch ? '' : `_${arch}`;
+  const name = `dist/${declaration.name}${suffix}.charm`;
+  const target = join(project, name);
+  const [code, files] = await Promise.all([
+    bundle(folder, project),
+    charmFiles({ folder, declaration }, project, arch, version),
+  ]);
+  const inputs = `${target}.inputs`;
+  const wanted = await digestOf(code, files, arch);
+  if (existsSync(target) && existsSync(inputs) && (await readFile(inputs, 'utf8')) === wanted) return name;
+
+  const work = await mkdtemp(join(workshop.work, 'charm-'));
+  const dispatch = await makeExecutable({ code, arch, work, ...(await nodes()) });
+  const zip = new ZipFile();
+  const add = (entry: string, content: Buffer, mode: number): void =>
+    zip.addBuffer(content, entry, { mtime: ZIP_TIME, mode, forceDosTimestamp: true });
+  for (const [entry, content] of Object.entries(files)) add(entry, content, 0o100644);
+  add('lib/libatomic.so.1', await libatomic(arch, work), 0o100644);
+  add('dispatch', dispatch, 0o100755);
+  zip.end();
+  await pipeline(zip.outputStream, createWriteStream(`${target}.new`));
+  await rename(`${target}.new`, target);
+  await writeFile(inputs, wanted);
+  return name;
+}
+
+type Files = Readonly<Record<string, Buffer>>;
+
+/** Everything in the zip but the executable, in Juju's own files. https://documentation.ubuntu.com/juju/3.6/reference/charm/ */
+async function charmFiles(
+  { folder, declaration }: Source,
+  project: string,
+  arch: Architecture,
+  version: string,
+): Promise<Files> {
+  const { name, summary, description, subordinate, assumes, config, actions } = declaration;
+  const { provides, requires, peers, storage, resources } = declaration;
+  const yaml = (value: unknown): Buffer => Buffer.from(stringify(value));
+  const metadata = {
+    name,
+    summary,
+    description,
+    subordinate,
+    assumes,
+    provides,
+    requires,
+    peers,
+    storage,
+    resources,
+  };
+  const bases = BASES.map((channel) => ({
+    name: 'ubuntu',
+    channel,
+    architectures: [DEBIAN_ARCHITECTURES[arch]],
+  }));
+  return {
+    'metadata.yaml': yaml(metadata),
+    'config.yaml': yaml(config),
+    'actions.yaml': yaml(actions),
+    'manifest.yaml': yaml({ bases }),
+    version: Buffer.from(`${version}\n`),
+    ...(await optionalFiles(project, ['LICENSE'])),
+    ...(await optionalFiles(folder, ['LICENSE', 'README.md', 'icon.svg'])),
+  };
+}
+
+async function optionalFiles(folder: string, names: readonly string[]): Promise<Files> {
+  const there = names.filter((name) => existsSync(join(folder, name)));
+  return Object.fromEntries(
+    await Promise.all(there.map(async (name) => [name, await readFile(join(folder, name))] as const)),
+  );
+}
+
+/** Of everything that the archive is made from: this builder and its Node too. */
+async function digestOf(code: string, files: Files, arch: Architecture): Promise<string> {
+  const digest = createHash('sha256').update(process.version).update(arch).update(code);
+  for (const [name, content] of Object.entries(files)) digest.update(name).update(content);
+  const builder = (await readdir(import.meta.dirname)).sort();
+  for (const name of builder) digest.update(await readFile(join(import.meta.dirname, name)));
+  return digest.digest('hex');
+}

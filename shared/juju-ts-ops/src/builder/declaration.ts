@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { BUILT_IN_ACTIONS, type Charmcraft } from '../charmcraft.ts';
+
+const DeclaredEndpoint = z.union([
+  z.string().transform((name) => ({ interface: name, scope: 'global' as const })),
+  z.strictObject({
+    interface: z.string(),
+    scope: z.enum(['global', 'container']).default('global'),
+    limit: z.int().optional(),
+    optional: z.boolean().optional(),
+  }),
+]);
+const DeclaredEndpoints = z.record(z.string(), DeclaredEndpoint).default({});
+const DeclaredOption = z.strictObject({
+  type: z.enum(['string', 'int', 'float', 'boolean', 'secret']),
+  default: z.union([z.string(), z.number(), z.boolean()]).optional(),
+  description: z.string(),
+});
+const DeclaredAction = z.strictObject({
+  description: z.string(),
+  params: z.record(z.string(), z.looseObject({ type: z.string(), description: z.string() })).default({}),
+  required: z.array(z.string()).default([]),
+  additionalProperties: z.boolean().default(false),
+});
+const DeclaredStorage = z.looseObject({ type: z.enum(['filesystem', 'block']) });
+const DeclaredResource = z.looseObject({ type: z.literal('file'), filename: z.string() });
+
+/** What may stand in charmcraft.yaml: what Juju knows of a machine charm, in the names of charmcraft. */
+const Declaration = z.strictObject({
+  name: z.string(),
+  type: z.literal('charm'),
+  title: z.string(),
+  summary: z.string(),
+  description: z.string(),
+  subordinate: z.boolean().default(false),
+  assumes: z.array(z.unknown()).default([]),
+  provides: DeclaredEndpoints,
+  requires: DeclaredEndpoints,
+  peers: DeclaredEndpoints,
+  storage: z.record(z.string(), DeclaredStorage).default({}),
+  resources: z.record(z.string(), DeclaredResource).default({}),
+  config: z.strictObject({ options: z.record(z.string(), DeclaredOption) }).default({ options: {} }),
+  actions: z.record(z.string(), DeclaredAction).default({}),
+});
+export type Declaration = z.infer<typeof Declaration>;
+
+/** What is wrong with a charm, in words for whoever writes it. */
+export class BuildError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'BuildError';
+  }
+}
+
+/** @throws {BuildError} naming everything in the charm's charmcraft.yaml that means nothing. */
+export async function readDeclaration(folder: string): Promise<Declaration> {
+  const file = join(folder, 'charmcraft.yaml');
+  if (!existsSync(file)) throw new BuildError(`there is no ${file}`);
+  const parsed = Declaration.safeParse(parse(await readFile(file, 'utf8')));
+  if (!parsed.success) throw new BuildError(`${file}:\n${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+/** The source of `src/charmcraft.ts`. */
+export function typesSource(declaration: Declaration): string {
+  const json = JSON.stringify(typedPart(declaration), null, 2);
+  return `// Written from charmcraft.yaml, by \`juju-ts-ops types\`.\nexport const charmcraft = ${json} as const;\n`;
+}
+
+/** What the code is checked against. */
+function typedPart(declaration: Declaration): Charmcraft {
+  const { name, subordinate, provides, requires, peers, storage, resources, config, actions } = declaration;
+  const endpoints = (map: typeof provides) =>
+    mapValues(map, (endpoint) => ({ interface: endpoint.interface, scope: endpoint.scope }));
+  return {
+    name,
+    subordinate,
+    provides: endpoints(provides),
+    requires: endpoints(requires),
+    peers: endpoints(peers),
+    options: mapValues(config.options, ({ type, default: value }) =>
+      value === undefined ? { type } : { type, default: value },
+    ),
+    actions: mapValues(actions, ({ params, required }) => ({
+      params: mapValues(params, ({ type, default: value }) =>
+        value === undefined ? { type } : { type, default: value },
+      ),
+      required,
+    })),
+    // Few charms have these.
+    ...(Object.keys(storage).length > 0 && { storage: mapValues(storage, ({ type }) => ({ type })) }),
+    ...(Object.keys(resources).length > 0 && { resources: mapValues(resources, ({ type }) => ({ type })) }),
+  };
+}
+
+function mapValues<T, U>(
+  map: Readonly<Record<string, T>>,
+  change: (value: T) => U,
+): Readonly<Record<string, U>> {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value)]));
+}
+
+/** As much of a charm's module as is compared with its declaration. */
+const CharmModule = z.object({
+  charm: z.object({
+    charmcraft: z.unknown(),
+    options: z.record(z.string(), z.unknown()),
+    endpoints: z.record(z.string(), z.unknown()),
+    actions: z.record(z.string(), z.unknown()),
+  }),
+});
+
+/** @throws {BuildError} when the charm's YAML, types and code disagree. */
+export async function verify(folder: string, declaration: Declaration): Promise<void> {
+  const file = join(folder, 'src/charmcraft.ts');
+  if (!existsSync(file) || (await readFile(file, 'utf8')) !== typesSource(declaration))
+    throw new BuildError(
+      `${file} is not what charmcraft.yaml says; run: npx juju-ts-ops types ${relative(process.cwd(), folder)}`,
+    );
+  const module: unknown = await import(pathToFileURL(join(folder, 'src/charm.ts')).href);
+  const parsed = CharmModule.safeParse(module);
+  if (!parsed.success) throw new BuildError(`${folder}/src/charm.ts exports no charm made by defineCharm`);
+  const { charm } = parsed.data;
+  if (!isDeepStrictEqual(charm.charmcraft, typedPart(declaration)))
+    throw new BuildError(`${folder}/src/charm.ts does not use the charmcraft.ts beside it`);
+  const { provides, requires, peers, config, actions } = declaration;
+  const builtIn: readonly string[] = BUILT_IN_ACTIONS;
+  const declared = {
+    options: Object.keys(config.options),
+    endpoints: Object.keys({ ...provides, ...requires, ...peers }),
+    actions: Object.keys(actions).filter((name) => !builtIn.includes(name)),
+  };
+  for (const kind of ['options', 'endpoints', 'actions'] as const) {
+    const names = declared[kind].toSorted();
+    const coded = Object.keys(charm[kind]).sort();
+    if (!isDeepStrictEqual(coded, names))
+      throw new BuildError(
+        `${folder}: charmcraft.yaml declares the ${kind} [${names.join(', ')}], the code has [${coded.join(', ')}]`,
+      );
+  }
+}
