@@ -2,7 +2,12 @@
 export const charmcraft = {
   "name": "maas-rack",
   "subordinate": false,
-  "provides": {},
+  "provides": {
+    "cos-agent": {
+      "interface": "cos_agent",
+      "scope": "global"
+    }
+  },
   "requires": {
     "rpc": {
       "interface": "maas-rpc",

@@ -1,8 +1,10 @@
 import type { Resource } from '@maas-ha/host';
+import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
 import { forgetIdentity, ID_FILE, renderMaasConfig, SECRET_FILE, pausedStatus } from '@maas-ha/maas';
 import { active, blocked, waiting, type Plan, type Redacted, type Status } from 'juju-ts-ops';
-import type { charmcraft } from './charmcraft.ts';
+import { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
+import { observability } from './observability.ts';
 import { awaitRegistration, restartRackd } from './rackd.ts';
 import { RACK_PACKAGE, RACKD_CONF, type State } from './state.ts';
 
@@ -17,12 +19,24 @@ export function plan(state: State): RackPlan {
     };
   }
   if (state.isPaused) return { machine: [], status: [pausedStatus(state.unit)] };
-  const { region, version, relations, hostname } = state;
+  const { region, version, relations, hostname, observers, app, model } = state;
   const { url, secret } = region ?? {};
   const known = url !== undefined && secret && version !== undefined ? { url, secret } : undefined;
   return {
     machine: [...installation(state), ...(known ? connection(state, known.url, known.secret) : [])],
-    databags: relations.map((relation) => ({ endpoint: 'rpc', relation, unit: { hostname } }) as const),
+    databags: [
+      ...relations.map((relation) => ({ endpoint: 'rpc', relation, unit: { hostname } }) as const),
+      ...observers.map(
+        (relation) =>
+          ({
+            endpoint: 'cos-agent',
+            relation,
+            unit: {
+              config: cosAgentConfig({ charm: charmcraft.name, app, model }, observability(version)),
+            },
+          }) as const,
+      ),
+    ],
     ...(version !== undefined && { version }),
     status: [statusOf(state)],
   };

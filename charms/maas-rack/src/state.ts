@@ -18,6 +18,7 @@ import {
 import {
   SecretNotFoundError,
   UserError,
+  type HookContext,
   type Juju,
   type Options,
   type Redacted,
@@ -47,6 +48,10 @@ export interface State {
   readonly hostname: string;
   /** The relations over which regions learn what this rack is called. */
   readonly relations: readonly number[];
+  /** The relations with collectors of metrics and logs. */
+  readonly observers: readonly number[];
+  readonly app: string;
+  readonly model: HookContext['model'];
   /** Whether this unit is being removed. */
   readonly isLeaving: boolean;
   /** The file by which later hooks know that it is. */
@@ -65,16 +70,17 @@ export interface State {
 }
 
 export async function read(juju: RackJuju): Promise<State> {
-  const [values, relations, packageVersion, os, conf, secretOnDisk, newer] = await Promise.all([
+  const [values, relations, observers, packageVersion, os, conf, secretOnDisk, newer] = await Promise.all([
     juju.options(),
     juju.relations('rpc'),
+    juju.relations('cos-agent'),
     installedVersion(RACK_PACKAGE),
     osRelease(),
     readFileIfExists(RACKD_CONF),
     readFileIfExists(SECRET_FILE),
     isSecretNewer(),
   ]);
-  const { event, unit, stateDirectory } = juju.context;
+  const { event, unit, app, model, stateDirectory } = juju.context;
   const leavingMark = join(stateDirectory, 'leaving');
   const [relation] = relations;
   const region = relation && (await regionOf(juju, relation));
@@ -87,6 +93,9 @@ export async function read(juju: RackJuju): Promise<State> {
     currentConf: parseMaasConfig(conf ?? ''),
     hostname: hostname(),
     relations: relations.map(({ id }) => id),
+    observers: observers.map(({ id }) => id),
+    app,
+    model,
     isLeaving: existsSync(leavingMark) || (event.kind === 'relation' && event.departingUnit === unit),
     leavingMark,
     unit,

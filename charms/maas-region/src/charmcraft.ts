@@ -10,6 +10,10 @@ export const charmcraft = {
     "api": {
       "interface": "http",
       "scope": "global"
+    },
+    "cos-agent": {
+      "interface": "cos_agent",
+      "scope": "global"
     }
   },
   "requires": {

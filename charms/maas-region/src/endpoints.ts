@@ -1,3 +1,4 @@
+import { cosAgent } from '@maas-ha/interfaces/cos_agent';
 import { http } from '@maas-ha/interfaces/http';
 import { keepalivedVip } from '@maas-ha/interfaces/keepalived-vip';
 import { maasRpc } from '@maas-ha/interfaces/maas-rpc';
@@ -35,5 +36,6 @@ export const endpoints = {
   vip: keepalivedVip,
   rpc: maasRpc,
   api: http,
+  'cos-agent': cosAgent,
   'region-cluster': regionCluster,
 };

@@ -1,5 +1,6 @@
 import type { Resource } from '@maas-ha/host';
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
+import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
 import { MAAS_SECRET_KEY } from '@maas-ha/interfaces/maas-rpc';
 import { REQUESTED_SECRETS } from '@maas-ha/interfaces/postgresql_client';
 import {
@@ -14,6 +15,7 @@ import {
 import {
   active,
   blocked,
+  isAtLeast,
   SecretRef,
   unitNumber,
   waiting,
@@ -21,11 +23,12 @@ import {
   type Redacted,
   type Status,
 } from 'juju-ts-ops';
-import type { charmcraft } from './charmcraft.ts';
+import { charmcraft } from './charmcraft.ts';
 import { forgetController, type Departed } from './controllers.ts';
 import { CLIENT_PACKAGE, connectionsNeeded, inTurn, migrateDatabase } from './database.ts';
 import { migrateDnsOptions } from './dns.ts';
 import type { endpoints, Hostnames } from './endpoints.ts';
+import { observability } from './observability.ts';
 import { awaitAnother, awaitServing, restartRegion, stopGracefully } from './regiond.ts';
 import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
 
@@ -69,8 +72,14 @@ export function plan(state: State): RegionPlan {
       ...clusterBags(state, url, mayServe ? known : undefined),
       ...(mayServe ? apiBags(state) : []),
       ...(state.secret && url !== undefined ? rpcBags(state, url) : []),
+      ...observerBags(state),
     ],
-    ports: [`${REGION_HTTP_PORT}/tcp`, '5250-5259/tcp', '53/tcp', '53/udp', '8000/tcp'],
+    ports: [
+      ...[REGION_HTTP_PORT, ...extraPorts(state), '5250-5259', 53, 8000, ...clusterPorts(state)].map(
+        (port) => `${port}/tcp`,
+      ),
+      '53/udp',
+    ],
     ...(state.version !== undefined && { version: state.version }),
     status: statusesOf(state, url, known, mayServe),
   };
@@ -219,7 +228,18 @@ function regiondConf({ options, currentConf, address }: State, { url, database, 
 }
 
 function hasTemporal(version: string): boolean {
-  return version.localeCompare('3.5', 'en', { numeric: true }) >= 0;
+  return isAtLeast(version, '3.5');
+}
+
+/** What racks ask a region for beside its web server, at the host of their URL: MAAS' internal API and Temporal. */
+function extraPorts({ version }: State): readonly number[] {
+  if (version === undefined) return [];
+  return [...(isAtLeast(version, '3.6') ? [5242] : []), ...(hasTemporal(version) ? [5271] : [])];
+}
+
+/** What the parts of Temporal on the regions ask each other for. */
+function clusterPorts({ version }: State): readonly string[] {
+  return version !== undefined && hasTemporal(version) ? ['5272-5274', '5281-5284'] : [];
 }
 
 /** No region runs before the schema is ready, not even the one that its package has started. */
@@ -341,13 +361,32 @@ function remembered(hostnames: Hostnames, departed: readonly Departed[] | undefi
   return Object.fromEntries(Object.entries(hostnames).filter(([unit]) => !forgotten.has(unit)));
 }
 
-function apiBags({ api, address }: State): readonly Databag[] {
+function apiBags(state: State): readonly Databag[] {
+  const { api, address } = state;
+  const ports = extraPorts(state);
   return api.map(
     (relation) =>
       ({
         endpoint: 'api',
         relation,
-        unit: { hostname: address, port: REGION_HTTP_PORT, 'health-check': '/MAAS/rpc/' },
+        unit: {
+          hostname: address,
+          port: REGION_HTTP_PORT,
+          'health-check': '/MAAS/rpc/',
+          ...(ports.length > 0 && { 'tcp-ports': ports }),
+        },
+      }) as const,
+  );
+}
+
+function observerBags({ observers, app, model, version }: State): readonly Databag[] {
+  const seen = observability(version, { scheme: 'http', port: REGION_HTTP_PORT }, false);
+  return observers.map(
+    (relation) =>
+      ({
+        endpoint: 'cos-agent',
+        relation,
+        unit: { config: cosAgentConfig({ charm: charmcraft.name, app, model }, seen) },
       }) as const,
   );
 }

@@ -21,6 +21,7 @@ import {
   Redacted,
   SecretNotFoundError,
   UserError,
+  type HookContext,
   type Juju,
   type Options,
   type Relation,
@@ -58,6 +59,7 @@ export type RegionJuju = Juju<typeof charmcraft, typeof options, typeof endpoint
 export interface State {
   readonly unit: string;
   readonly app: string;
+  readonly model: HookContext['model'];
   readonly isLeader: boolean;
   /** Whether this unit is being removed. */
   readonly isLeaving: boolean;
@@ -95,6 +97,8 @@ export interface State {
   /** The racks that have said what they are called. */
   readonly racks: Hostnames;
   readonly api: readonly number[];
+  /** The relations with collectors of metrics and logs. */
+  readonly observers: readonly number[];
   readonly services: readonly string[];
   readonly currentConf: MaasConfig;
   /** What racks authenticate with; absent until regiond has written it. */
@@ -117,6 +121,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     vips,
     rpc,
     api,
+    observers,
     clusters,
     network,
     packageVersion,
@@ -133,6 +138,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     juju.relations('vip'),
     juju.relations('rpc'),
     juju.relations('api'),
+    juju.relations('cos-agent'),
     juju.relations('region-cluster'),
     juju.network('region-cluster'),
     installedVersion(REGION_PACKAGE),
@@ -146,13 +152,14 @@ export async function read(juju: RegionJuju): Promise<State> {
   const [vip] = vips;
   const [balancer] = api;
   const virtual = new Set(vips.flatMap(({ appData }) => appData.vips ?? []).map(({ address }) => address));
-  const { unit, app, event, stateDirectory } = juju.context;
+  const { unit, app, model, event, stateDirectory } = juju.context;
   const leavingMark = join(stateDirectory, 'leaving');
   const isLeaving = existsSync(leavingMark) || (event.kind === 'relation' && event.departingUnit === unit);
   const isServing = live?.has(shortName(hostname())) ?? false;
   const state: State = {
     unit,
     app,
+    model,
     isLeader,
     isLeaving,
     leavingMark,
@@ -182,6 +189,7 @@ export async function read(juju: RegionJuju): Promise<State> {
       ),
     ),
     api: api.map(({ id }) => id),
+    observers: observers.map(({ id }) => id),
     services: installedServices(),
     currentConf: parseMaasConfig(conf ?? ''),
     ...(secret !== undefined && MAAS_SECRET.test(secret.trim()) && { secret: new Redacted(secret.trim()) }),

@@ -16,6 +16,9 @@ function connected(known: Partial<State> = {}): State {
     currentConf: { cluster_uuid: 'f00' },
     hostname: 'rack-0',
     relations: [7],
+    observers: [],
+    app: 'maas-rack',
+    model: { name: 'maas', uuid: '12345678-aaaa-bbbb-cccc-0123456789ab' },
     isLeaving: false,
     leavingMark: '/state/leaving',
     unit: 'maas-rack/0',
@@ -72,6 +75,22 @@ test('regions learn what the rack is called', () => {
   expect(plan(connected()).databags).toEqual([
     { endpoint: 'rpc', relation: 7, unit: { hostname: 'rack-0' } },
   ]);
+});
+
+test('a collector learns where rackd and its agent tell how they do, and what is worth an alert', () => {
+  const configOf = (version: string): unknown =>
+    plan(connected({ observers: [8], version })).databags?.find(({ endpoint }) => endpoint === 'cos-agent')
+      ?.unit;
+  expect(configOf('3.4')).toMatchObject({
+    config: {
+      metrics_scrape_jobs: [
+        { job_name: 'maas-rack_rackd', static_configs: [{ targets: ['localhost:5249'] }] },
+      ],
+      metrics_alert_rules: { groups: [{ rules: expect.arrayContaining([expect.anything()]) }] },
+    },
+  });
+  expect(JSON.stringify(configOf('3.6'))).toContain('/metrics/agent');
+  expect(JSON.stringify(configOf('3.6'))).not.toContain('%%');
 });
 
 describe('the status', () => {

@@ -158,6 +158,36 @@ describe('regiond.conf', () => {
   });
 });
 
+describe('what others reach a region by', () => {
+  const old = serving({ version: '3.4', cluster: { ...CLUSTER, schema: { version: '3.4', relation: 4 } } });
+
+  test('balancers elsewhere pass on the ports that racks need beside the web server, of a MAAS that has them', () => {
+    expect(bagOf(serving(), 'api', 'unit')).toMatchObject({ 'tcp-ports': [5242, 5271] });
+    expect(bagOf(old, 'api', 'unit')).not.toHaveProperty('tcp-ports');
+  });
+
+  test('the firewall lets in racks, and from 3.5 on the other regions too', () => {
+    expect(plan(old).ports).toEqual(['5240/tcp', '5250-5259/tcp', '53/tcp', '8000/tcp', '53/udp']);
+    expect(plan(serving()).ports).toEqual(
+      expect.arrayContaining(['5242/tcp', '5271/tcp', '5272-5274/tcp', '5281-5284/tcp']),
+    );
+  });
+
+  test('a collector learns where regiond tells how it does, and what is worth an alert', () => {
+    const config = bagOf(serving({ observers: [8] }), 'cos-agent', 'unit');
+    expect(config).toMatchObject({
+      config: {
+        metrics_scrape_jobs: [
+          { job_name: 'maas-region_regiond', static_configs: [{ targets: ['localhost:5239'] }] },
+          { metrics_path: '/metrics/temporal', static_configs: [{ targets: ['localhost:5240'] }] },
+        ],
+        metrics_alert_rules: { groups: [{ rules: expect.arrayContaining([expect.anything()]) }] },
+      },
+    });
+    expect(JSON.stringify(config)).not.toContain('%%');
+  });
+});
+
 describe('restarts', () => {
   test('follow from what is in the file', () => {
     const before = inputsOf(serving(), 'restart-regiond');

@@ -20,6 +20,7 @@ export function serving(known: Partial<State> = {}): State {
   return {
     unit: 'maas-region/0',
     app: 'maas-region',
+    model: { name: 'maas', uuid: '12345678-aaaa-bbbb-cccc-0123456789ab' },
     isLeader: true,
     isLeaving: false,
     leavingMark: '/state/leaving',
@@ -51,6 +52,7 @@ export function serving(known: Partial<State> = {}): State {
     rpc: [{ id: 7, app: 'maas-rack' }],
     racks: { 'maas-rack/0': 'rack-0', 'maas-rack/1': 'rack-1' },
     api: [9],
+    observers: [],
     services: ['maas-regiond', 'maas-apiserver', 'maas-temporal', 'maas-temporal-worker'],
     currentConf: { database_host: '10.0.0.5', database_port: 5432 },
     secret: new Redacted(SECRET),

@@ -81,7 +81,7 @@ test('a region whose host name another one has is not started, and told what to 
 });
 
 test('balancers ask for what only a region that serves can answer, also with TLS', () => {
-  expect(bagOf(serving(), 'api', 'unit')).toEqual({
+  expect(bagOf(serving(), 'api', 'unit')).toMatchObject({
     hostname: '10.0.0.10',
     port: 5240,
     'health-check': '/MAAS/rpc/',

@@ -1,0 +1,161 @@
+import type { AlertRule, Dashboard, Observability, ScrapeJob } from '@maas-ha/interfaces/cos_agent';
+import { isAtLeast } from 'juju-ts-ops';
+
+/** Where regiond itself tells how it does, from MAAS 2.6 on; not through the web server before it. */
+const REGIOND_METRICS_PORT = 5239;
+
+const METRIC_RULES: readonly AlertRule[] = [
+  {
+    alert: 'MaasAllRegionsDown',
+    expr: 'max by (juju_model, juju_application) (up{%%juju_topology%%}) == 0',
+    for: '1m',
+    severity: 'critical',
+    summary: 'No MAAS region controller of {{ $labels.juju_application }} runs.',
+    description:
+      'Nothing can be deployed and MAAS cannot be reached. Look at the database first: without it no region serves.',
+  },
+  {
+    alert: 'MaasRegionDown',
+    expr: 'max by (juju_model, juju_application, juju_unit) (up{%%juju_topology%%}) == 0',
+    for: '3m',
+    severity: 'warning',
+    summary: 'The MAAS region controller {{ $labels.juju_unit }} does not run.',
+    description: 'The others go on. `juju ssh {{ $labels.juju_unit }} journalctl -u maas-regiond` says why.',
+  },
+  {
+    alert: 'MaasServiceDown',
+    expr: 'up{%%juju_topology%%} == 0 and on (juju_model, juju_application, juju_unit) max by (juju_model, juju_application, juju_unit) (up{%%juju_topology%%}) == 1',
+    for: '5m',
+    severity: 'warning',
+    summary:
+      'A part of the MAAS region controller {{ $labels.juju_unit }} does not answer ({{ $labels.instance }}).',
+    description: '`juju ssh {{ $labels.juju_unit }} systemctl list-units maas-*` shows which.',
+  },
+  {
+    alert: 'MaasRequestsFail',
+    expr: [
+      'sum by (juju_model, juju_application, juju_unit) (rate(maas_http_request_latency_count{%%juju_topology%%,status=~"5.."}[5m]))',
+      '/ sum by (juju_model, juju_application, juju_unit) (rate(maas_http_request_latency_count{%%juju_topology%%}[5m])) > 0.05',
+    ].join(' '),
+    for: '5m',
+    severity: 'critical',
+    summary:
+      '{{ $labels.juju_unit }} fails {{ $value | humanizePercentage }} of the requests that it answers.',
+    description:
+      'A region that has lost its database answers so. The status of the unit says which database it uses.',
+  },
+  {
+    alert: 'MaasRequestsSlow',
+    expr: 'histogram_quantile(0.9, sum by (juju_model, juju_application, juju_unit, le) (rate(maas_http_request_latency_bucket{%%juju_topology%%}[10m]))) > 5',
+    for: '15m',
+    severity: 'warning',
+    summary: 'One in ten requests takes {{ $labels.juju_unit }} longer than five seconds.',
+    description: 'More regions or workers may help (`num-workers`), unless the database is what is slow.',
+  },
+  {
+    alert: 'MaasCallsToRacksSlow',
+    expr: 'histogram_quantile(0.9, sum by (juju_model, juju_application, juju_unit, le) (rate(maas_region_rack_rpc_call_latency_bucket{%%juju_topology%%}[10m]))) > 5',
+    for: '15m',
+    severity: 'warning',
+    summary: 'One in ten calls from {{ $labels.juju_unit }} to a rack takes longer than five seconds.',
+    description: 'A rack is overloaded, or the network between them is.',
+  },
+];
+
+/** What regiond says, and nothing measures. */
+const LOG_RULES: readonly AlertRule[] = [
+  {
+    alert: 'MaasRackRefused',
+    expr: 'sum by (juju_model, juju_application, juju_unit) (count_over_time({%%juju_topology%%} |= "Rack controller FAILED authentication" [5m])) > 0',
+    severity: 'critical',
+    summary: '{{ $labels.juju_unit }} refuses a rack that has another secret.',
+    description:
+      'Without connection the rack serves neither DHCP nor machines. A rack of these charms follows the secret by itself; look for one that was installed by hand.',
+  },
+  {
+    alert: 'MaasRegionNotListed',
+    expr: `sum by (juju_model, juju_application, juju_unit) (count_over_time({%%juju_topology%%} |= "record's may be out of date" [5m])) > 0`,
+    severity: 'critical',
+    summary: '{{ $labels.juju_unit }} answers, and no rack ever hears of it.',
+    description: 'Two machines have one /var/lib/maas/maas_id: the one that was copied has to lose it.',
+  },
+  {
+    alert: 'MaasTooManyConnections',
+    expr: 'sum by (juju_model, juju_application) (count_over_time({%%juju_topology%%} |= "too many clients already" [5m])) > 0',
+    severity: 'critical',
+    summary: 'PostgreSQL refuses MAAS connections.',
+    description: 'The status of the leader says to what max_connections has to be set.',
+  },
+  {
+    alert: 'MaasDatabaseReadOnly',
+    expr: 'sum by (juju_model, juju_application, juju_unit) (count_over_time({%%juju_topology%%} |= "in a read-only transaction" [5m])) > 0',
+    for: '2m',
+    severity: 'critical',
+    summary: '{{ $labels.juju_unit }} uses a PostgreSQL that only reads.',
+    description:
+      'It is a standby, or was the primary before: the relation names the new one once PostgreSQL has elected it.',
+  },
+];
+
+const DASHBOARD: Dashboard = {
+  uid: 'maas-region',
+  title: 'MAAS region controllers',
+  panels: [
+    { title: 'Regions that run', lines: { '{{juju_unit}}': 'max by (juju_unit) (up{%%juju_topology%%})' } },
+    {
+      title: 'Requests',
+      unit: 'reqps',
+      lines: {
+        '{{juju_unit}} {{status}}':
+          'sum by (juju_unit, status) (rate(maas_http_request_latency_count{%%juju_topology%%}[5m]))',
+      },
+    },
+    {
+      title: 'Nine in ten requests are answered within',
+      unit: 's',
+      lines: {
+        '{{juju_unit}}':
+          'histogram_quantile(0.9, sum by (juju_unit, le) (rate(maas_http_request_latency_bucket{%%juju_topology%%}[5m])))',
+      },
+    },
+    {
+      title: 'Nine in ten calls to racks are answered within',
+      unit: 's',
+      lines: {
+        '{{juju_unit}}':
+          'histogram_quantile(0.9, sum by (juju_unit, le) (rate(maas_region_rack_rpc_call_latency_bucket{%%juju_topology%%}[5m])))',
+      },
+    },
+    {
+      title: 'Machines by status (prometheus-metrics=true)',
+      lines: { '{{status}}': 'max by (status) (maas_machines{%%juju_topology%%})' },
+    },
+    {
+      title: 'Controllers and machines (prometheus-metrics=true)',
+      lines: { '{{type}}': 'max by (type) (maas_nodes{%%juju_topology%%})' },
+    },
+  ],
+};
+
+/**
+ * What a collector can see of a region.
+ * @param web where the web server before regiond listens
+ * @param hasClusterMetrics whether MAAS tells about all of its machines
+ */
+export function observability(
+  version: string | undefined,
+  web: Pick<ScrapeJob, 'scheme' | 'port'>,
+  hasClusterMetrics: boolean,
+): Observability {
+  const hasTemporal = version !== undefined && isAtLeast(version, '3.5');
+  return {
+    jobs: [
+      { name: 'regiond', port: REGIOND_METRICS_PORT, path: '/metrics' },
+      ...(hasClusterMetrics ? [{ name: 'cluster', path: '/MAAS/metrics', ...web }] : []),
+      ...(hasTemporal ? [{ name: 'temporal', path: '/metrics/temporal', ...web }] : []),
+    ],
+    metricRules: METRIC_RULES,
+    logRules: LOG_RULES,
+    dashboards: [DASHBOARD],
+  };
+}
