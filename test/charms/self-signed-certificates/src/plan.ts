@@ -1,0 +1,37 @@
+import type { Resource } from '@maas-ha/host';
+import { active, maintenance, Redacted, type Plan } from 'juju-ts-ops';
+import type { charmcraft } from './charmcraft.ts';
+import type { endpoints } from './endpoints.ts';
+import { AUTHORITY_SECRET, type State } from './state.ts';
+
+export function plan({ authority, clients }: State): Plan<typeof charmcraft, typeof endpoints, Resource> {
+  return {
+    machine: [{ kind: 'packages', names: ['openssl'] }],
+    secrets: authority
+      ? [
+          {
+            label: AUTHORITY_SECRET.label,
+            content: {
+              [AUTHORITY_SECRET.certificate]: new Redacted(authority.certificate),
+              [AUTHORITY_SECRET.key]: authority.key,
+            },
+            grants: [],
+          },
+        ]
+      : [],
+    databags: clients.map(({ relation, certificates, refused }) => ({
+      endpoint: 'certificates',
+      relation,
+      app: {
+        certificates,
+        request_errors: refused.map((request) => ({
+          certificate_signing_request: request,
+          error: { code: 101, name: 'ip_not_allowed', message: 'IP addresses are not allowed' },
+        })),
+        // The real charm writes none.
+        capabilities: undefined,
+      },
+    })),
+    status: [authority ? active() : maintenance('making the CA')],
+  };
+}

@@ -1,0 +1,55 @@
+import { run, machine, type Resource } from '@maas-ha/host';
+import { http } from '@maas-ha/interfaces/http';
+import { active, defineCharm, type Plan } from 'juju-ts-ops';
+import { z } from 'zod';
+import { charmcraft } from './charmcraft.ts';
+import { renderServer, SERVER, UNIT, UNIT_CONTENT } from './server.ts';
+
+const SERVICE = 'web';
+
+export const charm = defineCharm(charmcraft, {
+  options: { port: z.int().min(1).max(65535) },
+  endpoints: { api: http },
+  async read(juju) {
+    const [{ port }, relations, network] = await Promise.all([
+      juju.options(),
+      juju.relations('api'),
+      juju.network('api'),
+    ]);
+    return {
+      unit: juju.context.unit,
+      port,
+      relations: relations.map(({ id }) => id),
+      address: network.bindAddresses[0] ?? '',
+    };
+  },
+  plan: ({ unit, port, relations, address }): Plan<typeof charmcraft, { api: typeof http }, Resource> => ({
+    machine: [
+      { kind: 'file', path: SERVER, content: renderServer(unit, port), mode: 0o755 },
+      { kind: 'file', path: UNIT, content: UNIT_CONTENT, mode: 0o644 },
+      {
+        kind: 'step',
+        id: 'daemon-reload',
+        inputs: { content: UNIT_CONTENT },
+        run: async () => {
+          await run(['systemctl', 'daemon-reload']);
+        },
+      },
+      { kind: 'service', name: SERVICE, state: 'running', enabled: true, after: [SERVER, UNIT] },
+    ],
+    databags: relations.map((relation) => ({
+      endpoint: 'api',
+      relation,
+      unit: { hostname: address, port, 'health-check': '/ok' },
+    })),
+    status: [active()],
+  }),
+  leave: (): Promise<readonly Resource[]> =>
+    Promise.resolve([
+      { kind: 'service', name: SERVICE, state: 'stopped', enabled: false },
+      { kind: 'absent-file', path: UNIT },
+      { kind: 'absent-file', path: SERVER },
+    ]),
+  machine,
+  actions: {},
+});

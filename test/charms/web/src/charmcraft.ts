@@ -1,0 +1,20 @@
+// Written by `node build.mjs --types` from charmcraft.yaml.
+export const charmcraft = {
+  "name": "web",
+  "subordinate": false,
+  "provides": {
+    "api": {
+      "interface": "http",
+      "scope": "global"
+    }
+  },
+  "requires": {},
+  "peers": {},
+  "options": {
+    "port": {
+      "type": "int",
+      "default": 5240
+    }
+  },
+  "actions": {}
+} as const;
