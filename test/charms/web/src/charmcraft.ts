@@ -1,4 +1,4 @@
-// Written by `node build.mjs --types` from charmcraft.yaml.
+// Written from charmcraft.yaml, by `juju-ts-ops types`.
 export const charmcraft = {
   "name": "web",
   "subordinate": false,
