@@ -1,0 +1,42 @@
+import { active, blocked, defineAction, defineCharm, definePeerInterface, raw, type Juju } from 'juju-ts-ops';
+import { z } from 'zod';
+import { charmcraft } from './charmcraft.ts';
+import { machine } from './machine.ts';
+
+const options = { greeting: z.string() };
+const endpoints = {
+  // What the units tell each other, in their databags: each its name.
+  others: definePeerInterface({ name: 'hello', app: {}, unit: { name: raw } }),
+};
+
+type HelloJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
+
+async function read(juju: HelloJuju) {
+  const [values, [others]] = await Promise.all([juju.options(), juju.relations('others')]);
+  return { unit: juju.context.unit, greeting: values.greeting, others };
+}
+
+export const charm = defineCharm(charmcraft, {
+  options,
+  endpoints,
+  machine,
+  read,
+  plan({ unit, greeting, others }) {
+    if (greeting === '') {
+      return { machine: [], status: [blocked('nothing to say', 'juju config hello greeting=Hello')] };
+    }
+    const names = (others?.units ?? []).map(({ data }) => data.name ?? 'somebody new');
+    return {
+      machine: [{ path: '/etc/motd', content: `${greeting} from ${[unit, ...names].join(', ')}\n` }],
+      databags: others ? [{ endpoint: 'others', relation: others.id, unit: { name: unit } }] : [],
+      status: [active(`says ${greeting}`)],
+    };
+  },
+  leave: () => Promise.resolve([{ path: '/etc/motd', content: '' }]),
+  actions: {
+    greet: defineAction(z.object({ name: z.string() }), async ({ name }, juju: HelloJuju) => {
+      const { greeting } = await juju.options();
+      return { greeting: `${greeting} ${name}` };
+    }),
+  },
+});

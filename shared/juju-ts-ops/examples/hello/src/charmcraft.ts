@@ -1,0 +1,35 @@
+// Written from charmcraft.yaml, by `juju-ts-ops types`.
+export const charmcraft = {
+  "name": "hello",
+  "subordinate": false,
+  "provides": {},
+  "requires": {},
+  "peers": {
+    "others": {
+      "interface": "hello",
+      "scope": "global"
+    }
+  },
+  "options": {
+    "greeting": {
+      "type": "string",
+      "default": "Hello"
+    }
+  },
+  "actions": {
+    "greet": {
+      "params": {
+        "name": {
+          "type": "string"
+        }
+      },
+      "required": [
+        "name"
+      ]
+    },
+    "show-plan": {
+      "params": {},
+      "required": []
+    }
+  }
+} as const;
