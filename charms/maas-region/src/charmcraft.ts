@@ -56,6 +56,18 @@ export const charmcraft = {
     "debug": {
       "type": "boolean",
       "default": false
+    },
+    "http-proxy": {
+      "type": "string",
+      "default": ""
+    },
+    "upstream-dns": {
+      "type": "string",
+      "default": ""
+    },
+    "prometheus-metrics": {
+      "type": "boolean",
+      "default": false
     }
   },
   "actions": {

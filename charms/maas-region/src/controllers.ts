@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { lastLines, tryRun } from '@maas-ha/host';
-import { MaasApi, REGION_HTTP_PORT, type Controller, type Vlan } from '@maas-ha/maas';
+import { MAAS_HOME, MaasApi, REGION_HTTP_PORT, type Controller, type Vlan } from '@maas-ha/maas';
 import { NotYetError, Redacted, UserError } from 'juju-ts-ops';
 import { shortName } from './regiond.ts';
 
@@ -22,7 +24,21 @@ export interface Departed {
 
 /** MAAS' API on this region, with the rights of an administrator. @throws {NotYetError} */
 export async function localApi(): Promise<MaasApi> {
-  return new MaasApi(`http://127.0.0.1:${REGION_HTTP_PORT}/MAAS`, await charmKey());
+  const [socket] = await webSockets();
+  const place = socket === undefined ? { host: '127.0.0.1', port: REGION_HTTP_PORT } : { socketPath: socket };
+  return new MaasApi(place, await charmKey());
+}
+
+/**
+ * Where regiond's workers answer the web server that stands before them from MAAS 3.2 on. With TLS that one redirects
+ * whoever asks in plain, to a certificate that is not for this machine's loopback.
+ */
+async function webSockets(): Promise<readonly string[]> {
+  const names = await readdir(MAAS_HOME).catch(() => []);
+  return names
+    .filter((name) => /^maas-regiond-webapp\.sock\.\d+$/.test(name))
+    .map((name) => join(MAAS_HOME, name))
+    .sort();
 }
 
 /** The API key of the charm's own user, which is made when it is first needed. Nobody knows its password. */

@@ -15,6 +15,10 @@ export type Hostnames = Readonly<z.infer<typeof Hostnames>>;
 const Schema = z.object({ version: z.string(), relation: z.int() });
 export type Schema = Readonly<z.infer<typeof Schema>>;
 
+/** What MAAS has been told to set, because options say so, and over which relation its database was got. */
+const SettingsSet = z.object({ relation: z.int(), values: z.record(z.string(), z.string()) });
+export type SettingsSet = Readonly<z.infer<typeof SettingsSet>>;
+
 /** What the regions of this application tell each other. */
 const regionCluster = definePeerInterface({
   name: 'maas-region-cluster',
@@ -26,6 +30,8 @@ const regionCluster = definePeerInterface({
     /** The controllers of MAAS, to be forgotten by it once their units are gone. */
     regions: json(Hostnames),
     racks: json(Hostnames),
+    /** So that what an option does not say any more can be taken back, and nothing else. */
+    settings: json(SettingsSet),
   },
   unit: { hostname: raw, address: raw },
 });

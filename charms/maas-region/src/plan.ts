@@ -30,6 +30,7 @@ import { migrateDnsOptions } from './dns.ts';
 import type { endpoints, Hostnames } from './endpoints.ts';
 import { observability } from './observability.ts';
 import { awaitAnother, awaitServing, restartRegion, stopGracefully } from './regiond.ts';
+import { changeSettings, settingChanges, wantedSettings, type Settings } from './settings.ts';
 import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
 
 type RegionPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
@@ -62,6 +63,7 @@ export function plan(state: State): RegionPlan {
         : []),
       ...(known && mayServe ? serving(state, known) : []),
       ...(state.isServing ? dutiesOf(state) : []),
+      ...(known && state.isServing && state.isLeader ? settingSteps(state, known) : []),
     ],
     secrets:
       state.secret && url !== undefined
@@ -299,6 +301,18 @@ function dutiesOf({ departed, dnsProblem }: State): readonly Resource[] {
   ];
 }
 
+/** The leader has MAAS set what options say, and what is changed in MAAS itself stays until the option changes. */
+function settingSteps({ options, cluster }: State, known: Known): readonly Resource[] {
+  const changes = settingChanges(wantedSettings(options), settingsBefore(cluster, known));
+  if (changes.length === 0) return [];
+  return [{ kind: 'step', id: 'change-settings', run: () => changeSettings(changes) }];
+}
+
+/** What MAAS was told to set; nothing of it is in another database. */
+function settingsBefore(cluster: State['cluster'], { relation }: Known): Settings {
+  return cluster?.settings?.relation === relation ? cluster.settings.values : {};
+}
+
 function repairDns(problem: string): Resource {
   return { kind: 'step', id: 'migrate-dns-options', inputs: { problem }, run: migrateDnsOptions };
 }
@@ -347,6 +361,10 @@ function clusterBags(state: State, url: string | undefined, known: Known | undef
         url,
         regions: { ...remembered(cluster.regions, departed?.regions), ...present },
         racks: { ...remembered(cluster.racks, departed?.racks), ...racks },
+        settings:
+          known && state.isServing
+            ? { relation: known.relation, values: wantedSettings(state.options) }
+            : cluster.settings,
       },
       unit: { hostname, address },
     },
@@ -379,8 +397,9 @@ function apiBags(state: State): readonly Databag[] {
   );
 }
 
-function observerBags({ observers, app, model, version }: State): readonly Databag[] {
-  const seen = observability(version, { scheme: 'http', port: REGION_HTTP_PORT }, false);
+function observerBags({ observers, app, model, version, options }: State): readonly Databag[] {
+  const web = { scheme: 'http', port: REGION_HTTP_PORT } as const;
+  const seen = observability(version, web, options['prometheus-metrics']);
   return observers.map(
     (relation) =>
       ({

@@ -31,8 +31,9 @@ import type { charmcraft } from './charmcraft.ts';
 import { departedUnits, type Departed } from './controllers.ts';
 import { connectionLimit } from './database.ts';
 import { findDnsProblem } from './dns.ts';
-import type { endpoints, Hostnames, Schema } from './endpoints.ts';
+import type { endpoints, Hostnames, Schema, SettingsSet } from './endpoints.ts';
 import { installedServices, liveRegions, shortName } from './regiond.ts';
+import { settingOptions } from './settings.ts';
 
 export const REGIOND_CONF = '/etc/maas/regiond.conf';
 export const REGION_PACKAGE = 'maas-region-api';
@@ -51,6 +52,7 @@ export const options = {
   'database-name': z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, 'the name of a database: a-z, 0-9 and _'),
   'num-workers': z.int().min(1, '1 to 10').max(10, '1 to 10: MAAS has ten RPC ports on a machine'),
   debug: z.boolean(),
+  ...settingOptions,
 };
 
 export type RegionJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
@@ -87,6 +89,8 @@ export interface State {
     /** Who was in the application when the leader last looked, and has not been forgotten by MAAS since. */
     readonly regions: Hostnames;
     readonly racks: Hostnames;
+    /** What MAAS was told to set. */
+    readonly settings?: SettingsSet;
   };
   readonly peers: readonly { readonly unit: string; readonly hostname?: string; readonly address?: string }[];
   /** The virtual address; absent where no such charm is related. */
@@ -248,13 +252,14 @@ function clusterOf({
   id,
   appData,
 }: Relation<(typeof endpoints)['region-cluster']['provider']>): NonNullable<State['cluster']> {
-  const { schema, url: agreed, regions = {}, racks = {} } = appData;
+  const { schema, url: agreed, regions = {}, racks = {}, settings } = appData;
   return {
     id,
     ...(schema && { schema }),
     ...(agreed !== undefined && { url: agreed }),
     regions,
     racks,
+    ...(settings && { settings }),
   };
 }
 

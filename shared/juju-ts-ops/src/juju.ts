@@ -386,6 +386,7 @@ export function unitNumber(unit: string): number {
   return Number(unit.slice(unit.lastIndexOf('/') + 1));
 }
 
+/** An option for a status: without the user and the password of a URL. */
 function shown(value: string | number | boolean | undefined): string {
-  return value === undefined ? '' : String(value);
+  return value === undefined ? '' : String(value).replaceAll(/(:\/\/)[^\s/@]+@/g, '$1');
 }

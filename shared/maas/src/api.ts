@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { request, type IncomingMessage } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
 import { NotYetError, UserError, type Redacted } from 'juju-ts-ops';
 import { z } from 'zod';
 
@@ -46,21 +48,25 @@ const IpRange = z.object({
 const Subnet = z.object({ cidr: z.string(), vlan: z.object({ id: z.int() }) });
 const Fabric = z.object({ id: z.int(), name: z.string(), vlans: z.array(Vlan) });
 
+/** Where regiond answers: a TCP port, or a socket of this machine, which its web server and that one's TLS stand before. */
+export type ApiPlace =
+  | { readonly host: string; readonly port: number }
+  | {
+      readonly socketPath: string;
+    };
+
 /**
  * The REST API 2.0 of MAAS, as far as the charms need it. https://maas.io/docs/api
  * Every method throws {@link UserError} with MAAS' own words where MAAS refuses, and {@link NotYetError} while it
  * does not answer.
  */
 export class MaasApi {
-  readonly #base: string;
+  readonly #place: ApiPlace;
   readonly #key: Redacted;
 
-  /**
-   * @param base URL that ends with `/MAAS`
-   * @param key API key of an administrator: `consumer:token:secret`
-   */
-  constructor(base: string, key: Redacted) {
-    this.#base = base;
+  /** @param key API key of an administrator: `consumer:token:secret` */
+  constructor(place: ApiPlace, key: Redacted) {
+    this.#place = place;
     this.#key = key;
   }
 
@@ -133,14 +139,7 @@ export class MaasApi {
     let status: number;
     let text: string;
     try {
-      const response = await fetch(`${this.#base}/api/2.0/${path}`, {
-        method,
-        headers: { Authorization: authorization(this.#key, randomUUID(), Math.floor(Date.now() / 1000)) },
-        ...(form && { body: new URLSearchParams(form) }),
-        signal: AbortSignal.timeout(TIMEOUT),
-      });
-      status = response.status;
-      text = await response.text();
+      ({ status, text } = await send(this.#place, method, `/MAAS/api/2.0/${path}`, this.#key, form));
     } catch (cause) {
       throw new NotYetError('waiting for MAAS to answer', { cause });
     }
@@ -148,6 +147,34 @@ export class MaasApi {
     if (status >= 500) throw new NotYetError(`waiting for MAAS to answer ${path}: it says ${status}`);
     throw new UserError(refusal(text) || `MAAS answers ${path} with ${status}`);
   }
+}
+
+async function send(
+  place: ApiPlace,
+  method: string,
+  path: string,
+  key: Redacted,
+  form?: Readonly<Record<string, string>>,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const body = form && new URLSearchParams(form).toString();
+  const outgoing = request({
+    ...place,
+    method,
+    path,
+    headers: {
+      Authorization: authorization(key, randomUUID(), Math.floor(Date.now() / 1000)),
+      ...(body !== undefined && {
+        'Content-Type': 'application/x-www-form-urlencoded',
+        'Content-Length': Buffer.byteLength(body),
+      }),
+    },
+    signal: AbortSignal.timeout(TIMEOUT),
+  });
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    outgoing.on('response', resolve).on('error', reject);
+    outgoing.end(body);
+  });
+  return { status: response.statusCode ?? 0, text: await textOf(response) };
 }
 
 /**

@@ -5,16 +5,18 @@ import { run } from '@maas-ha/host';
 /** What region and rack controllers authenticate with: 16 bytes in lower-case hexadecimal digits. */
 export const MAAS_SECRET = /^[0-9a-f]{32}$/;
 
-export const SECRET_FILE = '/var/lib/maas/secret';
+/** What MAAS keeps on a machine. */
+export const MAAS_HOME = '/var/lib/maas';
+export const SECRET_FILE = `${MAAS_HOME}/secret`;
 /** Written once a controller is known to MAAS. */
-export const ID_FILE = '/var/lib/maas/maas_id';
+export const ID_FILE = `${MAAS_HOME}/maas_id`;
 
 /** What makes a machine a controller that MAAS knows. Stale certificates would not be replaced either. */
 export const IDENTITY = [
   ID_FILE,
   SECRET_FILE,
-  '/var/lib/maas/certificates',
-  '/var/lib/maas/rpc.state',
+  `${MAAS_HOME}/certificates`,
+  `${MAAS_HOME}/rpc.state`,
 ] as const;
 
 /** The daemons of the two kinds of controller, which may share a machine and then share their files. */

@@ -1,10 +1,11 @@
-export { authorization, MaasApi, refusal, type Controller, type Vlan } from './api.ts';
+export { authorization, MaasApi, refusal, type ApiPlace, type Controller, type Vlan } from './api.ts';
 export { parseMaasConfig, renderMaasConfig, type MaasConfig } from './config.ts';
 export {
   forgetIdentity,
   ID_FILE,
   IDENTITY,
   isControllerInstalled,
+  MAAS_HOME,
   MAAS_SECRET,
   SECRET_FILE,
 } from './files.ts';

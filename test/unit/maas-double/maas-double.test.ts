@@ -332,14 +332,14 @@ describe('the API', () => {
       input: 'p\np\n\n',
     });
     const { stdout } = await host.region(['apikey', '--username', 'admin']);
-    return new MaasApi(`http://${host.address}:5240/MAAS`, new Redacted(stdout));
+    return new MaasApi({ host: host.address, port: 5240 }, new Redacted(stdout));
   }
 
   test('takes OAuth; answers 400 without it and 401 to a wrong key', async () => {
     const host = await migrated();
     await running(host, 'region-1');
     expect(await host.get('/MAAS/api/2.0/regioncontrollers/')).toMatchObject({ status: 400 });
-    const stranger = new MaasApi(`http://${host.address}:5240/MAAS`, new Redacted('a:b:c'));
+    const stranger = new MaasApi({ host: host.address, port: 5240 }, new Redacted('a:b:c'));
     await expect(stranger.regionControllers()).rejects.toThrow('Invalid API key');
     const [controller] = await (await api(host)).regionControllers();
     expect(controller).toMatchObject({ hostname: 'region-1', version: '3.4.0' });

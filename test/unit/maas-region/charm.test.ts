@@ -55,6 +55,12 @@ test.each([
   ['num-workers', 11, 'num-workers=11: 1 to 10: MAAS has ten RPC ports on a machine'],
   ['maas-url', 'maas', 'maas-url=maas: the URL of MAAS, for example http://maas.example.com/MAAS'],
   ['database-name', 'Robert;', 'database-name=Robert;: the name of a database: a-z, 0-9 and _'],
+  [
+    'http-proxy',
+    'http://me:secret@proxy:3128',
+    'http-proxy=http://proxy:3128: without user and password, which every machine would be told',
+  ],
+  ['upstream-dns', 'dns', 'upstream-dns=dns: dns is no IP address; give one or more, separated by blanks'],
 ])('%s=%s is refused, and a good value makes up for it', async (name, value, message) => {
   const unit = inProcess(charm);
   const options = { source: SOURCE, [name]: value };

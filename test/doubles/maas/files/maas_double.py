@@ -11,6 +11,7 @@ import grp
 import hashlib
 import hmac
 import http.server
+import ipaddress
 import json
 import os
 import random
@@ -36,7 +37,7 @@ SHORT = tuple(int(part) for part in VERSION.split(".")[:2])
 HOME = f"{ROOT}/var/lib/maas"
 REGIOND_CONF = os.environ.get("MAAS_REGION_CONFIG", f"{ROOT}/etc/maas/regiond.conf")
 RACKD_CONF = os.environ.get("MAAS_CLUSTER_CONFIG", f"{ROOT}/etc/maas/rackd.conf")
-WEB_SOCKET = f"{HOME}/maas-regiond-webapp.sock"
+WEB_SOCKET = f"{HOME}/maas-regiond-webapp.sock.0"
 HTTP_CONF = f"{HOME}/http/regiond.nginx.conf"
 SETTINGS = {
     "time_scale": 0.2,
@@ -642,6 +643,12 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
             kind = 3 if "region" in path else 2
             rows = query(conf, "SELECT system_id, hostname, address, version FROM maasserver_node WHERE node_type = %s ORDER BY 2", (kind,))
             self.answer(200, [controller(kind, *row) for row in rows])
+        elif path.startswith("maas/?"):
+            name = dict(urllib.parse.parse_qsl(path.split("?")[1])).get("name", "")
+            if name in CONFIG_ITEMS:
+                self.answer(200, json.dumps(get_config(conf, name)))
+            else:
+                self.answer(400, unknown_setting(name))
         elif path == "fabrics/":
             self.answer(200, [{"id": 0, "name": "fabric-0", "vlans": vlans(conf)}])
         elif path == "fabrics/0/vlans/":
@@ -664,6 +671,14 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
         if self.path == "/MAAS/api/2.0/ipranges/":
             query(conf, "INSERT INTO maasserver_iprange VALUES (%s, %s, 5001)", (form["start_ip"], form["end_ip"]))
             self.answer(200, {"type": form["type"], "start_ip": form["start_ip"], "end_ip": form["end_ip"]})
+        elif self.path == "/MAAS/api/2.0/maas/?op=set_config":
+            if form["name"] not in CONFIG_ITEMS:
+                return self.answer(400, unknown_setting(form["name"]))
+            try:
+                set_config(conf, form["name"], CONFIG_ITEMS[form["name"]][0](form["value"]))
+            except ValueError as error:
+                return self.answer(400, {form["name"]: [str(error)]})
+            self.answer(200, "OK", "text/plain")
         else:
             self.answer(404, f"Unknown API endpoint: {self.path}.", "text/plain")
 
@@ -743,6 +758,57 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
             return True
         self.answer(401, "Authorization Error: Invalid API key.", "text/plain")
         return False
+
+
+def form_boolean(value):
+    return value not in ("False", "false", "0", "")
+
+
+def form_url(value):
+    """As a URLField of Django: a name without a domain is none."""
+    host = urllib.parse.urlsplit(value).hostname or ""
+    is_host = re.fullmatch(r"[\d.]+|localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[0-9a-f:]+", host)
+    if value and not (is_host and re.match(r"(https?|ftp)://", value)):
+        raise ValueError("Enter a valid URL.")
+    return value
+
+
+def form_addresses(value):
+    addresses = [word for word in re.split(r"[,\s]+", value) if word]
+    for address in addresses:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise ValueError(f"Invalid IP address: {address}; provide a list of space-separated IP addresses")
+    return " ".join(addresses)
+
+
+# The settings of MAAS that charms and `edit_named_options` are about.
+CONFIG_ITEMS = {
+    "enable_http_proxy": (form_boolean, True),
+    "http_proxy": (form_url, None),
+    "upstream_dns": (form_addresses, None),
+    "dnssec_validation": (text, "auto"),
+    "prometheus_enabled": (form_boolean, False),
+}
+
+
+def unknown_setting(name):
+    names = ", ".join(sorted(CONFIG_ITEMS))
+    return {name: [f"{name} is not a valid config setting (valid settings are: {names})."]}
+
+
+def get_config(conf, name):
+    rows = query(conf, "SELECT value FROM maasserver_config WHERE name = %s", (name,))
+    return json.loads(rows[0][0]) if rows else CONFIG_ITEMS[name][1]
+
+
+def set_config(conf, name, value):
+    query(
+        conf,
+        "INSERT INTO maasserver_config VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, json.dumps(value)),
+    )
 
 
 def controller(kind, system_id, name, address, version):
