@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { request, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
 import { NotYetError, UserError, type Redacted } from 'juju-ts-ops';
 import { z } from 'zod';
@@ -157,6 +157,8 @@ async function send(
   form?: Readonly<Record<string, string>>,
 ): Promise<{ readonly status: number; readonly text: string }> {
   const body = form && new URLSearchParams(form).toString();
+  // Only now: Node cannot load it into the snapshot that a charm starts from.
+  const { request } = process.getBuiltinModule('node:http');
   const outgoing = request({
     ...place,
     method,
