@@ -6,6 +6,10 @@ export const charmcraft = {
     "website": {
       "interface": "http",
       "scope": "global"
+    },
+    "cos-agent": {
+      "interface": "cos_agent",
+      "scope": "container"
     }
   },
   "requires": {
@@ -15,6 +19,14 @@ export const charmcraft = {
     },
     "reverseproxy": {
       "interface": "http",
+      "scope": "global"
+    },
+    "certificates": {
+      "interface": "tls-certificates",
+      "scope": "global"
+    },
+    "vip": {
+      "interface": "keepalived-vip",
       "scope": "global"
     }
   },
@@ -50,6 +62,10 @@ export const charmcraft = {
     "tls-port": {
       "type": "int",
       "default": 443
+    },
+    "tls-names": {
+      "type": "string",
+      "default": ""
     },
     "extra-config": {
       "type": "string",

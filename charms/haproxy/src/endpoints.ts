@@ -1,4 +1,7 @@
+import { cosAgent } from '@maas-ha/interfaces/cos_agent';
 import { http } from '@maas-ha/interfaces/http';
+import { keepalivedVip } from '@maas-ha/interfaces/keepalived-vip';
+import { tlsCertificates } from '@maas-ha/interfaces/tls-certificates';
 import { defineInterface } from 'juju-ts-ops';
 
 /** The interface that every principal has; nothing passes over it. */
@@ -8,4 +11,11 @@ const jujuInfo = defineInterface({
   requirer: { app: {}, unit: {} },
 });
 
-export const endpoints = { 'juju-info': jujuInfo, reverseproxy: http, website: http };
+export const endpoints = {
+  'juju-info': jujuInfo,
+  reverseproxy: http,
+  website: http,
+  certificates: tlsCertificates,
+  vip: keepalivedVip,
+  'cos-agent': cosAgent,
+};

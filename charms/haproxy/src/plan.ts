@@ -1,23 +1,27 @@
 import type { Resource } from '@maas-ha/host';
+import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
 import type { Frontend } from '@maas-ha/interfaces/http';
+import { TLS_SECRET } from '@maas-ha/interfaces/tls-certificates';
 import { active, blocked, waiting, type Plan, type Status } from 'juju-ts-ops';
-import type { charmcraft } from './charmcraft.ts';
+import { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { awaitServing } from './haproxy.ts';
+import { observability } from './observability.ts';
 import { CERTIFICATE, CONFIG, descriptionOf, renderHaproxyCfg } from './render/haproxy-cfg.ts';
 import type { State } from './state.ts';
 
 type HaproxyPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
 export function plan(state: State): HaproxyPlan {
-  const { web, options, certificate } = state;
+  const { web, options, tls, statsPort } = state;
   const ports = [
     options.port,
     ...web.frontends.map(({ port }) => port),
-    ...(certificate ? [options['tls-port']] : []),
+    ...(tls.certificate ? [options['tls-port']] : []),
   ];
   return {
-    machine: state.taken.length > 0 || options['stats-port'] === options.port ? [] : machine(state),
+    machine: state.taken.length > 0 || statsPort === options.port ? [] : machine(state),
+    secrets: secrets(state),
     databags: databags(state),
     ports: [...new Set(ports)].map((port) => `${port}/tcp`),
     status: status(state),
@@ -33,7 +37,14 @@ export function leave(): readonly Resource[] {
   ];
 }
 
-function machine({ options, web, maxConnections, certificate }: State): readonly Resource[] {
+/** The key of the certificate that a CA signs. */
+function secrets({ tls }: State): NonNullable<HaproxyPlan['secrets']> {
+  if (tls.request) return [tls.request.secret];
+  return tls.isForgotten ? [{ label: TLS_SECRET.label, owner: 'unit', content: 'absent', grants: [] }] : [];
+}
+
+function machine({ options, web, maxConnections, tls, statsPort }: State): readonly Resource[] {
+  const { certificate } = tls;
   // Where nothing is related yet the port is listened on all the same: it answers 503.
   const frontends =
     web.frontends.length > 0 ? web.frontends : [{ port: options.port, mode: 'http', services: [] } as const];
@@ -43,7 +54,7 @@ function machine({ options, web, maxConnections, certificate }: State): readonly
     serverTimeout: options['server-timeout'],
     tunnelTimeout: options['tunnel-timeout'],
     healthCheck: options['health-check'],
-    statsPort: options['stats-port'],
+    statsPort,
     maxConnections,
     ...(certificate && { tls: { port: options['tls-port'], digest: certificate.pem.digest() } }),
     extraConfig: options['extra-config'],
@@ -76,7 +87,7 @@ function machine({ options, web, maxConnections, certificate }: State): readonly
 }
 
 function databags(state: State): NonNullable<HaproxyPlan['databags']> {
-  const { options, web, reverseproxy, websites, address } = state;
+  const { options, web, reverseproxy, websites, observers, tls, app, model, address } = state;
   const [first] = web.frontends.flatMap((frontend) => frontend.services);
   return [
     ...reverseproxy.map(
@@ -95,22 +106,37 @@ function databags(state: State): NonNullable<HaproxyPlan['databags']> {
           },
         }) as const,
     ),
+    ...(tls.request
+      ? [{ endpoint: 'certificates', relation: tls.request.relation, unit: tls.request.bag } as const]
+      : []),
+    // A CA is asked for nothing while the option counts.
+    ...(tls.unused ? [{ endpoint: 'certificates', relation: tls.unused.relation, unit: {} } as const] : []),
+    ...observers.map(
+      (relation) =>
+        ({
+          endpoint: 'cos-agent',
+          relation,
+          unit: {
+            config: cosAgentConfig({ charm: charmcraft.name, app, model }, observability(state.statsPort)),
+          },
+        }) as const,
+    ),
   ];
 }
 
 /** Where the servers of a relation are reached. */
-function frontendOf(relation: number, { services, certificate, options }: State): Frontend {
-  if (certificate) return { scheme: 'https', port: options['tls-port'] };
+function frontendOf(relation: number, { services, tls, options }: State): Frontend {
+  if (tls.certificate) return { scheme: 'https', port: options['tls-port'] };
   const service = services.find(({ mode, relations }) => mode === 'http' && relations.includes(relation));
   return { scheme: 'http', port: service?.port ?? options.port };
 }
 
 function status(state: State): readonly Status[] {
-  const { options, taken, web, reverseproxy, services } = state;
+  const { options, taken, web, reverseproxy, services, statsPort } = state;
   const [holder] = taken;
   if (holder) {
     const option = [
-      [options['stats-port'], 'stats-port='],
+      [statsPort, 'stats-port='],
       [options['tls-port'], 'tls-port='],
     ].find(([port]) => port === holder.port)?.[1];
     return [
@@ -123,7 +149,7 @@ function status(state: State): readonly Status[] {
     return [blocked('no servers: juju integrate haproxy:reverseproxy <application>')];
   const [conflict] = web.conflicts;
   if (options['stats-port'] === options.port)
-    return [blocked(`stats-port=${options.port} is port= as well: set another`)];
+    return [blocked(`stats-port=${statsPort} is port= as well: set another`)];
   if (conflict !== undefined)
     return [blocked(`${conflict}: set another option, or juju remove-relation one of them`)];
   const silent = reverseproxy.filter(
@@ -133,7 +159,22 @@ function status(state: State): readonly Status[] {
     ...(silent.length > 0
       ? [waiting(`${silent.map(({ app }) => app).join(', ')} to say where it serves`)]
       : []),
+    ...https(state),
     serving(state),
+  ];
+}
+
+function https({ tls: { request, unused }, app }: State): readonly Status[] {
+  if (unused)
+    return [
+      blocked(
+        `certificate= is served, and ${unused.app} is related to certificates as well: juju config ${app} --reset certificate, or juju remove-relation ${app}:certificates ${unused.app}`,
+      ),
+    ];
+  if (!request || request.answer.kind === 'issued') return [];
+  const { kind, reason } = request.answer;
+  return [
+    kind === 'waiting' ? waiting(reason) : blocked(`${reason}: set other tls-names=, or relate another CA`),
   ];
 }
 

@@ -1,8 +1,8 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { totalmem } from 'node:os';
 import { addresses, portHolder, readFileIfExists } from '@maas-ha/host';
-import { Redacted, SecretNotFoundError, UserError, type Juju, type Options } from 'juju-ts-ops';
+import type { HookContext, Juju, Options } from 'juju-ts-ops';
 import { z } from 'zod';
+import { readTls, tlsNames, type Tls } from './certificate.ts';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { frontendsOf, type Frontends } from './frontends.ts';
@@ -29,16 +29,14 @@ export const options = {
   'stats-port': z.union([z.literal(0), port], '0, or a TCP port of 1 to 65535'),
   certificate: z.string().optional(),
   'tls-port': port,
+  'tls-names': tlsNames,
   'extra-config': z.string(),
 };
 
 export type HaproxyJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
 
-/** What HTTPS is served with. */
-export interface Certificate {
-  /** PEM: the certificate, its chain and its key. */
-  readonly pem: Redacted;
-}
+/** Where Prometheus and others look for HAProxy's metrics, by custom. */
+const METRICS_PORT = 8404;
 
 /** What Juju and the machine say. */
 export interface State {
@@ -50,7 +48,13 @@ export interface State {
   readonly websites: readonly number[];
   readonly address: string;
   readonly maxConnections: number;
-  readonly certificate?: Certificate;
+  readonly tls: Tls;
+  /** Port of the statistics and metrics; 0 for none. */
+  readonly statsPort: number;
+  /** The relations with collectors of metrics and logs. */
+  readonly observers: readonly number[];
+  readonly app: string;
+  readonly model: HookContext['model'];
   /** Ports that HAProxy needs and another program has, with its name. */
   readonly taken: readonly { readonly port: number; readonly by: string }[];
   /** The HAProxy that serves now; absent where none does. */
@@ -60,32 +64,37 @@ export interface State {
 }
 
 export async function read(juju: HaproxyJuju): Promise<State> {
-  const [values, reverseproxy, websites, network, running, cfg] = await Promise.all([
+  const [values, reverseproxy, websites, observers, network, tls, running, cfg] = await Promise.all([
     juju.options(),
     juju.relations('reverseproxy'),
     juju.relations('website'),
+    juju.relations('cos-agent'),
     juju.network('juju-info'),
+    readTls(juju),
     askHaproxy(),
     readFileIfExists(CONFIG),
   ]);
-  const certificate = await readCertificate(juju, values.certificate);
+  const { unit, app, model } = juju.context;
+  const statsPort = values['stats-port'] || (observers.length > 0 ? METRICS_PORT : 0);
   const services = servicesOf(reverseproxy, values.port);
   const web = frontendsOf(
     services,
     addresses().map(({ address }) => address),
-    reservedPorts(values, certificate !== undefined),
+    reservedPorts(statsPort, tls.certificate && values['tls-port']),
   );
   const ports = new Set([
     values.port,
     ...web.frontends.map((frontend) => frontend.port),
-    ...(certificate ? [values['tls-port']] : []),
-    ...(values['stats-port'] === 0 ? [] : [values['stats-port']]),
+    ...(tls.certificate ? [values['tls-port']] : []),
+    ...(statsPort === 0 ? [] : [statsPort]),
   ]);
   const holders = await Promise.all(
     [...ports].map(async (number) => ({ port: number, by: await portHolder(number) })),
   );
   return {
-    unit: juju.context.unit,
+    unit,
+    app,
+    model,
     options: values,
     services,
     web,
@@ -93,7 +102,9 @@ export async function read(juju: HaproxyJuju): Promise<State> {
     websites: websites.map(({ id }) => id),
     address: network.bindAddresses[0] ?? '',
     maxConnections: maxConnections(totalmem(), await openFiles()),
-    ...(certificate && { certificate }),
+    tls,
+    statsPort,
+    observers: observers.map(({ id }) => id),
     taken: holders.flatMap(({ port: number, by }) =>
       by === undefined || by === 'haproxy' ? [] : [{ port: number, by }],
     ),
@@ -102,14 +113,14 @@ export async function read(juju: HaproxyJuju): Promise<State> {
   };
 }
 
-/** Ports that no service can have. */
-export function reservedPorts(
-  { 'stats-port': stats, 'tls-port': tls }: Options<typeof options>,
-  hasCertificate: boolean,
-): ReadonlyMap<number, string> {
+/**
+ * Ports that no service can have, with what for.
+ * @param stats 0 for none
+ */
+export function reservedPorts(stats: number, tls: number | undefined): ReadonlyMap<number, string> {
   return new Map([
     ...(stats === 0 ? [] : [[stats, 'stats-port'] as const]),
-    ...(hasCertificate ? [[tls, 'tls-port'] as const] : []),
+    ...(tls === undefined ? [] : [[tls, 'tls-port'] as const]),
   ]);
 }
 
@@ -130,33 +141,4 @@ async function openFiles(): Promise<number> {
   const limits = (await readFileIfExists('/proc/1/limits')) ?? '';
   const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
   return hard === undefined ? Infinity : Number(hard);
-}
-
-const HOW = 'a Juju secret with the keys certificate and key, both PEM';
-
-async function readCertificate(juju: HaproxyJuju, uri: string | undefined): Promise<Certificate | undefined> {
-  if (uri === undefined || uri === '') return undefined;
-  try {
-    const { certificate, key } = await juju.secret(uri);
-    if (!certificate || !key) throw new UserError(`certificate=${uri} needs to be ${HOW}`);
-    return parseCertificate(certificate, key);
-  } catch (error) {
-    if (!(error instanceof SecretNotFoundError)) throw error;
-    throw new UserError(
-      `certificate=${uri} cannot be read: juju grant-secret <its name> ${juju.context.app}`,
-    );
-  }
-}
-
-/** @throws {UserError} when they are not PEM, or do not belong together */
-export function parseCertificate(certificate: Redacted, key: Redacted): Certificate {
-  let fits: boolean;
-  try {
-    fits = new X509Certificate(certificate.reveal()).checkPrivateKey(createPrivateKey(key.reveal()));
-  } catch {
-    throw new UserError(`certificate= needs to be ${HOW}`);
-  }
-  if (!fits) throw new UserError('certificate= has a key that is not of its certificate: juju update-secret');
-  const pem = [certificate, key].map((part) => part.reveal().trim()).join('\n');
-  return { pem: new Redacted(`${pem}\n`) };
 }

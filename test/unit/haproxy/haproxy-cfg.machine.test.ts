@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Redacted } from 'juju-ts-ops';
 import { CERTIFICATE } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
-import { parseCertificate, type State } from '../../../charms/haproxy/src/state.ts';
+import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
+import type { State } from '../../../charms/haproxy/src/state.ts';
 import { Machine } from '../../lab/lab.ts';
 import { randomState } from './random.ts';
 import { cfgOf, regions, relationOf, stateOf } from './states.ts';
@@ -62,7 +63,7 @@ test('a certificate', async () => {
   const pem = await machine.run(['openssl', 'req', '-x509', '-key', '/run/key', ...subject]);
   const certificate = parseCertificate(new Redacted(pem), new Redacted(key));
   await machine.write(CERTIFICATE, certificate.pem.reveal(), 0o600);
-  expect(await complaints([stateOf([regions(0, 1)], { certificate })])).toBe('');
+  expect(await complaints([stateOf([regions(0, 1)], { tls: { certificate, isForgotten: false } })])).toBe('');
 });
 
 test('random options and relation data: a file that is accepted, or a reason why not', async () => {

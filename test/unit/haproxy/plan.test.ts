@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
+import type { TlsRequest } from '@maas-ha/interfaces/tls-certificates';
 import { Redacted } from 'juju-ts-ops';
 import { serverStates } from '../../../charms/haproxy/src/haproxy.ts';
 import { leave, plan } from '../../../charms/haproxy/src/plan.ts';
-import { maxConnections, parseCertificate, type State } from '../../../charms/haproxy/src/state.ts';
+import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
+import { maxConnections, type State } from '../../../charms/haproxy/src/state.ts';
 import { cfgOf, parseOptions, regions, relationOf, stateOf } from './states.ts';
 
 const servers = (cfg: string): readonly string[] =>
@@ -231,7 +233,7 @@ describe('a certificate', () => {
 
   test('is served on its port, in a file that only root can read, and published', async () => {
     const certificate = parseCertificate(await certify(), key);
-    const planned = plan(stateOf([regions(1)], { certificate }));
+    const planned = plan(stateOf([regions(1)], { tls: { certificate, isForgotten: false } }));
     expect(planned.machine).toContainEqual(
       expect.objectContaining({ path: '/etc/haproxy/charm.pem', mode: 0o600, content: certificate.pem }),
     );
@@ -242,9 +244,25 @@ describe('a certificate', () => {
 
   test('a new one changes the file, so that HAProxy is told', async () => {
     const [one, two] = [parseCertificate(await certify(), key), parseCertificate(await certify(), key)];
-    expect(cfgOf(stateOf([regions(1)], { certificate: one }))).not.toBe(
-      cfgOf(stateOf([regions(1)], { certificate: two })),
+    expect(cfgOf(stateOf([regions(1)], { tls: { certificate: one, isForgotten: false } }))).not.toBe(
+      cfgOf(stateOf([regions(1)], { tls: { certificate: two, isForgotten: false } })),
     );
+  });
+
+  test('serves on while the CA renews it', async () => {
+    const certificate = parseCertificate(await certify(), key);
+    const answer = { kind: 'waiting', reason: 'ca to renew the certificate' } as const;
+    const request: TlsRequest = {
+      relation: 5,
+      answer,
+      secret: { label: 'tls-certificates', owner: 'unit', content: {}, grants: [] },
+      bag: { certificate_signing_requests: [] },
+    };
+    const planned = plan(stateOf([regions(1)], { tls: { certificate, request, isForgotten: false } }));
+    expect(planned.machine).toContainEqual(
+      expect.objectContaining({ path: '/etc/haproxy/charm.pem', content: certificate.pem }),
+    );
+    expect(planned.status[0]).toEqual({ level: 'waiting', message: answer.reason });
   });
 
   test('that does not fit its key is refused', async () => {

@@ -31,6 +31,7 @@ const rawOptions: fc.Arbitrary<RawOptions> = fc.record({
   'health-check': mostly(fc.constantFrom('', '/MAAS/rpc/'), path),
   'stats-port': mostly(fc.constantFrom(0, 8404), port),
   'tls-port': mostly(fc.constant(443), port),
+  'tls-names': mostly(fc.constantFrom('', 'maas.example, 10.0.0.9', 'fd09::9'), anyText),
   'extra-config': fc.constantFrom('', '', 'listen more\n    bind :::9999\n    server a 10.0.0.1:1'),
 });
 

@@ -16,6 +16,7 @@ export const DEFAULTS = {
   'health-check': '',
   'stats-port': 0,
   'tls-port': 443,
+  'tls-names': '',
   'extra-config': '',
 };
 export type RawOptions = { [K in keyof typeof DEFAULTS]: (typeof DEFAULTS)[K] };
@@ -32,6 +33,7 @@ export function parseOptions(raw: Partial<RawOptions> = {}): State['options'] {
     'stats-port': options['stats-port'].parse(given['stats-port']),
     certificate: undefined,
     'tls-port': options['tls-port'].parse(given['tls-port']),
+    'tls-names': options['tls-names'].parse(given['tls-names']),
     'extra-config': options['extra-config'].parse(given['extra-config']),
   };
 }
@@ -63,11 +65,20 @@ export function stateOf(
     unit: 'haproxy/0',
     options: parsed,
     services,
-    web: frontendsOf(services, own, reservedPorts(parsed, more.certificate !== undefined)),
+    web: frontendsOf(
+      services,
+      own,
+      reservedPorts(parsed['stats-port'], more.tls?.certificate && parsed['tls-port']),
+    ),
     reverseproxy: relations.map(({ id, app }) => ({ id, app })),
     websites: [],
     address: '10.9.0.10',
     maxConnections: 5000,
+    tls: { isForgotten: false },
+    statsPort: parsed['stats-port'],
+    observers: [],
+    app: 'haproxy',
+    model: { name: 'maas', uuid: '12345678-aaaa-bbbb-cccc-0123456789ab' },
     taken: [],
     isCurrent: true,
     ...more,

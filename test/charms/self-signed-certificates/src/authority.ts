@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, tryRun } from '@maas-ha/host';
@@ -13,25 +13,14 @@ export interface Authority {
 const CA_DAYS = 3650;
 
 export async function makeAuthority(commonName: string): Promise<Authority> {
-  const key = await run(['openssl', 'genrsa', '2048']);
-  const certificate = await run(
-    [
-      'openssl',
-      'req',
-      '-x509',
-      '-new',
-      '-key',
-      '/dev/stdin',
-      '-days',
-      String(CA_DAYS),
-      '-subj',
-      `/CN=${commonName.replaceAll(/[/\\+]/g, '-')}`,
-      '-addext',
-      'keyUsage=critical,keyCertSign,cRLSign',
-    ],
-    { stdin: key },
-  );
-  return { certificate: certificate.trim(), key: new Redacted(key.trim()) };
+  return inFolder({}, async (folder) => {
+    const key = join(folder, 'ca.key');
+    const subject = ['-subj', `/CN=${commonName.replaceAll(/[/\\+]/g, '-')}`];
+    const how = ['-days', String(CA_DAYS), '-addext', 'keyUsage=critical,keyCertSign,cRLSign'];
+    const make = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key];
+    const certificate = await run(['openssl', 'req', ...make, ...subject, ...how]);
+    return { certificate: certificate.trim(), key: new Redacted((await readFile(key, 'utf8')).trim()) };
+  });
 }
 
 /** What is in a request, as openssl shows it; `undefined` where its signature is not of its key. */
@@ -44,19 +33,29 @@ export async function describeRequest(request: string): Promise<string | undefin
 
 /** @returns the certificate, PEM, with the names that the request asks for */
 export async function sign(authority: Authority, request: string, days: number): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'authority-'));
-  try {
-    const files = {
-      'ca.pem': authority.certificate,
-      'ca.key': authority.key.reveal(),
-      extensions:
-        'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth\n',
-    };
-    for (const [name, content] of Object.entries(files))
-      await writeFile(join(folder, name), content, { mode: 0o600 });
+  const files = {
+    'ca.pem': authority.certificate,
+    'ca.key': authority.key.reveal(),
+    extensions:
+      'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth\n',
+  };
+  return inFolder(files, async (folder) => {
     const by = ['-CA', join(folder, 'ca.pem'), '-CAkey', join(folder, 'ca.key')];
     const how = ['-days', String(days), '-copy_extensions', 'copy', '-extfile', join(folder, 'extensions')];
     return (await run(['openssl', 'x509', '-req', ...by, ...how], { stdin: request })).trim();
+  });
+}
+
+/** Uses files that only root can read, and that are gone afterwards. */
+async function inFolder<T>(
+  files: Readonly<Record<string, string>>,
+  use: (folder: string) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'authority-'));
+  try {
+    for (const [name, content] of Object.entries(files))
+      await writeFile(join(folder, name), content, { mode: 0o600 });
+    return await use(folder);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,0 +1,205 @@
+// Whole hooks: what a CA is asked over `certificates`, and what HTTPS is served with.
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { inProcess, stateOf, type Outcome, type State } from 'juju-ts-ops/testing';
+import { z } from 'zod';
+import { charm } from '../../../charms/haproxy/src/charm.ts';
+import { CERTIFICATE } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+
+type HaproxyState = State<typeof charm.charmcraft>;
+type HaproxyOutcome = Outcome<typeof charm.charmcraft>;
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'haproxy-charm-'));
+  await openssl([
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-subj',
+    '/CN=ca',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+  ]);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function openssl(args: readonly string[], input = ''): Promise<string> {
+  return (await execa('openssl', args, { cwd: folder, input })).stdout;
+}
+
+const web = {
+  id: 3,
+  endpoint: 'reverseproxy',
+  app: 'web',
+  units: { 'web/0': { hostname: '10.9.0.10', port: '5240' } },
+} as const;
+const ca = { id: 5, endpoint: 'certificates', app: 'ca', units: { 'ca/0': {} } } as const;
+const vip = {
+  id: 6,
+  endpoint: 'vip',
+  app: 'keepalived-vip',
+  appData: { vips: '[{"address":"10.9.0.100","prefix":24,"family":"ipv4"}]' },
+} as const;
+
+/** High ports, which nobody has on this machine. */
+const options = { port: 25_080, 'tls-port': 25_443 };
+
+function state(known: Partial<HaproxyState> = {}): HaproxyState {
+  return stateOf(charm, {
+    principalUnit: 'web/0',
+    isLeader: true,
+    options,
+    relations: [web, ca],
+    networks: {
+      'juju-info': { addresses: [{ interface: 'eth0', address: '10.9.0.10', cidr: '10.9.0.0/24' }] },
+    },
+    ...known,
+  });
+}
+
+const Requests = z.array(z.object({ certificate_signing_request: z.string() }));
+
+function requestIn({ state: after }: HaproxyOutcome): string {
+  const written = after.relations.find(({ endpoint }) => endpoint === 'certificates')?.ownData;
+  return (
+    Requests.parse(JSON.parse(written?.['certificate_signing_requests'] ?? '[]'))[0]
+      ?.certificate_signing_request ?? ''
+  );
+}
+
+/** What a state becomes once the CA has signed. */
+async function signed(outcome: HaproxyOutcome): Promise<HaproxyState> {
+  const request = requestIn(outcome);
+  const how = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-days', '30', '-copy_extensions', 'copy'];
+  const certificate = await openssl(['x509', '-req', ...how], request);
+  const pem = await readFile(join(folder, 'ca.pem'), 'utf8');
+  const certificates = [{ certificate, ca: pem, chain: [pem], certificate_signing_request: request }];
+  return {
+    ...outcome.state,
+    relations: outcome.state.relations.map((relation) =>
+      relation.endpoint === 'certificates'
+        ? { ...relation, appData: { certificates: JSON.stringify(certificates) } }
+        : relation,
+    ),
+  };
+}
+
+describe('the CA of the relation certificates', () => {
+  test('is asked for the names that clients use; the key stays in a secret of the unit', async () => {
+    const unit = inProcess(charm);
+    const outcome = await unit.run('config-changed', state({ relations: [web, ca, vip] }));
+    const text = await openssl(['req', '-verify', '-noout', '-text'], requestIn(outcome));
+    expect(text).toContain('IP Address:10.9.0.100, IP Address:10.9.0.10\n');
+    expect(outcome.state.secrets).toMatchObject([{ owner: 'unit', label: 'tls-certificates' }]);
+    expect(outcome.state.secrets[0]?.grants ?? []).toEqual([]);
+    expect(JSON.stringify([outcome.state.relations, outcome.logs, unit.resources])).not.toContain(
+      'PRIVATE KEY',
+    );
+    expect(outcome.state.ports).toEqual(['25080/tcp']);
+    expect(outcome.state.status).toEqual({ level: 'waiting', message: 'ca to sign the certificate' });
+  });
+
+  test('is asked for what tls-names says, where it is set', async () => {
+    const named = state({ options: { ...options, 'tls-names': 'maas.example, *.maas.example' } });
+    const text = await openssl(
+      ['req', '-noout', '-text'],
+      requestIn(await inProcess(charm).run('config-changed', named)),
+    );
+    expect(text).toContain('DNS:maas.example, DNS:*.maas.example\n');
+  });
+
+  test('signs, and HTTPS is served; a second hook changes nothing', async () => {
+    const unit = inProcess(charm);
+    const after = await unit.run('config-changed', await signed(await unit.run('config-changed', state())));
+    const file = unit.resources?.find(
+      (resource) => resource.kind === 'file' && resource.path === CERTIFICATE,
+    );
+    expect(file).toMatchObject({ mode: 0o600 });
+    expect(after.state.ports).toEqual(['25080/tcp', '25443/tcp']);
+    const frontend = after.state.relations.find(({ id }) => id === web.id)?.ownAppData?.['frontend'];
+    expect(frontend).toBe('{"scheme":"https","port":25443}');
+    const again = await unit.run('config-changed', after.state);
+    expect(again.state.relations).toEqual(after.state.relations);
+    expect(again.calls.filter(({ tool }) => /-(set|add|open|close)$|^(open|close)-/.test(tool))).toEqual([]);
+  });
+
+  test('refuses, and its words are the status', async () => {
+    const unit = inProcess(charm);
+    const before = await unit.run('config-changed', state());
+    const error = { code: 101, name: 'ip_not_allowed', message: 'IP addresses are not allowed' };
+    const errors = [{ certificate_signing_request: requestIn(before), error }];
+    const relations = [web, { ...ca, appData: { request_errors: JSON.stringify(errors) } }];
+    const { state: after } = await unit.run('config-changed', { ...before.state, relations });
+    expect(after.status).toEqual({
+      level: 'blocked',
+      message:
+        'ca refuses to sign a certificate for 10.9.0.10: IP addresses are not allowed (101): set other tls-names=, or relate another CA',
+    });
+  });
+
+  test('goes, and so do the key and the certificate', async () => {
+    const unit = inProcess(charm);
+    const { state: before } = await unit.run(
+      'config-changed',
+      await signed(await unit.run('config-changed', state())),
+    );
+    const relations = before.relations.map((relation) => ({ ...relation, units: {} }));
+    const { state: after } = await unit.run({ relation: 'broken', id: ca.id }, { ...before, relations });
+    expect(after.secrets).toEqual([]);
+    expect(unit.resources).toContainEqual({ kind: 'absent-file', path: CERTIFICATE });
+    expect(after.ports).toEqual(['25080/tcp']);
+  });
+});
+
+test('with the option and the relation, the option counts, and the status says what to type', async () => {
+  const [certificate, key] = await Promise.all(
+    ['ca.pem', 'ca.key'].map((name) => readFile(join(folder, name), 'utf8')),
+  );
+  const unit = inProcess(charm);
+  const given = {
+    id: '9m4e2mr0ui3e8a215n4g',
+    owner: 'other',
+    revisions: [{ number: 1, content: { certificate: certificate ?? '', key: key ?? '' } }],
+  } as const;
+  const asked = await unit.run('config-changed', state());
+  const outcome = await unit.run('config-changed', {
+    ...asked.state,
+    options: { ...options, certificate: `secret:${given.id}` },
+    secrets: [...asked.state.secrets, given],
+  });
+  expect(requestIn(asked)).not.toBe('');
+  expect(requestIn(outcome)).toBe('');
+  expect(outcome.state.status).toEqual({
+    level: 'blocked',
+    message:
+      'certificate= is served, and ca is related to certificates as well: juju config haproxy --reset certificate, or juju remove-relation haproxy:certificates ca',
+  });
+  expect(outcome.state.ports).toContain('25443/tcp');
+});
+
+test('a collector learns where the metrics are, which are served then', async () => {
+  const unit = inProcess(charm);
+  const collector = { id: 8, endpoint: 'cos-agent', app: 'agent', units: { 'agent/0': {} } } as const;
+  const { state: after } = await unit.run('config-changed', state({ relations: [web, collector] }));
+  const written = after.relations.find(({ id }) => id === collector.id)?.ownData?.['config'] ?? '';
+  expect(JSON.parse(written)).toMatchObject({
+    metrics_scrape_jobs: [
+      {
+        job_name: 'haproxy_haproxy',
+        metrics_path: '/metrics',
+        static_configs: [{ targets: ['localhost:8404'] }],
+      },
+    ],
+    metrics_alert_rules: { groups: [{ rules: expect.arrayContaining([expect.anything()]) }] },
+  });
+  expect(written).not.toContain('%%');
+  expect(JSON.stringify(unit.resources)).toContain('bind 127.0.0.1:8404');
+});
