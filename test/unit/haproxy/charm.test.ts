@@ -187,7 +187,7 @@ test('with the option and the relation, the option counts, and the status says w
 
 test('a collector learns where the metrics are, which are served then', async () => {
   const unit = inProcess(charm);
-  const collector = { id: 8, endpoint: 'cos-agent', app: 'agent', units: { 'agent/0': {} } } as const;
+  const collector = { id: 8, endpoint: 'cos-agent', app: 'agent' } as const;
   const { state: after } = await unit.run('config-changed', state({ relations: [web, collector] }));
   const written = after.relations.find(({ id }) => id === collector.id)?.ownData?.['config'] ?? '';
   expect(JSON.parse(written)).toMatchObject({
