@@ -155,8 +155,8 @@ function scale(units: number | undefined): { num_units?: number } {
 /** The charm for tests has the options of charmed PostgreSQL 16, whose names have hyphens. */
 const unsetOptionsOf14 = { experimental_max_connections: null, plugin_btree_gin_enable: null };
 
-/** On Ubuntu nothing, which means the real MAAS; on Debian the stand-in, made here. */
-async function maasSource(version: Version): Promise<string> {
+/** The option `source` of a version: on Ubuntu nothing, which means the real MAAS; on Debian the stand-in, made here. */
+export async function maasSource(version: Version): Promise<string> {
   const release = parseEnv(await readFile('/etc/os-release', 'utf8'));
   if (release['ID'] === 'ubuntu') return '';
   return (await buildMaasRepository(REPOSITORY))[version];

@@ -1,7 +1,16 @@
 import type { Resource } from '@maas-ha/host';
 import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
-import { forgetIdentity, ID_FILE, renderMaasConfig, SECRET_FILE, pausedStatus } from '@maas-ha/maas';
-import { active, blocked, waiting, type Plan, type Redacted, type Status } from 'juju-ts-ops';
+import {
+  forgetIdentity,
+  ID_FILE,
+  inWords,
+  majorMinor,
+  pausedStatus,
+  preparing,
+  renderMaasConfig,
+  SECRET_FILE,
+} from '@maas-ha/maas';
+import { active, blocked, isAtLeast, waiting, type Plan, type Redacted, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { observability } from './observability.ts';
@@ -60,23 +69,53 @@ export function leave(hasRegion: boolean): readonly Resource[] {
   ];
 }
 
-function statusOf({ region, connected, regions, version }: State): Status {
+function statusOf(state: State): Status {
+  const { region, connected, regions, version } = state;
   if (!region) return blocked('no region: juju integrate maas-rack:rpc maas-region:rpc');
   const { app, url, secret } = region;
   if (url === undefined || !secret) return waiting(`${app} to give its URL and secret`);
   if (version === undefined) return waiting('the packages of MAAS');
   if (connected === 0)
     return waiting(regions === undefined ? `MAAS to answer at ${url}` : 'a region to take this rack in');
-  if (regions === undefined)
-    return active(`connected to ${connected} regions, MAAS ${version}; ${url} does not answer`);
-  return active(`connected to ${connected} of ${regions} regions, MAAS ${version}`);
+  const connection =
+    regions === undefined
+      ? [`connected to ${connected} regions, MAAS ${version}`, `${url} does not answer`]
+      : [`connected to ${connected} of ${regions} regions, MAAS ${version}`];
+  return active([...connection, ...versionNotes(state)].join('; '));
 }
 
-function installation({ source }: State): readonly Resource[] {
+/** The version to install, where it is another than the installed one and the regions are not behind it. */
+function upgradeTo({ preparation, packageVersion, region, hasRegion }: State): string | undefined {
+  const { version } = preparation;
+  // A region on this machine has what they share upgraded with its own packages.
+  if (version === undefined || version === packageVersion || hasRegion) return undefined;
+  return region?.version !== undefined && !isAtLeast(region.version, majorMinor(version))
+    ? undefined
+    : version;
+}
+
+/** Where this rack and its regions have another MAAS: what that waits for. */
+function versionNotes({ preparation, packageVersion, version, region, hasRegion }: State): readonly string[] {
+  const { version: to } = preparation;
+  if (version === undefined || packageVersion === undefined || hasRegion) return [];
+  if (to !== undefined && to !== packageVersion)
+    return [`is upgraded to ${inWords(packageVersion, to)[1]} after the regions`];
+  return region?.version !== undefined && !isAtLeast(version, region.version)
+    ? [`the regions have MAAS ${region.version}: set source= to it as well`]
+    : [];
+}
+
+function installation(state: State): readonly Resource[] {
+  const { source, preparation } = state;
+  const to = upgradeTo(state);
   return [
     { kind: 'source', name: 'maas', source },
     { kind: 'packages', names: [RACK_PACKAGE] },
     { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity('maas-rackd') },
+    ...preparing(preparation, [RACK_PACKAGE]),
+    ...(to === undefined
+      ? []
+      : [{ kind: 'packages', names: [RACK_PACKAGE], version: to } satisfies Resource]),
   ];
 }
 

@@ -14,6 +14,8 @@ import {
   SECRET_FILE,
   type MaasConfig,
   pauseMark,
+  preparation,
+  type Preparation,
 } from '@maas-ha/maas';
 import {
   SecretNotFoundError,
@@ -42,8 +44,18 @@ export interface State {
   readonly source: string;
   /** `3.7`; absent until the package is installed. */
   readonly version?: string;
+  /** `1:3.7.3-…`, as the package has it. */
+  readonly packageVersion?: string;
+  /** What this unit could be upgraded to at once. */
+  readonly preparation: Preparation;
   /** The application of region controllers, and what it has told so far; absent where none is related. */
-  readonly region?: { readonly app: string; readonly url?: string; readonly secret?: Redacted };
+  readonly region?: {
+    readonly app: string;
+    readonly url?: string;
+    readonly secret?: Redacted;
+    /** The MAAS that the regions run: `3.7`. */
+    readonly version?: string;
+  };
   readonly currentConf: MaasConfig;
   readonly hostname: string;
   /** The relations over which regions learn what this rack is called. */
@@ -65,6 +77,8 @@ export interface State {
   readonly regions?: number;
   /** Whether rackd has started before it had its secret. */
   readonly isSecretNewer: boolean;
+  /** Whether a region controller is installed on the same machine: the two have their packages in common. */
+  readonly hasRegion: boolean;
   /** Whether a region controller of the same machine keeps the secret in its file itself. */
   readonly sharesSecret: boolean;
 }
@@ -84,11 +98,14 @@ export async function read(juju: RackJuju): Promise<State> {
   const leavingMark = join(stateDirectory, 'leaving');
   const [relation] = relations;
   const region = relation && (await regionOf(juju, relation));
+  const source = maasSource(values.source, os);
+  const hasRegion = isControllerInstalled('maas-regiond');
   const loops = region?.url === undefined ? undefined : await eventLoops(region.url);
   return {
     options: values,
-    source: maasSource(values.source, os),
-    ...(packageVersion !== undefined && { version: majorMinor(packageVersion) }),
+    source,
+    ...(packageVersion !== undefined && { version: majorMinor(packageVersion), packageVersion }),
+    preparation: await preparation(juju.context, source),
     ...(region && { region }),
     currentConf: parseMaasConfig(conf ?? ''),
     hostname: hostname(),
@@ -103,10 +120,8 @@ export async function read(juju: RackJuju): Promise<State> {
     connected: await connectedRegions(loops),
     ...(loops && { regions: loops.size }),
     isSecretNewer: newer,
-    sharesSecret:
-      isControllerInstalled('maas-regiond') &&
-      secretOnDisk !== undefined &&
-      secretOnDisk.trim() === region?.secret?.reveal(),
+    hasRegion,
+    sharesSecret: hasRegion && secretOnDisk !== undefined && secretOnDisk.trim() === region?.secret?.reveal(),
   };
 }
 
@@ -122,7 +137,13 @@ async function regionOf(
     uri === undefined ? units.find(({ data }) => data.secret)?.data.secret : await grantedSecret(juju, uri);
   if (secret && !MAAS_SECRET.test(secret.reveal()))
     throw new UserError(`${app} gave a secret that MAAS would not take`);
-  return { app, ...(url !== undefined && { url }), ...(secret && { secret }) };
+  const version = appData['maas-version'];
+  return {
+    app,
+    ...(url !== undefined && { url }),
+    ...(secret && { secret }),
+    ...(version !== undefined && { version }),
+  };
 }
 
 async function grantedSecret(juju: RackJuju, uri: string): Promise<Redacted | undefined> {

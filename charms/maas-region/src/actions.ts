@@ -5,6 +5,7 @@ import { apiKey, createAdmin, localApi } from './controllers.ts';
 import { configureDhcp } from './dhcp.ts';
 import { pauseRegion, resumeRegion } from './pause.ts';
 import type { RegionJuju } from './state.ts';
+import { askForUpgrade } from './upgrade.ts';
 
 const username = z
   .string()
@@ -65,6 +66,7 @@ export const actions = {
     },
   ),
 
+  upgrade: defineAction<RegionJuju, object>(z.object({}), (_params, juju) => askForUpgrade(juju)),
   pause: defineAction<RegionJuju, object>(z.object({}), (_params, juju) => pauseRegion(juju)),
   resume: defineAction<RegionJuju, object>(z.object({}), (_params, juju) => resumeRegion(juju)),
 };

@@ -116,6 +116,10 @@ export const charmcraft = {
       },
       "required": []
     },
+    "upgrade": {
+      "params": {},
+      "required": []
+    },
     "pause": {
       "params": {},
       "required": []

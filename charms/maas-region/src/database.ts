@@ -43,7 +43,7 @@ SELECT FROM pg_advisory_lock(${LOCK_CLASS}, ${LOCKS[what]});
  * remembers. MAAS takes no lock, and of two migrations at once one fails. So psql holds one, and runs the migration
  * itself: if this process dies in the middle, the lock stays for as long as the migration goes on, and if the whole
  * machine dies, it is free.
- * @param version `3.7`
+ * @param version of MAAS' packages
  * @throws {NotYetError} when the database does not answer, or another region takes too long, or the migration fails
  */
 export async function migrateDatabase(
@@ -119,15 +119,21 @@ export async function inTurn<T>(connection: DatabaseConnection, use: () => Promi
   }
 }
 
-/** How many connections the server allows; `undefined` while it does not answer. */
-export async function connectionLimit(connection: DatabaseConnection): Promise<number | undefined> {
+/** How many connections the server allows, and which PostgreSQL (`16`) it is; nothing while it does not answer. */
+export async function serverLimits(connection: DatabaseConnection): Promise<ServerLimits> {
   const { exitCode, stdout } = await tryRun(PSQL, {
-    stdin: 'SHOW max_connections;\n',
+    stdin: 'SHOW max_connections; SHOW server_version_num;\n',
     env: environment(connection),
     timeout: QUESTION_TIMEOUT,
   });
-  const limit = Number.parseInt(stdout, 10);
-  return exitCode === 0 && Number.isInteger(limit) ? limit : undefined;
+  const [limit = '', version = ''] = stdout.split('\n');
+  if (exitCode !== 0 || !/^\d+$/.test(limit) || !/^\d+$/.test(version)) return {};
+  return { connectionLimit: Number(limit), postgresqlVersion: Math.floor(Number(version) / 10_000) };
+}
+
+export interface ServerLimits {
+  readonly connectionLimit?: number;
+  readonly postgresqlVersion?: number;
 }
 
 /** How many connections a number of regions may need, as MAAS' own deployment tools reckon. */

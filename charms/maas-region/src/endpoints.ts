@@ -11,8 +11,11 @@ const Hostnames = z.record(z.string(), z.string());
 /** Host names by unit. */
 export type Hostnames = Readonly<z.infer<typeof Hostnames>>;
 
-/** The MAAS version (`3.7`) that a database was migrated to, and the relation over which that database was got. */
-const Schema = z.object({ version: z.string(), relation: z.int() });
+/**
+ * The version of MAAS' packages that a database was migrated to, from which one where it had another before, and the
+ * relation over which that database was got.
+ */
+const Schema = z.object({ version: z.string(), from: z.string().optional(), relation: z.int() });
 export type Schema = Readonly<z.infer<typeof Schema>>;
 
 /** What MAAS has been told to set, because options say so, and over which relation its database was got. */
@@ -27,13 +30,24 @@ const regionCluster = definePeerInterface({
     schema: json(Schema),
     /** The URL that all regions have in common, because the last one to start writes its own into the database. */
     url: raw,
+    /** The version that every region is to be upgraded to; absent while there is none. */
+    target: raw,
+    /** Changes when the regions are to look for newer packages in the same source. */
+    look: raw,
     /** The controllers of MAAS, to be forgotten by it once their units are gone. */
     regions: json(Hostnames),
     racks: json(Hostnames),
     /** So that what an option does not say any more can be taken back, and nothing else. */
     settings: json(SettingsSet),
   },
-  unit: { hostname: raw, address: raw },
+  unit: {
+    hostname: raw,
+    address: raw,
+    /** The version that is installed: an older one does not run any more. */
+    version: raw,
+    /** The version that could be installed at once. */
+    ready: raw,
+  },
 });
 
 export const endpoints = {

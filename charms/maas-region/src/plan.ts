@@ -11,11 +11,15 @@ import {
   renderMaasConfig,
   SECRET_FILE,
   pausedStatus,
+  preparing,
+  majorMinor,
+  inWords,
 } from '@maas-ha/maas';
 import {
   active,
   blocked,
   isAtLeast,
+  maintenance,
   SecretRef,
   unitNumber,
   waiting,
@@ -27,11 +31,22 @@ import { charmcraft } from './charmcraft.ts';
 import { forgetController, type Departed } from './controllers.ts';
 import { CLIENT_PACKAGE, connectionsNeeded, inTurn, migrateDatabase } from './database.ts';
 import { migrateDnsOptions } from './dns.ts';
-import type { endpoints, Hostnames } from './endpoints.ts';
+import type { endpoints, Hostnames, Schema } from './endpoints.ts';
 import { observability } from './observability.ts';
 import { awaitAnother, awaitServing, restartRegion, stopGracefully } from './regiond.ts';
 import { changeSettings, settingChanges, wantedSettings, type Settings } from './settings.ts';
 import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
+import {
+  HOLD_FILES,
+  notReady,
+  obstacleOf,
+  releaseRegion,
+  startRegion,
+  upgradeInWords,
+  upgradeOf,
+  upgradeResources,
+  type Upgrade,
+} from './upgrade.ts';
 
 type RegionPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 type Databag = NonNullable<RegionPlan['databags']>[number];
@@ -43,6 +58,7 @@ interface Known {
   readonly url: string;
   readonly database: DatabaseConnection;
   readonly version: string;
+  readonly packageVersion: string;
   /** The relation over which the database was got. */
   readonly relation: number;
 }
@@ -52,14 +68,18 @@ export function plan(state: State): RegionPlan {
   if (state.isPaused) return pause(state);
   const url = urlOf(state);
   const known = knownOf(state, url);
+  const upgrade = upgradeOf(state);
+  const isBehind = upgrade?.isBehind ?? false;
   const hasSchema = known !== undefined && isMigrated(state, known);
-  const mayServe = known !== undefined && (hasSchema || state.isLeader);
+  const mayMigrate = known !== undefined && !hasSchema && canMigrate(state, known, upgrade);
+  const mayServe = !isBehind && (hasSchema || mayMigrate);
   return {
     machine: [
       ...installation(state),
-      ...(known ? [configuration(state, known)] : []),
-      ...(known && !hasSchema
-        ? [...standstill(state), ...(state.isLeader ? [migration(state, known)] : [])]
+      ...(upgrade && isBehind ? upgradeResources(state, upgrade) : []),
+      ...(known && !isBehind ? [configuration(state, known)] : []),
+      ...(known && !isBehind && !hasSchema
+        ? [...standstill(state), ...(mayMigrate ? [migration(state, known)] : [])]
         : []),
       ...(known && mayServe ? serving(state, known) : []),
       ...(state.isServing ? dutiesOf(state) : []),
@@ -71,9 +91,9 @@ export function plan(state: State): RegionPlan {
         : [],
     databags: [
       ...databaseRequests(state),
-      ...clusterBags(state, url, mayServe ? known : undefined),
+      ...clusterBags(state, url, mayServe ? known : undefined, upgrade),
       ...(mayServe ? apiBags(state) : []),
-      ...(state.secret && url !== undefined ? rpcBags(state, url) : []),
+      ...(state.secret && url !== undefined ? rpcBags(state, url, mayServe ? known : undefined) : []),
       ...observerBags(state),
     ],
     ports: [
@@ -83,7 +103,7 @@ export function plan(state: State): RegionPlan {
       '53/udp',
     ],
     ...(state.version !== undefined && { version: state.version }),
-    status: statusesOf(state, url, known, mayServe),
+    status: statusesOf(state, url, known, { mayServe, upgrade }),
   };
 }
 
@@ -120,6 +140,7 @@ export function leave(services: readonly string[], hasRack: boolean): readonly R
     })),
     { kind: 'absent-packages', names: [REGION_PACKAGE, CLIENT_PACKAGE] },
     { kind: 'absent-file', path: REGIOND_CONF },
+    ...HOLD_FILES.map((path): Resource => ({ kind: 'absent-file', path })),
     // A rack on this machine goes on needing them.
     ...(hasRack ? [] : [SECRET_FILE, ID_FILE].map((path): Resource => ({ kind: 'absent-file', path }))),
   ];
@@ -154,13 +175,14 @@ function decideUrl({ options, vip, balancer, unit, address, peers }: State): str
 }
 
 function knownOf(state: State, url: string | undefined): Known | undefined {
-  const { database, databaseRelations, version, isServing } = state;
+  const { database, databaseRelations, version, packageVersion, isServing } = state;
   // One that serves already goes on, whoever has come with its name.
   if (!isServing && twinOf(state) !== undefined) return undefined;
   const [relation] = [...databaseRelations.database, ...databaseRelations.db];
   if (database.kind !== 'ready' || url === undefined || version === undefined || relation === undefined)
     return undefined;
-  return { url, database: database.connection, version, relation };
+  if (packageVersion === undefined) return undefined;
+  return { url, database: database.connection, version, packageVersion, relation };
 }
 
 /** An earlier region with the same host name, by which MAAS would take the two for one. */
@@ -169,8 +191,18 @@ function twinOf({ unit, hostname, peers }: State): string | undefined {
 }
 
 /** Whether this very database has the schema of the installed MAAS: another one may be empty. */
-function isMigrated({ cluster }: State, { version, relation }: Known): boolean {
-  return cluster?.schema?.version === version && cluster.schema.relation === relation;
+function isMigrated({ cluster }: State, { packageVersion, relation }: Known): boolean {
+  return cluster?.schema?.version === packageVersion && cluster.schema.relation === relation;
+}
+
+/**
+ * Whether the leader may migrate: a database that no region uses yet, or one whose regions have all stopped to be
+ * upgraded. What somebody has installed on one machine by hand is no reason to.
+ */
+function canMigrate(state: State, { relation }: Known, upgrade: Upgrade | undefined): boolean {
+  if (!state.isLeader || obstacleOf(state) !== undefined) return false;
+  if (upgrade) return !upgrade.isBehind && upgrade.lagging.length === 0;
+  return state.cluster?.schema?.relation !== relation;
 }
 
 /** Why regiond cannot be configured yet; nothing if it can. */
@@ -192,11 +224,12 @@ function missingForConfig(state: State, url: string | undefined): Status | undef
   return waiting(isLeader ? 'this unit to have an address' : 'the leader to say where MAAS is reached');
 }
 
-function installation({ source }: State): readonly Resource[] {
+function installation({ source, packages, preparation }: State): readonly Resource[] {
   return [
     { kind: 'source', name: 'maas', source },
     { kind: 'packages', names: [REGION_PACKAGE, CLIENT_PACKAGE] },
     { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity('maas-regiond') },
+    ...preparing(preparation, packages),
   ];
 }
 
@@ -249,24 +282,56 @@ function standstill({ services }: State): readonly Resource[] {
   return services.map((name) => ({ kind: 'service', name, state: 'stopped', enabled: false }));
 }
 
-function migration({ unit, cluster }: State, { database, version, relation }: Known): Resource {
+function migration({ unit, cluster }: State, { database, packageVersion, relation }: Known): Resource {
   return {
     kind: 'step',
     id: 'migrate-database',
-    inputs: { version, relation, database: database.database, before: cluster?.schema?.version ?? '' },
-    run: () => migrateDatabase(database, version, unit),
+    inputs: {
+      version: packageVersion,
+      relation,
+      database: database.database,
+      before: cluster?.schema?.version ?? '',
+    },
+    run: () => migrateDatabase(database, packageVersion, unit),
   };
 }
 
 function serving(state: State, known: Known): readonly Resource[] {
-  const { services, isServing, hostname } = state;
+  const { services, isServing, hostname, isHeld } = state;
   return [
     restart(state, known),
+    ...(isHeld ? [{ kind: 'step', id: 'release-region', run: releaseRegion } satisfies Resource] : []),
+    ...(schemaOf(state, known).from === undefined ? [] : [startInTurn(state, known)]),
     ...services.map((name): Resource => ({ kind: 'service', name, state: 'running', enabled: true })),
     ...(isServing
       ? []
       : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(hostname) } satisfies Resource]),
   ];
+}
+
+/** After an upgrade no region runs: the leader starts first, and the others one after the other. */
+function startInTurn({ services, hostname }: State, { database, packageVersion }: Known): Resource {
+  return {
+    kind: 'step',
+    id: 'start-upgraded',
+    inputs: { version: packageVersion },
+    run: () =>
+      inTurn(database, async () => {
+        await startRegion(services);
+        await awaitServing(hostname);
+      }),
+  };
+}
+
+/** What the database is at once this unit serves. */
+function schemaOf({ cluster }: State, { packageVersion, relation }: Known): Schema {
+  const before = cluster?.schema;
+  if (before?.version === packageVersion && before.relation === relation) return before;
+  return {
+    version: packageVersion,
+    relation,
+    ...(before?.relation === relation && { from: before.version }),
+  };
 }
 
 /**
@@ -344,10 +409,14 @@ function databaseRequests({ databaseRelations, options }: State): readonly Datab
 }
 
 /** @param known once the database has been migrated */
-function clusterBags(state: State, url: string | undefined, known: Known | undefined): readonly Databag[] {
-  const { cluster, hostname, address, unit, peers, racks, departed } = state;
+function clusterBags(
+  state: State,
+  url: string | undefined,
+  known: Known | undefined,
+  upgrade: Upgrade | undefined,
+): readonly Databag[] {
+  const { cluster, hostname, address, unit, peers, racks, departed, packageVersion, preparation } = state;
   if (cluster === undefined) return [];
-  const { schema } = cluster;
   const present = Object.fromEntries([
     [unit, hostname],
     ...peers.flatMap((peer) => (peer.hostname === undefined ? [] : [[peer.unit, peer.hostname] as const])),
@@ -357,8 +426,10 @@ function clusterBags(state: State, url: string | undefined, known: Known | undef
       endpoint: 'region-cluster',
       relation: cluster.id,
       app: {
-        schema: known ? { version: known.version, relation: known.relation } : schema,
+        schema: known ? schemaOf(state, known) : cluster.schema,
         url,
+        target: known ? undefined : upgrade?.to,
+        look: preparation.asked === '' ? undefined : preparation.asked,
         regions: { ...remembered(cluster.regions, departed?.regions), ...present },
         racks: { ...remembered(cluster.racks, departed?.racks), ...racks },
         settings:
@@ -366,7 +437,7 @@ function clusterBags(state: State, url: string | undefined, known: Known | undef
             ? { relation: known.relation, values: wantedSettings(state.options) }
             : cluster.settings,
       },
-      unit: { hostname, address },
+      unit: { hostname, address, version: packageVersion, ready: preparation.version },
     },
   ];
 }
@@ -410,14 +481,22 @@ function observerBags({ observers, app, model, version, options }: State): reado
   );
 }
 
-function rpcBags({ rpc, hostname, peers }: State, url: string): readonly Databag[] {
+/** @param known once the database has been migrated */
+function rpcBags(state: State, url: string, known: Known | undefined): readonly Databag[] {
+  const { rpc, hostname, peers, cluster } = state;
+  const schema = known ? schemaOf(state, known) : cluster?.schema;
   const regions = [hostname, ...peers.flatMap((peer) => peer.hostname ?? [])].toSorted();
   return rpc.map(
     ({ id }) =>
       ({
         endpoint: 'rpc',
         relation: id,
-        app: { 'maas-url': url, 'maas-secret-id': new SecretRef(SECRET_LABEL), regions },
+        app: {
+          'maas-url': url,
+          'maas-secret-id': new SecretRef(SECRET_LABEL),
+          'maas-version': schema && majorMinor(schema.version),
+          regions,
+        },
         unit: { maas_url: url },
       }) as const,
   );
@@ -427,32 +506,49 @@ function statusesOf(
   state: State,
   url: string | undefined,
   known: Known | undefined,
-  mayServe: boolean,
+  { mayServe, upgrade }: { readonly mayServe: boolean; readonly upgrade: Upgrade | undefined },
 ): readonly Status[] {
   const missing = missingForConfig(state, url);
   if (missing) return [missing];
   if (!known) return [waiting('the packages of MAAS')];
-  if (!mayServe) return [waiting('the leader to migrate the database')];
+  const obstacle = state.isLeader ? obstacleOf(state) : undefined;
+  if (obstacle !== undefined) return [blocked(obstacle)];
+  if (!mayServe) return [notServing(state, known, upgrade)];
   if (!state.isServing) return [waiting('regiond to serve')];
   if (state.dnsProblem !== undefined)
     return [blocked(`named does not take its configuration, mend /etc/bind: ${state.dnsProblem}`)];
   return [active([`serves ${known.url}`, ...notesOf(state)].join('; '))];
 }
 
+/** What a region waits for that could run and does not, because the database is not that of its MAAS. */
+function notServing(
+  { isLeader, cluster, app }: State,
+  { packageVersion, relation }: Known,
+  upgrade: Upgrade | undefined,
+): Status {
+  if (upgrade) {
+    const what = isLeader && upgrade.lagging.length > 0 ? `${upgrade.lagging.join(', ')} to stop` : undefined;
+    return maintenance(
+      `${upgradeInWords(upgrade)}: waiting for ${what ?? 'the leader to migrate the database'}`,
+    );
+  }
+  const schema = cluster?.schema;
+  if (schema === undefined || schema.relation !== relation)
+    return waiting('the leader to migrate the database');
+  const [here, there] = inWords(packageVersion, schema.version);
+  return blocked(
+    `MAAS ${here} is installed here, and the database is that of ${there}: juju run ${app}/leader upgrade`,
+  );
+}
+
 /** What the user should know, though MAAS serves. */
-function notesOf({
-  options,
-  vip,
-  isLeader,
-  departed,
-  connectionLimit,
-  peers,
-  database,
-}: State): readonly string[] {
+function notesOf(state: State): readonly string[] {
+  const { options, vip, isLeader, departed, connectionLimit, peers, database } = state;
   if (!isLeader) return [];
   const regions = peers.length + 1;
   const needed = connectionsNeeded(regions);
   return [
+    ...[notReady(state)].filter((note) => note !== undefined),
     ...(options['maas-url'] === '' && !vip && regions > 1
       ? ['this is the address of one region: relate keepalived-vip for one that outlives it']
       : []),

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { installedVersion, osRelease, readFileIfExists } from '@maas-ha/host';
+import { installedPackages, osRelease, readFileIfExists } from '@maas-ha/host';
 import type { DatabaseState } from '@maas-ha/interfaces/database';
 import type { Frontend } from '@maas-ha/interfaces/http';
 import { pgsqlConnection } from '@maas-ha/interfaces/pgsql';
@@ -16,6 +15,9 @@ import {
   SECRET_FILE,
   type MaasConfig,
   pauseMark,
+  isFromEarlierHook,
+  preparation,
+  type Preparation,
 } from '@maas-ha/maas';
 import {
   Redacted,
@@ -29,14 +31,17 @@ import {
 import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
 import { departedUnits, type Departed } from './controllers.ts';
-import { connectionLimit } from './database.ts';
+import { serverLimits } from './database.ts';
 import { findDnsProblem } from './dns.ts';
 import type { endpoints, Hostnames, Schema, SettingsSet } from './endpoints.ts';
 import { installedServices, liveRegions, shortName } from './regiond.ts';
 import { settingOptions } from './settings.ts';
+import { isHeld, lookFile } from './upgrade.ts';
 
 export const REGIOND_CONF = '/etc/maas/regiond.conf';
 export const REGION_PACKAGE = 'maas-region-api';
+/** On the same machine it shares packages with the region, and has their version. */
+const RACK_PACKAGE = 'maas-rack-controller';
 
 const url = z.string().transform((text, context) => {
   if (text === '') return '';
@@ -57,6 +62,16 @@ export const options = {
 
 export type RegionJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
 
+/** Another region; nothing but its name is known until its first hook is over. */
+export interface Peer {
+  readonly unit: string;
+  readonly hostname?: string;
+  readonly address?: string;
+  /** The version of the packages that are installed there, and of those that could be at once. */
+  readonly version?: string;
+  readonly ready?: string;
+}
+
 /** What Juju and the machine say. */
 export interface State {
   readonly unit: string;
@@ -75,6 +90,14 @@ export interface State {
   readonly source: string;
   /** `3.7`; absent until the package is installed. */
   readonly version?: string;
+  /** `1:3.7.3-…`, as the package has it. */
+  readonly packageVersion?: string;
+  /** The packages of MAAS that have to have the same version. */
+  readonly packages: readonly [string, ...string[]];
+  /** What this unit could be upgraded to at once. */
+  readonly preparation: Preparation;
+  /** Whether no region may start on this machine, because it is being upgraded. */
+  readonly isHeld: boolean;
   readonly hostname: string;
   readonly address: string;
   readonly database: DatabaseState | { readonly kind: 'none' };
@@ -86,13 +109,16 @@ export interface State {
     /** What the database was migrated to, and which database that was. */
     readonly schema?: Schema;
     readonly url?: string;
+    /** The version that every region is to be upgraded to. */
+    readonly target?: string;
+    readonly look?: string;
     /** Who was in the application when the leader last looked, and has not been forgotten by MAAS since. */
     readonly regions: Hostnames;
     readonly racks: Hostnames;
     /** What MAAS was told to set. */
     readonly settings?: SettingsSet;
   };
-  readonly peers: readonly { readonly unit: string; readonly hostname?: string; readonly address?: string }[];
+  readonly peers: readonly Peer[];
   /** The virtual address; absent where no such charm is related. */
   readonly vip?: { readonly app: string; readonly address?: string };
   /** Where the balancer listens; absent where none is related, or it has not said yet. */
@@ -114,6 +140,8 @@ export interface State {
   readonly dnsProblem?: string;
   /** Known to the leader while it serves: how many connections PostgreSQL allows. */
   readonly connectionLimit?: number;
+  /** `16`; known to the leader while it serves, or is about to migrate the database. */
+  readonly postgresqlVersion?: number;
 }
 
 export async function read(juju: RegionJuju): Promise<State> {
@@ -128,12 +156,13 @@ export async function read(juju: RegionJuju): Promise<State> {
     observers,
     clusters,
     network,
-    packageVersion,
+    installed,
     os,
     conf,
     secret,
     live,
     dnsProblem,
+    asked,
   ] = await Promise.all([
     juju.options(),
     juju.isLeader(),
@@ -145,12 +174,13 @@ export async function read(juju: RegionJuju): Promise<State> {
     juju.relations('cos-agent'),
     juju.relations('region-cluster'),
     juju.network('region-cluster'),
-    installedVersion(REGION_PACKAGE),
+    installedPackages([REGION_PACKAGE, RACK_PACKAGE]),
     osRelease(),
     readFileIfExists(REGIOND_CONF),
     readFileIfExists(SECRET_FILE),
     liveRegions(),
     findDnsProblem(),
+    readFileIfExists(lookFile(juju.context)),
   ]);
   const [cluster] = clusters;
   const [vip] = vips;
@@ -160,6 +190,10 @@ export async function read(juju: RegionJuju): Promise<State> {
   const leavingMark = join(stateDirectory, 'leaving');
   const isLeaving = existsSync(leavingMark) || (event.kind === 'relation' && event.departingUnit === unit);
   const isServing = live?.has(shortName(hostname())) ?? false;
+  const packageVersion = installed.get(REGION_PACKAGE);
+  const source = maasSource(values.source, os);
+  // The leader is asked itself, and tells the others. What an earlier leader was asked counts until then.
+  const look = [cluster?.appData.look ?? '', isLeader ? (asked ?? '') : ''].toSorted().at(-1) ?? '';
   const state: State = {
     unit,
     app,
@@ -170,8 +204,11 @@ export async function read(juju: RegionJuju): Promise<State> {
     isOutOfBalancers: await isFromEarlierHook(leavingMark),
     isPaused: existsSync(pauseMark(juju.context)),
     options: values,
-    source: maasSource(values.source, os),
-    ...(packageVersion !== undefined && { version: majorMinor(packageVersion) }),
+    source,
+    ...(packageVersion !== undefined && { version: majorMinor(packageVersion), packageVersion }),
+    packages: installed.has(RACK_PACKAGE) ? [REGION_PACKAGE, RACK_PACKAGE] : [REGION_PACKAGE],
+    preparation: await preparation(juju.context, source, look),
+    isHeld: isHeld(),
     hostname: hostname(),
     // The unit that holds the virtual address has it too, and Juju may name that one first.
     address: network.bindAddresses.find((address) => !virtual.has(address)) ?? '',
@@ -200,41 +237,33 @@ export async function read(juju: RegionJuju): Promise<State> {
     isServing,
     ...(dnsProblem !== undefined && { dnsProblem }),
   };
-  return isLeader && isServing && !isLeaving
-    ? { ...state, ...(await duties(state, live ?? new Set())) }
-    : state;
-}
-
-async function isFromEarlierHook(file: string): Promise<boolean> {
-  const began = Date.now() - process.uptime() * 1000;
-  try {
-    return (await stat(file)).mtimeMs < began;
-  } catch {
-    return false;
-  }
+  if (!isLeader || isLeaving) return state;
+  return { ...state, ...(isServing ? await duties(state, live ?? new Set()) : await limitsOf(state)) };
 }
 
 /** What only the leader asks, because it looks after it for all. */
 async function duties(
   state: State,
   live: ReadonlySet<string>,
-): Promise<Pick<State, 'departed' | 'connectionLimit'>> {
-  const { database, cluster, unit, peers } = state;
+): Promise<Pick<State, 'departed' | 'connectionLimit' | 'postgresqlVersion'>> {
+  const { cluster, unit, peers } = state;
   const present = new Set([unit, ...peers.map((peer) => peer.unit)]);
   const hostnames = new Set([state.hostname, ...peers.flatMap((peer) => peer.hostname ?? [])]);
-  const [regions, racks, limit] = await Promise.all([
+  const [regions, racks, limits] = await Promise.all([
     departedUnits('region', gone(cluster?.regions, present, hostnames), live),
     departedUnits(
       'rack',
       gone(cluster?.racks, new Set(Object.keys(state.racks)), new Set(Object.values(state.racks))),
       live,
     ),
-    database.kind === 'ready' ? connectionLimit(database.connection) : undefined,
+    limitsOf(state),
   ]);
-  return {
-    ...(regions && racks && { departed: { regions, racks } }),
-    ...(limit !== undefined && { connectionLimit: limit }),
-  };
+  return { ...(regions && racks && { departed: { regions, racks } }), ...limits };
+}
+
+/** What decides whether PostgreSQL will do for this MAAS. */
+async function limitsOf({ database }: State): Promise<Pick<State, 'connectionLimit' | 'postgresqlVersion'>> {
+  return database.kind === 'ready' ? await serverLimits(database.connection) : {};
 }
 
 /** Who is remembered and not present, unless another unit is on the same machine now. */
@@ -252,11 +281,13 @@ function clusterOf({
   id,
   appData,
 }: Relation<(typeof endpoints)['region-cluster']['provider']>): NonNullable<State['cluster']> {
-  const { schema, url: agreed, regions = {}, racks = {}, settings } = appData;
+  const { schema, url: agreed, target, look, regions = {}, racks = {}, settings } = appData;
   return {
     id,
     ...(schema && { schema }),
     ...(agreed !== undefined && { url: agreed }),
+    ...(target !== undefined && { target }),
+    ...(look !== undefined && { look }),
     regions,
     racks,
     ...(settings && { settings }),

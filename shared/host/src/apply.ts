@@ -89,13 +89,20 @@ async function differenceOf(
       return sourceDifference(resource, memory);
     case 'packages': {
       const installed = await installedPackages(resource.names);
-      const missing = resource.names.filter((name) => !installed.has(name));
-      if (missing.length === 0) return undefined;
+      const { names, version } = resource;
+      const missing = names.filter((name) => !installed.has(name));
+      const other = names.filter(
+        (name) => version !== undefined && installed.has(name) && installed.get(name) !== version,
+      );
+      if (missing.length + other.length === 0) return undefined;
       return {
-        how: `installed ${missing.join(', ')}`,
+        how: [
+          ...(missing.length > 0 ? [`installed ${missing.join(', ')}`] : []),
+          ...(other.length > 0 ? [`upgraded ${other.join(', ')} to ${version}`] : []),
+        ].join(', '),
         mend: async () => {
           await memory.rememberPackages(missing);
-          await installPackages(missing);
+          await installPackages([...missing, ...other], version);
         },
       };
     }

@@ -45,17 +45,52 @@ export async function installedVersion(name: string): Promise<string | undefined
   return (await installedPackages([name])).get(name);
 }
 
-/** @throws {HostError} `apt` */
-export async function installPackages(names: readonly string[]): Promise<void> {
+/** The newest version of a package that the sources of this machine offer; that it is installed is no offer. */
+export async function offeredVersion(name: string): Promise<string | undefined> {
+  // One line for each version and source, the newest first: ` name | version | where`.
+  const { stdout } = await tryRun(['apt-cache', 'madison', name]);
+  return stdout.split('\n')[0]?.split('|')[1]?.trim();
+}
+
+/** Whether one version comes before another, as dpkg orders them. */
+export async function isOlder(version: string, other: string): Promise<boolean> {
+  const { exitCode } = await tryRun(['dpkg', '--compare-versions', version, 'lt', other]);
+  return exitCode === 0;
+}
+
+/** Reads the package lists of every source anew. @throws {HostError} `apt` */
+export async function refreshPackageLists(): Promise<void> {
+  await update([]);
+}
+
+/**
+ * Fetches packages with what they depend on, and installs nothing: what cannot be installed here is found out.
+ * @throws {HostError} `apt`
+ */
+export async function downloadPackages(names: readonly string[], version: string): Promise<void> {
+  const result = await apt('install', ['--download-only', ...names.map((name) => `${name}=${version}`)]);
+  if (result.exitCode !== 0) throw aptError(`${names.join(', ')} ${version} cannot be installed`, result);
+}
+
+/**
+ * @param version of every one of them; absent: the one that apt prefers
+ * @throws {HostError} `apt`
+ */
+export async function installPackages(names: readonly string[], version?: string): Promise<void> {
   if (!(await hasPackageLists())) await update([]);
-  let result = await apt('install', names);
+  const wanted = version === undefined ? names : names.map((name) => `${name}=${version}`);
+  let result = await apt('install', wanted);
   if (/dpkg was interrupted/.test(result.stderr)) {
     await run(['dpkg', '--configure', '-a', '--force-confdef', '--force-confold'], { env: ENVIRONMENT });
-    result = await apt('install', names);
+    result = await apt('install', wanted);
   }
-  if (/Unable to locate package|404 +Not Found|has no installation candidate/.test(result.stderr)) {
+  if (
+    /Unable to locate package|404 +Not Found|has no installation candidate|^E: Version .* was not found/m.test(
+      result.stderr,
+    )
+  ) {
     await update([]);
-    result = await apt('install', names);
+    result = await apt('install', wanted);
   }
   if (result.exitCode !== 0) throw aptError(`${names.join(', ')} could not be installed`, result);
 }

@@ -1,8 +1,15 @@
 export { machine } from './apply.ts';
 export type { Change, Place } from './apply.ts';
-export { installedVersion } from './apt.ts';
+export {
+  downloadPackages,
+  installedPackages,
+  installedVersion,
+  isOlder,
+  offeredVersion,
+  refreshPackageLists,
+} from './apt.ts';
 export { HostError } from './errors.ts';
-export { readFileIfExists } from './files.ts';
+export { deleteFile, readFileIfExists, replaceFile } from './files.ts';
 export { addresses, inSubnet, portHolder } from './network.ts';
 export type { InterfaceAddress } from './network.ts';
 export { inContainer, osRelease } from './os.ts';

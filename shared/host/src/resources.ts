@@ -22,10 +22,12 @@ export interface SourceResource {
   readonly source: string;
 }
 
-/** Debian packages that are installed. Those that already are stay as they are. */
+/** Debian packages that are installed. Those that already are stay as they are, unless a version is wanted. */
 export interface PackagesResource {
   readonly kind: 'packages';
   readonly names: readonly string[];
+  /** The version that every one of them is to have. */
+  readonly version?: string;
 }
 
 /** Debian packages that are not installed; only those that an earlier `packages` of the same charm brought are removed. */

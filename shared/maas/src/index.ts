@@ -13,3 +13,11 @@ export { markPaused, pausedStatus, pauseMark, unmarkPaused } from './pause.ts';
 export { connectedRegions, eventLoops, type EventLoops } from './rpc.ts';
 export { maasSource, majorMinor } from './packages.ts';
 export { maasUrl, normalUrl, REGION_HTTP_PORT } from './url.ts';
+export {
+  inWords,
+  isFromEarlierHook,
+  oldestPostgresql,
+  preparation,
+  preparing,
+  type Preparation,
+} from './upgrade.ts';

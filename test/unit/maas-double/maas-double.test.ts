@@ -1,5 +1,6 @@
 // The stand-in does what the real MAAS 3.4 was seen to do: it exists to fail where MAAS would fail.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MaasApi } from '@maas-ha/maas';
@@ -69,6 +70,23 @@ describe('dbupgrade', () => {
     expect((await host.region(['dbupgrade'])).stdout).toContain('No migrations to apply.');
     const old = await machine(2, '3.2');
     expect(await old.region(['dbupgrade'])).toMatchObject({ exitCode: 1 });
+  });
+
+  test('to another version deadlocks with a region that serves, and not with one that has stopped', async () => {
+    const old = await migrated();
+    const regiond = old.startRegion();
+    await until(
+      () => server.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"),
+      (count) => count === '1',
+    );
+    const newer = await machine(2, '3.7');
+    expect(await newer.region(['dbupgrade'])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('deadlock detected'),
+    });
+    regiond.kill('SIGKILL');
+    await once(regiond, 'exit');
+    expect(await newer.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
   });
 
   test('fails at once, with what PostgreSQL says', async () => {

@@ -7,11 +7,22 @@ import { RACKD_CONF, type State } from '../../../charms/maas-rack/src/state.ts';
 const SECRET = '0123456789abcdef0123456789abcdef';
 const SECRET_FILE = '/var/lib/maas/secret';
 
+const MAAS_34 = '1:3.4.10-14366-g.518bf2c-0ubuntu1';
+const MAAS_37 = '1:3.7.3-17487-g.362c9ab-0ubuntu1';
+
+/** A unit that has looked at its source, and found this version. */
+function prepared(version: string): State['preparation'] {
+  return { source: 'ppa:maas/3.7', asked: '', isKnownSource: true, file: '/state/prepared', version };
+}
+
 function connected(known: Partial<State> = {}): State {
   return {
     options: { source: '', debug: false },
     source: 'ppa:maas/3.7',
     version: '3.7',
+    packageVersion: MAAS_37,
+    preparation: prepared(MAAS_37),
+    hasRegion: false,
     region: { app: 'maas-region', url: 'http://10.0.0.200/MAAS', secret: new Redacted(SECRET) },
     currentConf: { cluster_uuid: 'f00' },
     hostname: 'rack-0',
@@ -161,4 +172,49 @@ test('nothing of a removed rack runs or stays, but what a region on its machine 
 
 test('the secret is in no databag, no status and no printed plan', () => {
   expect(JSON.stringify(plan(connected()))).not.toContain(SECRET);
+});
+
+describe('a rack whose source has a newer MAAS', () => {
+  const old = { version: '3.4', packageVersion: MAAS_34 };
+  const regions = (version: string): NonNullable<State['region']> => ({
+    app: 'maas-region',
+    url: 'http://10.0.0.200/MAAS',
+    secret: new Redacted(SECRET),
+    version,
+  });
+  const upgradesOf = (state: State): unknown =>
+    plan(state).machine.filter((resource) => resource.kind === 'packages' && resource.version !== undefined);
+
+  test('waits for the regions to have it', () => {
+    const state = connected({ ...old, region: regions('3.4') });
+    expect(upgradesOf(state)).toEqual([]);
+    expect(statusOf(state)).toMatchObject({
+      level: 'active',
+      message: 'connected to 3 of 3 regions, MAAS 3.4; is upgraded to 3.7 after the regions',
+    });
+  });
+
+  test('then takes it', () => {
+    expect(upgradesOf(connected({ ...old, region: regions('3.7') }))).toEqual([
+      { kind: 'packages', names: ['maas-rack-controller'], version: MAAS_37 },
+    ]);
+    expect(upgradesOf(connected({ region: regions('3.7') }))).toEqual([]);
+  });
+
+  test('on the machine of a region is upgraded together with that', () => {
+    expect(upgradesOf(connected({ ...old, region: regions('3.7'), hasRegion: true }))).toEqual([]);
+  });
+});
+
+test('a rack that is behind its regions says what to set', () => {
+  const region = { app: 'maas-region', url: 'http://10.0.0.200/MAAS', version: '3.7' };
+  const state = connected({
+    version: '3.4',
+    packageVersion: MAAS_34,
+    preparation: prepared(MAAS_34),
+    region: { ...region, secret: new Redacted(SECRET) },
+  });
+  expect(statusOf(state)).toMatchObject({
+    message: 'connected to 3 of 3 regions, MAAS 3.4; the regions have MAAS 3.7: set source= to it as well',
+  });
 });

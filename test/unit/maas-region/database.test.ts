@@ -8,11 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { Redacted } from 'juju-ts-ops';
 import {
-  connectionLimit,
   connectionsNeeded,
   hasMigrated,
   inTurn,
   migrateDatabase,
+  serverLimits,
 } from '../../../charms/maas-region/src/database.ts';
 import { PostgresqlServer } from '../postgresql.ts';
 
@@ -117,7 +117,7 @@ test('a database that does not answer, or lets nobody in, is waited for', async 
   const nobody = { ...server.connection, port: 1 };
   await expect(migrateDatabase(nobody, '3.7', 'maas-region/0')).rejects.toMatchObject({ remedy: 'retry' });
   expect(await hasMigrated(nobody, '3.7')).toBeUndefined();
-  expect(await connectionLimit(nobody)).toBeUndefined();
+  expect(await serverLimits(nobody)).toEqual({});
   expect(await logged()).toEqual([]);
 });
 
@@ -165,7 +165,9 @@ test('who dies in its turn keeps nobody waiting', async () => {
   await holder;
 }, 30_000);
 
-test('the number of connections', async () => {
-  expect(await connectionLimit(server.connection)).toBe(100);
+test('the number of connections, and the version of PostgreSQL', async () => {
+  const { connectionLimit, postgresqlVersion = 0 } = await serverLimits(server.connection);
+  expect(connectionLimit).toBe(100);
+  expect(await server.sql('SHOW server_version')).toMatch(new RegExp(`^${postgresqlVersion}\\.`));
   expect([1, 2, 3, 5].map(connectionsNeeded)).toEqual([100, 110, 160, 260]);
 });

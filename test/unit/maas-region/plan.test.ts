@@ -1,8 +1,21 @@
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { leave, plan } from '../../../charms/maas-region/src/plan.ts';
+import { HOLD_FILES } from '../../../charms/maas-region/src/upgrade.ts';
 import { options, REGIOND_CONF, type State } from '../../../charms/maas-region/src/state.ts';
-import { bagOf, CLUSTER, fileOf, fresh, inputsOf, machineOf, PASSWORD, SECRET, serving } from './states.ts';
+import {
+  bagOf,
+  CLUSTER,
+  fileOf,
+  fresh,
+  inputsOf,
+  MAAS_34,
+  machineOf,
+  PASSWORD,
+  prepared,
+  SECRET,
+  serving,
+} from './states.ts';
 
 const confOf = (state: State): Record<string, unknown> => parse(fileOf(state, REGIOND_CONF) ?? '');
 const statusOf = (state: State): unknown => plan(state).status[0];
@@ -40,7 +53,7 @@ describe('the schema', () => {
   });
 
   test('of an older MAAS is migrated once more, and nobody serves before', () => {
-    const cluster = { ...CLUSTER, schema: { version: '3.6', relation: 4 } };
+    const cluster = { ...CLUSTER, schema: { version: MAAS_34, relation: 4 } };
     expect(machineOf(serving({ cluster }))).toContain('step:migrate-database');
     expect(machineOf(follower({ cluster }))).not.toContain('service:maas-regiond:running');
   });
@@ -152,7 +165,10 @@ describe('regiond.conf', () => {
     expect(confOf(serving())['broadcast_address']).toBe('10.0.0.10');
     const old = serving({
       version: '3.4',
-      cluster: { ...CLUSTER, schema: { version: '3.4', relation: 4 } },
+      packageVersion: MAAS_34,
+      preparation: prepared('ppa:maas/3.4', MAAS_34),
+      cluster: { ...CLUSTER, schema: { version: MAAS_34, relation: 4 } },
+      peers: [],
     });
     expect(confOf(old)).not.toHaveProperty('broadcast_address');
   });
@@ -247,6 +263,7 @@ describe('a region that is being removed', () => {
       'service',
       'absent-packages',
       REGIOND_CONF,
+      ...HOLD_FILES,
       '/var/lib/maas/secret',
       '/var/lib/maas/maas_id',
     ]);
@@ -256,7 +273,7 @@ describe('a region that is being removed', () => {
     const paths = leave(['maas-regiond'], true).flatMap((resource) =>
       'path' in resource ? resource.path : [],
     );
-    expect(paths).toEqual([REGIOND_CONF]);
+    expect(paths).toEqual([REGIOND_CONF, ...HOLD_FILES]);
     expect(JSON.stringify(leave(['maas-regiond'], true))).not.toContain('maas-http');
   });
 });

@@ -6,10 +6,14 @@ import type { State } from '../../../charms/maas-region/src/state.ts';
 export const PASSWORD = 'dbPassw0rd';
 export const SECRET = '0123456789abcdef0123456789abcdef';
 
+/** Versions of MAAS' packages. */
+export const MAAS_34 = '1:3.4.10-14366-g.518bf2c-0ubuntu1';
+export const MAAS_37 = '1:3.7.3-17487-g.362c9ab-0ubuntu1';
+
 /** What the leader of the three regions has said to the others. */
 export const CLUSTER = {
   id: 1,
-  schema: { version: '3.7', relation: 4 },
+  schema: { version: MAAS_37, relation: 4 },
   url: 'http://10.0.0.200/MAAS',
   regions: { 'maas-region/0': 'region-0', 'maas-region/1': 'region-1', 'maas-region/2': 'region-2' },
   racks: { 'maas-rack/0': 'rack-0', 'maas-rack/1': 'rack-1' },
@@ -38,6 +42,10 @@ export function serving(known: Partial<State> = {}): State {
     },
     source: 'ppa:maas/3.7',
     version: '3.7',
+    packageVersion: MAAS_37,
+    packages: ['maas-region-api'],
+    preparation: prepared('ppa:maas/3.7', MAAS_37),
+    isHeld: false,
     hostname: 'region-0',
     address: '10.0.0.10',
     database: {
@@ -53,8 +61,8 @@ export function serving(known: Partial<State> = {}): State {
     databaseRelations: { db: [], database: [4] },
     cluster: CLUSTER,
     peers: [
-      { unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11' },
-      { unit: 'maas-region/2', hostname: 'region-2', address: '10.0.0.12' },
+      { unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11', version: MAAS_37, ready: MAAS_37 },
+      { unit: 'maas-region/2', hostname: 'region-2', address: '10.0.0.12', version: MAAS_37, ready: MAAS_37 },
     ],
     vip: { app: 'keepalived-vip', address: '10.0.0.200' },
     balancer: { app: 'haproxy', frontend: { scheme: 'http', port: 80 } },
@@ -68,7 +76,19 @@ export function serving(known: Partial<State> = {}): State {
     isServing: true,
     departed: { regions: [], racks: [] },
     connectionLimit: 300,
+    postgresqlVersion: 16,
     ...known,
+  };
+}
+
+/** A unit that has looked at its source, and found this version. */
+export function prepared(source: string, version?: string): State['preparation'] {
+  return {
+    source,
+    asked: '',
+    isKnownSource: version !== undefined,
+    file: '/state/prepared',
+    ...(version !== undefined && { version }),
   };
 }
 

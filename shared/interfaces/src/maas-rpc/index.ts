@@ -10,6 +10,8 @@ export const maasRpc = defineInterface({
       'maas-url': raw,
       /** URI of the granted Juju secret whose key `maas-secret` racks authenticate with. */
       'maas-secret-id': raw,
+      /** The MAAS that the regions run, `3.7`: no rack may have a newer one. Older peers do not say. */
+      'maas-version': raw,
       /** Host names of the region controllers. */
       regions: json(z.array(z.string()).readonly()),
     },

@@ -252,6 +252,10 @@ def dbupgrade(_args):
         time.sleep(settings()["dbupgrade_seconds"] / 3)
         log("  No migrations to apply.")
         return
+    # Migrations drop what regions work with, and the two deadlock.
+    cursor.execute("SELECT pg_try_advisory_lock(99, 2)")
+    if not cursor.fetchone()[0]:
+        raise psycopg2.OperationalError("deadlock detected")
     for name in ("0001_initial", "0002_controllers", "0003_secrets"):
         log(f"  Applying maasserver.{name}... OK")
         time.sleep(settings()["dbupgrade_seconds"] / 3)
@@ -462,11 +466,19 @@ class Region:
 
     def watch(self):
         """Which controllers there are, so that a rack that is deleted learns of it."""
+        connection = None
         while True:
             try:
-                self.known = {row[0] for row in query(self.conf, "SELECT system_id FROM maasserver_node")}
+                if connection is None:
+                    connection = connect(self.conf)
+                    connection.autocommit = True
+                    # Held for as long as this region runs: see dbupgrade.
+                    connection.cursor().execute("SELECT pg_advisory_lock_shared(99, 2)")
+                cursor = connection.cursor()
+                cursor.execute("SELECT system_id FROM maasserver_node")
+                self.known = {row[0] for row in cursor.fetchall()}
             except psycopg2.Error:
-                self.known = None
+                connection = self.known = None
             time.sleep(1)
 
     def heart(self):

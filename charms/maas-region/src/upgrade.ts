@@ -1,0 +1,141 @@
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { deleteFile, replaceFile, run, tryRun, type Resource } from '@maas-ha/host';
+import { inWords, oldestPostgresql, majorMinor } from '@maas-ha/maas';
+import { unitNumber, UserError, type HookContext } from 'juju-ts-ops';
+import { REGION_SERVICES, stopGracefully } from './regiond.ts';
+import type { RegionJuju, State } from './state.ts';
+
+/** What keeps a service from starting: packages start theirs when they are installed, and MAAS' would then use a database that is not its own yet. */
+const HOLD = `# While MAAS is upgraded: no region runs before its database has been migrated.
+[Unit]
+ConditionPathExists=/run/maas-ha/nowhere
+`;
+
+/** What is known of an upgrade that is to come, or under way. */
+export interface Upgrade {
+  /** The versions of the packages. */
+  readonly from: string;
+  readonly to: string;
+  /** Whether this region has still to stop and install them. */
+  readonly isBehind: boolean;
+  /** The other regions that may still run the old version. */
+  readonly lagging: readonly string[];
+}
+
+/** The upgrade that the regions are in, or enter now because the leader says so; `undefined` where there is none. */
+export function upgradeOf(state: State): Upgrade | undefined {
+  const { cluster, packageVersion, peers } = state;
+  const from = cluster?.schema?.version;
+  const to = targetOf(state);
+  if (from === undefined || packageVersion === undefined || to === undefined || to === from) return undefined;
+  return {
+    from,
+    to,
+    isBehind: packageVersion !== to,
+    // One that has said nothing at all has not installed anything yet.
+    lagging: peers
+      .filter(({ hostname, version }) => hostname !== undefined && version !== to)
+      .map(({ unit }) => unit)
+      .toSorted((a, b) => unitNumber(a) - unitNumber(b)),
+  };
+}
+
+/** The leader sets a target once every region could install it at once, and nothing is in the way. */
+function targetOf(state: State): string | undefined {
+  const { isLeader, cluster } = state;
+  const ready = isLeader ? readyVersion(state) : undefined;
+  return ready !== undefined && obstacleOf(state) === undefined ? ready : cluster?.target;
+}
+
+/** The version that every region could install at once. */
+function readyVersion({ preparation: { version }, peers }: State): string | undefined {
+  return peers.every(({ hostname, ready }) => hostname === undefined || ready === version)
+    ? version
+    : undefined;
+}
+
+/** Why the leader does not let MAAS be installed, or upgraded: what the new version would refuse once it is there. */
+export function obstacleOf({ preparation, postgresqlVersion, cluster }: State): string | undefined {
+  const { version } = preparation;
+  if (version === undefined || postgresqlVersion === undefined || version === cluster?.schema?.version)
+    return undefined;
+  const oldest = oldestPostgresql(majorMinor(version));
+  return postgresqlVersion >= oldest
+    ? undefined
+    : `MAAS ${majorMinor(version)} needs PostgreSQL ${oldest} or newer, and the database has ${postgresqlVersion}: upgrade PostgreSQL, or set source= to an older MAAS`;
+}
+
+/** For whoever waits to be upgraded: who is not ready for it. */
+export function notReady({ preparation: { version }, cluster, peers }: State): string | undefined {
+  const from = cluster?.schema?.version;
+  if (version === undefined || from === undefined || version === from) return undefined;
+  const missing = peers.filter(({ hostname, ready }) => hostname !== undefined && ready !== version);
+  if (missing.length === 0) return undefined;
+  const [, to] = inWords(from, version);
+  return `ready to be upgraded to ${to} once ${missing.map(({ unit }) => unit).join(', ')} can be as well`;
+}
+
+/** `upgrading from 3.4 to 3.7` */
+export function upgradeInWords({ from, to }: Pick<Upgrade, 'from' | 'to'>): string {
+  return `upgrading from ${inWords(from, to).join(' to ')}`;
+}
+
+/** What a region does that is to be upgraded: it stops, stays stopped whatever its packages start, and takes the new ones. */
+export function upgradeResources({ packages }: State, { to }: Upgrade): readonly Resource[] {
+  return [
+    {
+      kind: 'step',
+      id: 'stop-for-upgrade',
+      run: async () => {
+        await holdRegion();
+        await stopGracefully();
+      },
+    },
+    { kind: 'packages', names: packages, version: to },
+  ];
+}
+
+/** The files that {@link holdRegion} makes. */
+export const HOLD_FILES: readonly string[] = REGION_SERVICES.map(
+  (name) => `/etc/systemd/system/${name}.service.d/maas-ha-upgrade.conf`,
+);
+
+export function isHeld(): boolean {
+  return HOLD_FILES.some((path) => existsSync(path));
+}
+
+/** Keeps every service of a region from starting, also after the machine does, until it is released. */
+async function holdRegion(): Promise<void> {
+  for (const path of HOLD_FILES) await replaceFile({ path, content: HOLD, mode: 0o644 });
+  await run(['systemctl', 'daemon-reload']);
+}
+
+export async function releaseRegion(): Promise<void> {
+  for (const path of HOLD_FILES) await deleteFile(path);
+  await run(['systemctl', 'daemon-reload']);
+}
+
+/** Starts the services of a region that has been upgraded. */
+export async function startRegion(services: readonly string[]): Promise<void> {
+  const units = services.map((name) => `${name}.service`);
+  await run(['systemctl', 'enable', '--quiet', '--now', ...units]);
+  // Where the web server is started by the file that regiond writes for it.
+  await tryRun(['systemctl', 'start', 'maas-http.path']);
+}
+
+/** The file by which the leader knows that it has been asked to look for newer packages. */
+export function lookFile({ stateDirectory }: Pick<HookContext, 'stateDirectory'>): string {
+  return join(stateDirectory, 'look');
+}
+
+/** Has every region look for newer packages in its source; what follows is for the hooks. @throws {UserError} */
+export async function askForUpgrade(juju: RegionJuju): Promise<Readonly<Record<string, string>>> {
+  const { context } = juju;
+  if (!(await juju.isLeader()))
+    throw new UserError(`the leader sees to it: juju run ${context.app}/leader upgrade`);
+  await mkdir(context.stateDirectory, { recursive: true });
+  await writeFile(lookFile(context), new Date().toISOString());
+  return { asked: 'true' };
+}

@@ -1,0 +1,86 @@
+// What becomes of a MAAS over the years, on machines: the tests build on each other.
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { describeOnMachines } from '../machines.ts';
+import { eventually } from './client.ts';
+import { buildCharms, LocalModel, maasSource, regionsOf } from './model.ts';
+
+const MINUTE = 60_000;
+const model = new LocalModel('test-life');
+
+async function onRegions(commandLine: string): Promise<readonly string[]> {
+  const units = await model.unitsOf('maas-region');
+  return Promise.all(units.map(({ machine }) => model.on(machine, commandLine)));
+}
+
+/** The migrations that there were, as MAAS itself wrote them down. */
+async function migrations(): Promise<string> {
+  const { machine } = await model.unit('postgresql/0');
+  const sql = 'SELECT version FROM double_migration ORDER BY finished';
+  const rows = await model.on(machine, `runuser -u postgres -- psql -At -d maasdb -c '${sql}'`);
+  return rows.split('\n').join(' ');
+}
+
+async function versionsOf(app: string): Promise<ReadonlySet<string>> {
+  const units = await model.unitsOf(app);
+  const query = "dpkg-query -W -f '${Version}' maas-common";
+  return new Set(await Promise.all(units.map(({ machine }) => model.on(machine, query))));
+}
+
+describeOnMachines('the life of a MAAS', () => {
+  beforeAll(async () => {
+    await buildCharms();
+    await model.deploy({
+      bundle: 'bundle-postgresql-14.yaml',
+      version: '3.4',
+      units: { 'maas-region': 2, 'maas-rack': 1 },
+    });
+    await model.settle(600);
+  }, 12 * MINUTE);
+
+  afterAll(async () => {
+    await model.juju('destroy-model', model.name, '--no-prompt');
+  }, MINUTE);
+
+  test(
+    'an upgrade: every region stops, one migrates, all start, and the rack follows when it is told to',
+    async () => {
+      const source = `source=${await maasSource('3.7')}`;
+      await model.juju('config', 'maas-rack', source);
+      await eventually(MINUTE / 1000, async () =>
+        expect((await model.unit('maas-rack/0')).message).toContain('is upgraded to 3.7 after the regions'),
+      );
+      await model.juju('config', 'maas-region', source);
+      await eventually(180, async () => {
+        for (const app of ['maas-region', 'maas-rack'])
+          expect([...(await versionsOf(app))]).toEqual([expect.stringMatching(/^1:3\.7\./)]);
+      });
+      await model.settle();
+      expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
+      expect((await model.unit('maas-rack/0')).message).toBe('connected to 2 of 2 regions, MAAS 3.7');
+      // The stand-in refuses to migrate while an old region runs.
+      expect(await migrations()).toBe('3.4 3.7');
+      const said = (await onRegions('journalctl --output cat --identifier maas-dbupgrade')).join('\n');
+      expect(said.match(/0003_secrets/g)).toHaveLength(2);
+      expect(said).not.toMatch(/deadlock|Error/);
+      expect(await model.juju('debug-log', '--replay', '--level', 'ERROR')).toBe('');
+    },
+    6 * MINUTE,
+  );
+
+  test(
+    'an older source is refused, and MAAS goes on',
+    async () => {
+      await model.juju('config', 'maas-region', `source=${await maasSource('3.4')}`);
+      await eventually(60, async () => {
+        for (const unit of await model.unitsOf('maas-region')) {
+          expect(unit.workload).toBe('blocked');
+          expect(unit.message).toContain('MAAS 3.7 cannot go back to 3.4');
+        }
+      });
+      expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
+      await model.juju('config', 'maas-region', `source=${await maasSource('3.7')}`);
+      await model.settle();
+    },
+    3 * MINUTE,
+  );
+});
