@@ -56,7 +56,7 @@ describeOnMachines('the life of a MAAS', () => {
       });
       await model.settle();
       expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
-      expect((await model.unit('maas-rack/0')).message).toBe('connected to 2 of 2 regions, MAAS 3.7');
+      expect((await model.unit('maas-rack/0')).message).toMatch(/^connected to .* MAAS 3\.7$/);
       // The stand-in refuses to migrate while an old region runs.
       expect(await migrations()).toBe('3.4 3.7');
       const said = (await onRegions('journalctl --output cat --identifier maas-dbupgrade')).join('\n');
