@@ -12,6 +12,8 @@ export interface Server {
   readonly port: number;
   /** The unit that it is; absent for one that a unit only speaks of. */
   readonly unit?: string;
+  /** Where its health is asked for; absent: at its port. */
+  readonly checkPort?: number;
   /** Used only while no other server is up. */
   readonly backup: boolean;
   /** Share of the requests, 1 to 256. */
@@ -88,6 +90,7 @@ function offersOf({ id, app, units }: HttpRelation, defaultPort: number): readon
       siteNames: (data.sitenames ?? []).filter((name) => HOST_NAME.test(name)),
     } as const;
     const check = data['health-check'] ?? '';
+    const checkPort = PATH.test(check) ? data.port : undefined;
     const name = nameOf(data.service_name ?? app);
     return [
       {
@@ -97,18 +100,23 @@ function offersOf({ id, app, units }: HttpRelation, defaultPort: number): readon
         healthCheck: PATH.test(check) ? check : '',
         servers: [...mine, ...more],
       },
-      ...(data['tcp-ports'] ?? []).map(
-        (port) =>
-          ({
-            relation: id,
-            name: `${name}-${port}`,
-            port,
-            mode: 'tcp',
-            healthCheck: '',
-            siteNames: [],
-            servers: serverAt(nameOf(unit), own, port, { unit }),
-          }) as const,
-      ),
+      ...(data['tcp-ports'] ?? [])
+        .map((entry) => (typeof entry === 'number' ? ([entry, entry] as const) : entry))
+        .map(
+          ([port, serverPort]) =>
+            ({
+              relation: id,
+              name: `${name}-${port}`,
+              port,
+              mode: 'tcp',
+              healthCheck: checkPort === undefined ? '' : check,
+              siteNames: [],
+              servers: serverAt(nameOf(unit), own, serverPort, {
+                unit,
+                ...(checkPort !== undefined && { checkPort }),
+              }),
+            }) as const,
+        ),
     ];
   });
 }
@@ -149,7 +157,7 @@ function serverAt(
   name: string,
   host: string | undefined,
   port: number,
-  more: { unit?: string; backup?: boolean; weight?: number },
+  more: { unit?: string; checkPort?: number; backup?: boolean; weight?: number },
 ): readonly Server[] {
   if (host === undefined || port < 1 || port > 65535) return [];
   if (isIPv6(host) ? host.includes('%') : !HOST_NAME.test(host)) return [];

@@ -119,6 +119,22 @@ describe('the shapes of the http interface', () => {
     expect(cfgOf(stateOf([regions(0, 1)], { own: ['127.0.0.1', '10.9.0.11'] }))).not.toContain('5271');
   });
 
+  test('a TCP port of the balancer can be another one of the servers, also on their machine; the web server says who can serve', () => {
+    const bag = (number: number): Record<string, string> => ({
+      hostname: `10.9.0.1${number}`,
+      port: '5240',
+      'health-check': '/MAAS/rpc/',
+      'tcp-ports': '[[443, 5443]]',
+    });
+    const maas = relationOf(7, 'maas-region', { 'maas-region/0': bag(0), 'maas-region/1': bag(1) });
+    const cfg = cfgOf(stateOf([maas], { own: ['127.0.0.1', '10.9.0.11'] }));
+    expect(sectionOf(cfg, 'frontend port-443')).toContain('bind :::443 v4v6');
+    const backend = sectionOf(cfg, 'backend maas-region-443');
+    expect(backend).toContain('server maas-region-0 10.9.0.10:5443 id 1 check port 5240');
+    expect(backend).toContain('http-check send meth GET uri /MAAS/rpc/');
+    expect(backend).not.toContain('tcp-check');
+  });
+
   test('what a unit writes that is no server does not reach the file', () => {
     const bags = {
       'web/0': { hostname: '10.9.0.1\n  server evil', port: '80', 'private-address': 'evil host' },

@@ -78,7 +78,7 @@ const bag = fc.record(
     port: port.map(String),
     'private-address': fc.ipV4(),
     'health-check': path,
-    'tcp-ports': mostly(fc.constantFrom('[5242,5271]', '[]'), anyText),
+    'tcp-ports': mostly(fc.constantFrom('[5242,5271]', '[[443,5443],5271]', '[]'), anyText),
     service_name: mostly(word, anyText),
     sitenames: mostly(
       fc.array(fc.domain(), { maxLength: 3 }).map((list) => list.join(' ')),

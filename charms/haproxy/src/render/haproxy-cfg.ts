@@ -127,7 +127,7 @@ function renderFrontend({ port, mode, services }: Frontend, { tls, frontends }: 
 function renderBackend(service: Service, config: HaproxyConfig): string {
   const { mode, servers } = service;
   const balance = service.balance ?? config.balance;
-  const healthCheck = mode === 'tcp' ? '' : config.healthCheck || service.healthCheck;
+  const healthCheck = (mode === 'http' && config.healthCheck) || service.healthCheck;
   return section(`backend ${service.name}`, [
     `mode ${mode}`,
     `balance ${balance}`,
@@ -141,7 +141,9 @@ function renderBackend(service: Service, config: HaproxyConfig): string {
             ? [`http-request set-timeout server 90s if ${SAFE}`]
             : []),
         ]
-      : ['option tcp-check']),
+      : healthCheck === ''
+        ? ['option tcp-check']
+        : []),
     ...(healthCheck === ''
       ? []
       : ['option httpchk', `http-check send meth GET uri ${healthCheck}`, 'http-check expect status 200']),
@@ -151,7 +153,10 @@ function renderBackend(service: Service, config: HaproxyConfig): string {
   ]);
 }
 
-function serverArguments({ host, port, unit, backup, weight }: Server, servers: readonly Server[]): string {
+function serverArguments(
+  { host, port, unit, checkPort, backup, weight }: Server,
+  servers: readonly Server[],
+): string {
   // Consistent hashing goes by the id, and that by the place in the list unless it is given: so that a unit that
   // leaves takes no clients of the others along.
   const numbers = servers.map((server) => unitNumber(server.unit));
@@ -160,6 +165,7 @@ function serverArguments({ host, port, unit, backup, weight }: Server, servers: 
     `${isIPv6(host) ? `[${host}]` : host}:${port}`,
     ...(isNumbered ? [`id ${1 + (unitNumber(unit) ?? 0)}`] : []),
     'check',
+    ...(checkPort === undefined || checkPort === port ? [] : [`port ${checkPort}`]),
     ...(backup ? ['backup'] : []),
     ...(weight === undefined ? [] : [`weight ${weight}`]),
     // A name that nobody knows at the start must not keep the others from being served.

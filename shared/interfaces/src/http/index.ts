@@ -3,6 +3,8 @@ import { z } from 'zod';
 
 const port = z.coerce.number().pipe(z.int().min(1).max(65535));
 
+const portNumber = z.int().min(1).max(65535);
+
 export const Frontend = z.object({ scheme: z.enum(['http', 'https']), port: z.int().min(1).max(65535) });
 /** Where a balancer listens. */
 export type Frontend = z.infer<typeof Frontend>;
@@ -55,8 +57,10 @@ export const http = defineInterface({
       port: integer,
       /** Path of a GET that answers 200 while the server can serve. */
       'health-check': raw,
-      /** TCP ports beside `port` that clients of the balancer may need. */
-      'tcp-ports': json(z.array(z.int().min(1).max(65535)).readonly()),
+      /** TCP ports beside `port` that clients of the balancer may need; a pair is the balancer's and the server's own. */
+      'tcp-ports': json(
+        z.array(z.union([portNumber, z.tuple([portNumber, portNumber]).readonly()])).readonly(),
+      ),
       service_name: raw,
       /** Host names of virtual hosts. */
       sitenames: spaceList,
