@@ -22,10 +22,7 @@ type RackPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 export function plan(state: State): RackPlan {
   if (state.isLeaving) {
     // rackd goes on until the unit stops, so that MAAS has time to let another rack do its work.
-    return {
-      machine: [{ kind: 'file', path: state.leavingMark, content: '', mode: 0o600 }],
-      status: [waiting('to be removed')],
-    };
+    return { machine: [], status: [waiting('to be removed')] };
   }
   if (state.isPaused) return { machine: [], status: [pausedStatus(state.unit)] };
   const { region, version, relations, hostname, observers, app, model } = state;

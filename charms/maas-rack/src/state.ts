@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { installedVersion, osRelease, readFileIfExists } from '@maas-ha/host';
 import { MAAS_SECRET_KEY, type maasRpc } from '@maas-ha/interfaces/maas-rpc';
 import {
@@ -66,8 +65,6 @@ export interface State {
   readonly model: HookContext['model'];
   /** Whether this unit is being removed. */
   readonly isLeaving: boolean;
-  /** The file by which later hooks know that it is. */
-  readonly leavingMark: string;
   readonly unit: string;
   /** Whether the user has paused this unit. */
   readonly isPaused: boolean;
@@ -94,8 +91,7 @@ export async function read(juju: RackJuju): Promise<State> {
     readFileIfExists(SECRET_FILE),
     isSecretNewer(),
   ]);
-  const { event, unit, app, model, stateDirectory } = juju.context;
-  const leavingMark = join(stateDirectory, 'leaving');
+  const { unit, app, model, leaving } = juju.context;
   const [relation] = relations;
   const region = relation && (await regionOf(juju, relation));
   const source = maasSource(values.source, os);
@@ -113,8 +109,7 @@ export async function read(juju: RackJuju): Promise<State> {
     observers: observers.map(({ id }) => id),
     app,
     model,
-    isLeaving: existsSync(leavingMark) || (event.kind === 'relation' && event.departingUnit === unit),
-    leavingMark,
+    isLeaving: leaving !== undefined,
     unit,
     isPaused: existsSync(pauseMark(juju.context)),
     connected: await connectedRegions(loops),

@@ -108,12 +108,9 @@ export function plan(state: State): RegionPlan {
 }
 
 /** A unit that is being removed turns the balancers away, then says goodbye to MAAS, and does nothing else any more. */
-function farewell({ leavingMark, isOutOfBalancers, services, api }: State): RegionPlan {
+function farewell({ isOutOfBalancers, services, api }: State): RegionPlan {
   return {
-    machine: [
-      { kind: 'file', path: leavingMark, content: '', mode: 0o600 },
-      ...(isOutOfBalancers && services.length > 0 ? [goodbye()] : []),
-    ],
+    machine: isOutOfBalancers && services.length > 0 ? [goodbye()] : [],
     databags: api.map((relation) => ({ endpoint: 'api', relation, unit: {} }) as const),
     status: [waiting('to be removed')],
   };

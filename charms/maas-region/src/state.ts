@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { installedPackages, osRelease, readFileIfExists } from '@maas-ha/host';
 import type { DatabaseState } from '@maas-ha/interfaces/database';
 import type { Frontend } from '@maas-ha/interfaces/http';
@@ -15,7 +14,6 @@ import {
   SECRET_FILE,
   type MaasConfig,
   pauseMark,
-  isFromEarlierHook,
   preparation,
   type Preparation,
 } from '@maas-ha/maas';
@@ -80,8 +78,6 @@ export interface State {
   readonly isLeader: boolean;
   /** Whether this unit is being removed. */
   readonly isLeaving: boolean;
-  /** The file by which later hooks know that it is. */
-  readonly leavingMark: string;
   /** Whether an earlier hook has taken this unit out of the balancers: Juju tells of that when a hook is over. */
   readonly isOutOfBalancers: boolean;
   /** Whether the user has paused this unit. */
@@ -186,9 +182,7 @@ export async function read(juju: RegionJuju): Promise<State> {
   const [vip] = vips;
   const [balancer] = api;
   const virtual = new Set(vips.flatMap(({ appData }) => appData.vips ?? []).map(({ address }) => address));
-  const { unit, app, model, event, stateDirectory } = juju.context;
-  const leavingMark = join(stateDirectory, 'leaving');
-  const isLeaving = existsSync(leavingMark) || (event.kind === 'relation' && event.departingUnit === unit);
+  const { unit, app, model, leaving } = juju.context;
   const isServing = live?.has(shortName(hostname())) ?? false;
   const packageVersion = installed.get(REGION_PACKAGE);
   const source = maasSource(values.source, os);
@@ -199,9 +193,8 @@ export async function read(juju: RegionJuju): Promise<State> {
     app,
     model,
     isLeader,
-    isLeaving,
-    leavingMark,
-    isOutOfBalancers: await isFromEarlierHook(leavingMark),
+    isLeaving: leaving !== undefined,
+    isOutOfBalancers: leaving?.isNew === false,
     isPaused: existsSync(pauseMark(juju.context)),
     options: values,
     source,
@@ -237,7 +230,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     isServing,
     ...(dnsProblem !== undefined && { dnsProblem }),
   };
-  if (!isLeader || isLeaving) return state;
+  if (!isLeader || leaving) return state;
   return { ...state, ...(isServing ? await duties(state, live ?? new Set()) : await limitsOf(state)) };
 }
 

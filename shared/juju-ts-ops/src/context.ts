@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CharmBugError } from './errors.ts';
+import type { Leaving } from './leaving.ts';
 
 /** A relation as Juju numbers it: `db:7` is relation 7 on the endpoint `db`. */
 export interface RelationRef {
@@ -66,6 +67,8 @@ export interface HookContext {
   readonly stateDirectory: string;
   readonly jujuVersion: string;
   readonly machineId: string;
+  /** Known once this unit is being removed; absent while it stays. */
+  readonly leaving?: Leaving;
 }
 
 const filled = z

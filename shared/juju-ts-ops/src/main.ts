@@ -6,6 +6,7 @@ import { describeEvent, hookContext, type HookContext } from './context.ts';
 import type { BagSchema } from './databag.ts';
 import { NotLeaderError, remedyOf, UserError } from './errors.ts';
 import { Juju } from './juju.ts';
+import { leavingOf } from './leaving.ts';
 import { processSurroundings, type Surroundings } from './process.ts';
 import { active, blocked, statusText, waiting, worst, worstFirst, type Status } from './status.ts';
 import { hookTools } from './tools.ts';
@@ -39,7 +40,7 @@ export async function runEvent<
 >(charm: Charm<C, S, E, State, R, B>, surroundings: Surroundings): Promise<0 | 1> {
   let context: HookContext | undefined;
   try {
-    context = hookContext(surroundings.environment);
+    context = await completeContext(surroundings);
     const { event, unit } = context;
     const tools = hookTools(surroundings.runTool, `${unit}, ${describeEvent(event)}`);
     const run = new Run(charm, new Juju(context, charm, tools, surroundings));
@@ -52,6 +53,12 @@ export async function runEvent<
     await reportBug(error, context, surroundings);
     return 1;
   }
+}
+
+async function completeContext({ environment }: Surroundings): Promise<HookContext> {
+  const context = hookContext(environment);
+  const leaving = await leavingOf(context);
+  return { ...context, ...(leaving && { leaving }) };
 }
 
 /** One event of one charm. */

@@ -54,7 +54,7 @@ export async function preparation(
 }
 
 /** Whether a file was written before this process began. */
-export async function isFromEarlierHook(file: string): Promise<boolean> {
+async function isFromEarlierHook(file: string): Promise<boolean> {
   const began = Date.now() - process.uptime() * 1000;
   try {
     return (await stat(file)).mtimeMs < began;

@@ -236,12 +236,9 @@ describe('a region that is being removed', () => {
   const leaving = serving({ isLeaving: true, isServing: true });
 
   test('takes itself out of the balancers, and says goodbye once they have heard of it', () => {
-    expect(machineOf(leaving)).toEqual(['file:/state/leaving']);
+    expect(machineOf(leaving)).toEqual([]);
     expect(plan(leaving).databags).toEqual([{ endpoint: 'api', relation: 9, unit: {} }]);
-    expect(machineOf({ ...leaving, isOutOfBalancers: true })).toEqual([
-      'file:/state/leaving',
-      'step:goodbye',
-    ]);
+    expect(machineOf({ ...leaving, isOutOfBalancers: true })).toEqual(['step:goodbye']);
   });
 
   test('changes no URL for the others when its relations go one by one', () => {

@@ -27,7 +27,6 @@ export function serving(known: Partial<State> = {}): State {
     model: { name: 'maas', uuid: '12345678-aaaa-bbbb-cccc-0123456789ab' },
     isLeader: true,
     isLeaving: false,
-    leavingMark: '/state/leaving',
     isOutOfBalancers: false,
     isPaused: false,
     options: {
