@@ -21,6 +21,6 @@ echo "$3 $(date +%s)" > "$file.$$"
 mv "$file.$$" "$file"
 [ -x /usr/bin/juju-exec ] || exit 0
 # In a service of its own, because keepalived takes its scripts along when it ends.
-exec systemd-run --quiet --collect --no-block /usr/bin/juju-exec ${unit} JUJU_DISPATCH_PATH=hooks/update-status ./dispatch
+exec systemd-run --quiet --collect --no-block /usr/bin/juju-exec ${unit} 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'
 `;
 }
