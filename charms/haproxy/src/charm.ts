@@ -3,6 +3,7 @@ import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
+import { isServing } from './haproxy.ts';
 import { leave, plan } from './plan.ts';
 import { options, read } from './state.ts';
 
@@ -11,7 +12,7 @@ export const charm = defineCharm(charmcraft, {
   endpoints,
   read,
   plan,
-  leave: () => Promise.resolve(leave()),
+  leave: async ({ context }) => leave(await isServing(), context.leaving?.since),
   machine,
   actions,
 });

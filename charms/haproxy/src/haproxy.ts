@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HostError, tryRun } from '@maas-ha/host';
+import { HostError, serviceStates, tryRun } from '@maas-ha/host';
 import { ADMIN_SOCKET } from './render/haproxy-cfg.ts';
 
 /** What HAProxy says about one server. */
@@ -31,6 +31,20 @@ export async function askHaproxy(): Promise<Running | undefined> {
   if (answer === undefined) return undefined;
   const description = /^description: (.*)$/m.exec(answer)?.[1] ?? '';
   return { description, servers: serverStates(answer.slice(answer.indexOf('# '))) };
+}
+
+/** Whether the service runs here. */
+export async function isServing(): Promise<boolean> {
+  const [service] = await serviceStates(['haproxy']);
+  return service?.isRunning ?? false;
+}
+
+/** How long those who send clients here need to notice the mark, in milliseconds: keepalived looks every second. */
+const DRAIN_TIME = 3000;
+
+/** Waits until nobody sends clients here any more. @param since when the mark was made */
+export async function awaitDrained(since: Date): Promise<void> {
+  await sleep(Math.max(0, since.getTime() + DRAIN_TIME - Date.now()));
 }
 
 /** @returns `undefined` when nobody answers within two seconds */

@@ -1,18 +1,21 @@
-import type { Resource } from '@maas-ha/host';
+import { drainMark, type Resource } from '@maas-ha/host';
 import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
 import type { Frontend } from '@maas-ha/interfaces/http';
 import { TLS_SECRET } from '@maas-ha/interfaces/tls-certificates';
 import { active, blocked, waiting, type Plan, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
-import { awaitServing } from './haproxy.ts';
+import { awaitDrained, awaitServing } from './haproxy.ts';
 import { observability } from './observability.ts';
 import { CERTIFICATE, CONFIG, descriptionOf, renderHaproxyCfg } from './render/haproxy-cfg.ts';
 import type { State } from './state.ts';
 
+const DRAIN_MARK = drainMark('haproxy');
+
 type HaproxyPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
 export function plan(state: State): HaproxyPlan {
+  if (state.isLeaving) return farewell(state);
   const { web, options, tls, statsPort } = state;
   const ports = [
     options.port,
@@ -28,12 +31,30 @@ export function plan(state: State): HaproxyPlan {
   };
 }
 
-/** What is left when the unit goes: nothing that runs, and nothing that starts with the machine. */
-export function leave(): readonly Resource[] {
+/** A unit that is being removed serves as before, whoever else leaves, until its clients have been sent elsewhere. */
+function farewell({ websites }: State): HaproxyPlan {
+  return {
+    machine: [DRAINING],
+    databags: websites.map((relation) => ({ endpoint: 'website', relation, unit: {} }) as const),
+    status: [waiting('to be removed')],
+  };
+}
+
+const DRAINING: Resource = { kind: 'file', path: DRAIN_MARK, content: '', mode: 0o644 };
+
+/**
+ * What is left when the unit goes: nothing that runs, and nothing that starts with the machine.
+ * @param leavingSince when an earlier hook learnt that the unit goes
+ */
+export function leave(isServing: boolean, leavingSince = new Date()): readonly Resource[] {
   return [
+    ...(isServing
+      ? [DRAINING, { kind: 'step', id: 'drain', run: () => awaitDrained(leavingSince) } satisfies Resource]
+      : []),
     { kind: 'service', name: 'haproxy', state: 'stopped', enabled: false },
     { kind: 'absent-packages', names: ['haproxy'] },
     { kind: 'absent-file', path: CERTIFICATE },
+    { kind: 'absent-file', path: DRAIN_MARK },
   ];
 }
 
@@ -82,6 +103,7 @@ function machine({ options, web, maxConnections, tls, statsPort }: State): reado
       onChange: 'reload',
       after: [CONFIG],
     },
+    { kind: 'absent-file', path: DRAIN_MARK },
     { kind: 'step', id: 'serving', inputs: { description }, run: () => awaitServing(description) },
   ];
 }

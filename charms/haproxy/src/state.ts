@@ -41,6 +41,8 @@ const METRICS_PORT = 8404;
 /** What Juju and the machine say. */
 export interface State {
   readonly unit: string;
+  /** Whether this unit is being removed. */
+  readonly isLeaving: boolean;
   readonly options: Options<typeof options>;
   readonly services: readonly Service[];
   readonly web: Frontends;
@@ -95,6 +97,7 @@ export async function read(juju: HaproxyJuju): Promise<State> {
     unit,
     app,
     model,
+    isLeaving: juju.context.leaving !== undefined,
     options: values,
     services,
     web,

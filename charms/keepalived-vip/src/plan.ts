@@ -20,6 +20,7 @@ type KeepalivedPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 type Databag = NonNullable<KeepalivedPlan['databags']>[number];
 
 export function plan(state: State): KeepalivedPlan {
+  if (state.isLeaving) return farewell(state);
   const { options, kernel } = state;
   if (options.vip.length === 0) {
     return stay(
@@ -64,10 +65,27 @@ export function plan(state: State): KeepalivedPlan {
   };
 }
 
+/**
+ * A unit that is being removed gives its addresses away at once, and sends and hears no VRRP from then on: the others
+ * seem to leave it, one by one, and without them it would take the addresses for itself.
+ */
+function farewell(state: State): KeepalivedPlan {
+  return {
+    machine: [STOPPED],
+    databags: [
+      ...clusterBag(state, []),
+      ...state.clients.map((relation) => ({ endpoint: 'vip', relation, unit: { owner: [] } }) as const),
+    ],
+    status: [waiting('to be removed')],
+  };
+}
+
+const STOPPED: Resource = { kind: 'service', name: 'keepalived', state: 'stopped', enabled: false };
+
 /** What is left when the unit goes: nothing that runs, no address, no file. */
 export function leave(): readonly Resource[] {
   return [
-    { kind: 'service', name: 'keepalived', state: 'stopped', enabled: false },
+    STOPPED,
     { kind: 'absent-packages', names: ['keepalived', 'nftables'] },
     ...[
       CONFIG,

@@ -43,6 +43,8 @@ export interface State {
   readonly unit: string;
   readonly unitNumber: number;
   readonly isLeader: boolean;
+  /** Whether this unit is being removed. */
+  readonly isLeaving: boolean;
   readonly options: Options<typeof options>;
   /** Of every interface but the loopback, without link-local ones. */
   readonly addresses: readonly InterfaceAddress[];
@@ -89,6 +91,7 @@ export async function read(juju: KeepalivedJuju): Promise<State> {
     unit: juju.context.unit,
     unitNumber: unitNumber(juju.context.unit),
     isLeader,
+    isLeaving: juju.context.leaving !== undefined,
     options: values,
     addresses: addresses().filter(
       (own) => own.interface !== 'lo' && !/^(fe80:|169\.254\.)/.test(own.address),

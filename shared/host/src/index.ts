@@ -8,6 +8,7 @@ export {
   offeredVersion,
   refreshPackageLists,
 } from './apt.ts';
+export { drainMark } from './draining.ts';
 export { HostError } from './errors.ts';
 export { deleteFile, readFileIfExists, replaceFile } from './files.ts';
 export { addresses, inSubnet, portHolder } from './network.ts';

@@ -310,6 +310,27 @@ test.each([
   expect(() => parseOptions(raw)).toThrow(message);
 });
 
+describe('a unit that is being removed', () => {
+  const draining = { kind: 'file', path: '/run/haproxy.draining', content: '', mode: 0o644 };
+
+  test('serves as before, and says that it will not for long', () => {
+    const { machine, databags } = plan(stateOf([], { isLeaving: true, websites: [7] }));
+    expect(machine).toEqual([draining]);
+    expect(databags).toEqual([{ endpoint: 'website', relation: 7, unit: {} }]);
+  });
+
+  test('stops when its clients have had time to go elsewhere', () => {
+    const kinds = leave(true, new Date()).map((resource) => resource.kind);
+    expect(kinds.slice(0, 3)).toEqual(['file', 'step', 'service']);
+    expect(leave(true)).toContainEqual(draining);
+    expect(leave(true)).toContainEqual({ kind: 'absent-file', path: draining.path });
+  });
+
+  test('waits for nobody where it does not run', () => {
+    expect(leave(false).map(({ kind }) => kind)).not.toContain('step');
+  });
+});
+
 test('whoever leaves takes the certificate along', () => {
-  expect(leave()).toContainEqual({ kind: 'absent-file', path: '/etc/haproxy/charm.pem' });
+  expect(leave(true)).toContainEqual({ kind: 'absent-file', path: '/etc/haproxy/charm.pem' });
 });

@@ -63,6 +63,7 @@ export function stateOf(
   const services = servicesOf(relations, parsed.port);
   return {
     unit: 'haproxy/0',
+    isLeaving: false,
     options: parsed,
     services,
     web: frontendsOf(

@@ -1,5 +1,6 @@
 // What keepalived asks the services of a machine, on a machine of the lab.
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { drainMark } from '@maas-ha/host';
 import {
   CHECK_SCRIPT,
   CHECK_SCRIPT_CONTENT,
@@ -39,6 +40,15 @@ test.each(['haproxy', 'named', 'maas-regiond'])(
     expect(await works(service)).toBe(false);
   },
 );
+
+test('a service that is going to stop fails while it still serves', async () => {
+  await systemctl('exit 0');
+  await machine.run(['touch', drainMark('haproxy')]);
+  expect(await works('haproxy')).toBe(false);
+  expect(await works('maas-regiond')).toBe(true);
+  await machine.run(['rm', drainMark('haproxy')]);
+  expect(await works('haproxy')).toBe(true);
+});
 
 test('another service works while systemd says that it is active', async () => {
   await systemctl('[ "$1" = is-active ] && [ "$3" = maas-regiond.service ]');

@@ -235,6 +235,24 @@ test('a container that may not set what is needed says what its host has to do',
   });
 });
 
+test('a unit that is being removed gives its addresses away before its peers seem to leave it', () => {
+  const state = stateOf(0, {
+    isLeaving: true,
+    clients: [4],
+    running: new Map([['vip-eth0-ipv4', { state: 'MASTER', since: 1 }]]),
+  });
+  const { machine, databags, status } = planOf(state);
+  expect(machine).toEqual([{ kind: 'service', name: 'keepalived', state: 'stopped', enabled: false }]);
+  expect(databags).toContainEqual({ endpoint: 'vip', relation: 4, unit: { owner: [] } });
+  expect(databags).toContainEqual(
+    expect.objectContaining({
+      endpoint: 'vrrp-cluster',
+      unit: { addresses: [], 'sends-to': [], 'own-vips': [], instances: [] },
+    }),
+  );
+  expect(status).toEqual([{ level: 'waiting', message: 'to be removed' }]);
+});
+
 test('whoever leaves takes every file of its plan along', () => {
   const written = [
     ...planOf(stateOf(1, { kernel: { hasIpv6: true, hasIpVs: true, forbidden: [] } })).files.keys(),

@@ -43,6 +43,7 @@ export function stateOf(
     unit: `keepalived-vip/${number}`,
     unitNumber: number,
     isLeader: true,
+    isLeaving: false,
     options: parseOptions(raw),
     addresses: [
       { interface: 'eth0', address: `10.9.0.1${number}`, prefix: 24, family: 'ipv4' },

@@ -1,3 +1,5 @@
+import { drainMark } from '@maas-ha/host';
+
 /** Says by its exit code whether a service serves on this machine: keepalived runs it every second. */
 export const CHECK_SCRIPT = '/etc/keepalived/check-service';
 
@@ -13,6 +15,9 @@ use Socket;
 
 my ($service) = @ARGV;
 my $patience = pack('l!l!', 0, 800_000);
+
+# The service is going to stop, and serves until its clients have gone elsewhere.
+exit 1 if -e "${drainMark('$service')}";
 
 # So that a busy machine is not taken for a dead one.
 setpriority(0, 0, -20);
