@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { describeOnMachines } from '../machines.ts';
 import { eventually, watching } from './client.ts';
-import { buildCharms, LocalModel, regionsOf, type UnitStatus } from './model.ts';
+import { buildCharms, LocalModel, regionsOf } from './model.ts';
 
 const MINUTE = 60_000;
 const model = new LocalModel('test-bundle');
@@ -25,13 +25,6 @@ async function hostNamesOf(app: string): Promise<readonly string[]> {
   return Object.values(await onEach(app, 'hostname')).sort();
 }
 
-/** The regions that a rack has connections to, by address. */
-async function connectionsOf({ machine }: UnitStatus): Promise<readonly string[]> {
-  const listing = await model.on(machine, 'ss --no-header --tcp --numeric state established');
-  const peers = [...listing.matchAll(/\s(\d+\.\d+\.\d+\.\d+):525\d/g)].map(([, address = '']) => address);
-  return [...new Set(peers)].sort();
-}
-
 async function migrations(): Promise<readonly string[]> {
   const sql = "'SELECT version FROM double_migration'";
   const { machine } = await model.unit('postgresql/0');
@@ -48,7 +41,8 @@ async function holders(address: string): Promise<readonly string[]> {
 
 async function racksAreConnectedTo(app: string): Promise<void> {
   const regions = (await model.unitsOf(app)).map(({ address }) => address).sort();
-  for (const rack of await model.unitsOf('maas-rack')) expect(await connectionsOf(rack)).toEqual(regions);
+  for (const rack of await model.unitsOf('maas-rack'))
+    expect(await model.regionsOfRack(rack)).toEqual(regions);
 }
 
 /** What restarts and writes there were: when services started, and the identity of each file that a charm writes. */
@@ -238,7 +232,7 @@ describeOnMachines('bundle.yaml', () => {
       const left = (await model.unitsOf('maas-region')).filter((unit) => unit.machine !== machine);
       const addresses = left.map(({ address }) => address).sort();
       for (const rack of await model.unitsOf('maas-rack'))
-        expect(await connectionsOf(rack)).toEqual(expect.arrayContaining(addresses));
+        expect(await model.regionsOfRack(rack)).toEqual(expect.arrayContaining(addresses));
     },
     3 * MINUTE,
   );

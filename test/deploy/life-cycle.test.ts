@@ -26,6 +26,13 @@ async function versionsOf(app: string): Promise<ReadonlySet<string>> {
   return new Set(await Promise.all(units.map(({ machine }) => model.on(machine, query))));
 }
 
+/** Each rack to each region, as the kernel sees it. */
+async function racksAreConnected(): Promise<void> {
+  const regions = (await model.unitsOf('maas-region')).map(({ address }) => address).sort();
+  for (const rack of await model.unitsOf('maas-rack'))
+    expect(await model.regionsOfRack(rack)).toEqual(regions);
+}
+
 describeOnMachines('the life of a MAAS', () => {
   beforeAll(async () => {
     await buildCharms();
@@ -80,6 +87,29 @@ describeOnMachines('the life of a MAAS', () => {
       expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
       await model.juju('config', 'maas-region', `source=${await maasSource('3.7')}`);
       await model.settle();
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    'a new secret: every region uses it, the rack comes back with it, and nobody ever saw it',
+    async () => {
+      const [before] = await onRegions('cat /var/lib/maas/secret');
+      expect(await model.juju('run', 'maas-region/leader', 'rotate-secret')).toMatch(/status: active serves/);
+      await model.settle();
+      const secrets = [
+        ...(await onRegions('cat /var/lib/maas/secret')),
+        await model.on((await model.unit('maas-rack/0')).machine, 'cat /var/lib/maas/secret'),
+      ];
+      expect(new Set(secrets)).toEqual(new Set([expect.stringMatching(/^[0-9a-f]{32}$/)]));
+      expect(secrets[0]).not.toBe(before);
+      await eventually(60, racksAreConnected);
+      const texts = [
+        await model.juju('status', '--format', 'json'),
+        await model.juju('debug-log', '--replay', '--level', 'TRACE'),
+        ...model.relations(),
+      ];
+      for (const text of texts) expect(text).not.toContain(secrets[0]);
     },
     3 * MINUTE,
   );

@@ -97,6 +97,13 @@ export class LocalModel {
     return found;
   }
 
+  /** The regions that a rack has connections to, by address. */
+  async regionsOfRack({ machine }: UnitStatus): Promise<readonly string[]> {
+    const listing = await this.on(machine, 'ss --no-header --tcp --numeric state established');
+    const peers = [...listing.matchAll(/\s(\d+\.\d+\.\d+\.\d+):525\d/g)].map(([, address = '']) => address);
+    return [...new Set(peers)].sort();
+  }
+
   /** Waits until every unit is idle and active. @throws with what the units say when it takes longer. */
   async settle(seconds = 300): Promise<void> {
     await this.juju('wait', '--timeout', String(seconds));

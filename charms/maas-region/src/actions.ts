@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { apiKey, createAdmin, localApi } from './controllers.ts';
 import { configureDhcp } from './dhcp.ts';
 import { pauseRegion, resumeRegion } from './pause.ts';
+import { rotateSecret } from './secret.ts';
 import type { RegionJuju } from './state.ts';
 import { askForUpgrade } from './upgrade.ts';
 
@@ -66,6 +67,7 @@ export const actions = {
     },
   ),
 
+  'rotate-secret': defineAction<RegionJuju, object>(z.object({}), (_params, juju) => rotateSecret(juju)),
   upgrade: defineAction<RegionJuju, object>(z.object({}), (_params, juju) => askForUpgrade(juju)),
   pause: defineAction<RegionJuju, object>(z.object({}), (_params, juju) => pauseRegion(juju)),
   resume: defineAction<RegionJuju, object>(z.object({}), (_params, juju) => resumeRegion(juju)),

@@ -116,6 +116,10 @@ export const charmcraft = {
       },
       "required": []
     },
+    "rotate-secret": {
+      "params": {},
+      "required": []
+    },
     "upgrade": {
       "params": {},
       "required": []

@@ -119,21 +119,61 @@ export async function inTurn<T>(connection: DatabaseConnection, use: () => Promi
   }
 }
 
-/** How many connections the server allows, and which PostgreSQL (`16`) it is; nothing while it does not answer. */
-export async function serverLimits(connection: DatabaseConnection): Promise<ServerLimits> {
+/** What the leader asks the server. */
+export interface ServerFacts {
+  /** How many connections it allows. */
+  readonly connectionLimit: number;
+  /** `16` */
+  readonly postgresqlVersion: number;
+  /** How often a new secret was asked for. */
+  readonly rotation: number;
+}
+
+/** Nothing while the server does not answer. */
+export async function serverFacts(connection: DatabaseConnection): Promise<Partial<ServerFacts>> {
   const { exitCode, stdout } = await tryRun(PSQL, {
-    stdin: 'SHOW max_connections; SHOW server_version_num;\n',
+    stdin: `SHOW max_connections; SHOW server_version_num;
+SELECT to_regclass('maas_ha.rotation') IS NOT NULL AS is_there \\gset
+\\if :is_there
+  SELECT max(number) FROM maas_ha.rotation;
+\\endif
+`,
     env: environment(connection),
     timeout: QUESTION_TIMEOUT,
   });
-  const [limit = '', version = ''] = stdout.split('\n');
+  const [limit = '', version = '', rotation = ''] = stdout.split('\n');
   if (exitCode !== 0 || !/^\d+$/.test(limit) || !/^\d+$/.test(version)) return {};
-  return { connectionLimit: Number(limit), postgresqlVersion: Math.floor(Number(version) / 10_000) };
+  return {
+    connectionLimit: Number(limit),
+    postgresqlVersion: Math.floor(Number(version) / 10_000),
+    rotation: Number(rotation),
+  };
 }
 
-export interface ServerLimits {
-  readonly connectionLimit?: number;
-  readonly postgresqlVersion?: number;
+/**
+ * Writes down that MAAS is to have a new secret, where every leader finds it.
+ * @param done how often it had one already; another wish for the same is the same
+ * @throws {NotYetError} when the database does not answer
+ */
+export async function askForRotation(
+  connection: DatabaseConnection,
+  done: number,
+  unit: string,
+): Promise<void> {
+  const { exitCode, stderr } = await tryRun([...PSQL, `--set=number=${done + 1}`, `--set=unit=${unit}`], {
+    stdin: `SET client_min_messages = warning;
+CREATE SCHEMA IF NOT EXISTS maas_ha;
+CREATE TABLE IF NOT EXISTS maas_ha.rotation (
+  number integer PRIMARY KEY, unit text NOT NULL, asked timestamptz NOT NULL DEFAULT now());
+INSERT INTO maas_ha.rotation (number, unit) VALUES (:number, :'unit') ON CONFLICT DO NOTHING;
+`,
+    env: environment(connection),
+    timeout: QUESTION_TIMEOUT,
+  });
+  if (exitCode !== 0)
+    throw new NotYetError(
+      `waiting for the database to answer: ${lastLines(withoutPassword(stderr, connection), 2)}`,
+    );
 }
 
 /** How many connections a number of regions may need, as MAAS' own deployment tools reckon. */

@@ -34,6 +34,8 @@ const regionCluster = definePeerInterface({
     target: raw,
     /** Changes when the regions are to look for newer packages in the same source. */
     look: raw,
+    /** How often MAAS has had a new secret. Every region restarts to use the newest. */
+    rotation: json(z.int()),
     /** The controllers of MAAS, to be forgotten by it once their units are gone. */
     regions: json(Hostnames),
     racks: json(Hostnames),

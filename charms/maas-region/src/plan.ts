@@ -35,6 +35,7 @@ import type { endpoints, Hostnames, Schema } from './endpoints.ts';
 import { observability } from './observability.ts';
 import { awaitAnother, awaitServing, restartRegion, stopGracefully } from './regiond.ts';
 import { changeSettings, settingChanges, wantedSettings, type Settings } from './settings.ts';
+import { rotation, rotationOf } from './secret.ts';
 import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
 import {
   HOLD_FILES,
@@ -86,7 +87,8 @@ export function plan(state: State): RegionPlan {
       ...(known && state.isServing && state.isLeader ? settingSteps(state, known) : []),
     ],
     secrets:
-      state.secret && url !== undefined
+      // A region that does not serve may have missed that there is a new one.
+      state.secret && url !== undefined && (state.isServing || rotationOf(state) === 0)
         ? [{ label: SECRET_LABEL, content: { [MAAS_SECRET_KEY]: state.secret }, grants: state.rpc }]
         : [],
     databags: [
@@ -301,7 +303,7 @@ function serving(state: State, known: Known): readonly Resource[] {
     ...(schemaOf(state, known).from === undefined ? [] : [startInTurn(state, known)]),
     ...services.map((name): Resource => ({ kind: 'service', name, state: 'running', enabled: true })),
     ...(isServing
-      ? []
+      ? rotation(state, known.database)
       : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(hostname) } satisfies Resource]),
   ];
 }
@@ -426,6 +428,7 @@ function clusterBags(
         schema: known ? schemaOf(state, known) : cluster.schema,
         url,
         target: known ? undefined : upgrade?.to,
+        rotation: rotationOf(state) || undefined,
         look: preparation.asked === '' ? undefined : preparation.asked,
         regions: { ...remembered(cluster.regions, departed?.regions), ...present },
         racks: { ...remembered(cluster.racks, departed?.racks), ...racks },

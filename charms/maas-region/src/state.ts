@@ -29,7 +29,7 @@ import {
 import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
 import { departedUnits, type Departed } from './controllers.ts';
-import { serverLimits } from './database.ts';
+import { serverFacts, type ServerFacts } from './database.ts';
 import { findDnsProblem } from './dns.ts';
 import type { endpoints, Hostnames, Schema, SettingsSet } from './endpoints.ts';
 import { installedServices, liveRegions, shortName } from './regiond.ts';
@@ -108,6 +108,8 @@ export interface State {
     /** The version that every region is to be upgraded to. */
     readonly target?: string;
     readonly look?: string;
+    /** How often MAAS has had a new secret; absent: never. */
+    readonly rotation?: number;
     /** Who was in the application when the leader last looked, and has not been forgotten by MAAS since. */
     readonly regions: Hostnames;
     readonly racks: Hostnames;
@@ -138,6 +140,8 @@ export interface State {
   readonly connectionLimit?: number;
   /** `16`; known to the leader while it serves, or is about to migrate the database. */
   readonly postgresqlVersion?: number;
+  /** Known to the leader as well: how often a new secret was asked for. */
+  readonly rotation?: number;
 }
 
 export async function read(juju: RegionJuju): Promise<State> {
@@ -231,32 +235,32 @@ export async function read(juju: RegionJuju): Promise<State> {
     ...(dnsProblem !== undefined && { dnsProblem }),
   };
   if (!isLeader || leaving) return state;
-  return { ...state, ...(isServing ? await duties(state, live ?? new Set()) : await limitsOf(state)) };
+  return { ...state, ...(isServing ? await duties(state, live ?? new Set()) : await factsOf(state)) };
 }
 
 /** What only the leader asks, because it looks after it for all. */
 async function duties(
   state: State,
   live: ReadonlySet<string>,
-): Promise<Pick<State, 'departed' | 'connectionLimit' | 'postgresqlVersion'>> {
+): Promise<Pick<State, 'departed'> & Partial<ServerFacts>> {
   const { cluster, unit, peers } = state;
   const present = new Set([unit, ...peers.map((peer) => peer.unit)]);
   const hostnames = new Set([state.hostname, ...peers.flatMap((peer) => peer.hostname ?? [])]);
-  const [regions, racks, limits] = await Promise.all([
+  const [regions, racks, facts] = await Promise.all([
     departedUnits('region', gone(cluster?.regions, present, hostnames), live),
     departedUnits(
       'rack',
       gone(cluster?.racks, new Set(Object.keys(state.racks)), new Set(Object.values(state.racks))),
       live,
     ),
-    limitsOf(state),
+    factsOf(state),
   ]);
-  return { ...(regions && racks && { departed: { regions, racks } }), ...limits };
+  return { ...(regions && racks && { departed: { regions, racks } }), ...facts };
 }
 
-/** What decides whether PostgreSQL will do for this MAAS. */
-async function limitsOf({ database }: State): Promise<Pick<State, 'connectionLimit' | 'postgresqlVersion'>> {
-  return database.kind === 'ready' ? await serverLimits(database.connection) : {};
+/** What the leader asks PostgreSQL. */
+async function factsOf({ database }: State): Promise<Partial<ServerFacts>> {
+  return database.kind === 'ready' ? await serverFacts(database.connection) : {};
 }
 
 /** Who is remembered and not present, unless another unit is on the same machine now. */
@@ -274,13 +278,14 @@ function clusterOf({
   id,
   appData,
 }: Relation<(typeof endpoints)['region-cluster']['provider']>): NonNullable<State['cluster']> {
-  const { schema, url: agreed, target, look, regions = {}, racks = {}, settings } = appData;
+  const { schema, url: agreed, target, look, rotation, regions = {}, racks = {}, settings } = appData;
   return {
     id,
     ...(schema && { schema }),
     ...(agreed !== undefined && { url: agreed }),
     ...(target !== undefined && { target }),
     ...(look !== undefined && { look }),
+    ...(rotation !== undefined && { rotation }),
     regions,
     racks,
     ...(settings && { settings }),

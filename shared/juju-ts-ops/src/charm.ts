@@ -82,6 +82,11 @@ export interface CharmDefinition<
       ActionParams<C, A>
     >;
   };
+  /**
+   * Actions that write down what the user wants, for the road to bring about: it is walked at once when they are done,
+   * and their result `status` says where it ended.
+   */
+  readonly walkAfter?: readonly Exclude<ActionName<C>, BuiltInAction>[];
 }
 
 export interface Charm<

@@ -78,8 +78,8 @@ class Run<
     this.#juju = juju;
   }
 
-  /** The road that every hook takes. */
-  async walk(): Promise<void> {
+  /** The road that every hook takes, and the status in which it ends. */
+  async walk(): Promise<Status> {
     const [charm, juju] = [this.#charm, this.#juju];
     const { event } = juju.context;
     const isInstall = event.kind === 'lifecycle' && event.name === 'install';
@@ -99,13 +99,14 @@ class Run<
         // Juju tells of relations only after `install`: until then it says itself that it is installing.
         if (!isInstall) await this.#show(plan.status);
         if (plan.appStatus) await applyAppStatus(plan.appStatus, juju);
-        return;
+        return worst(plan.status);
       }
     } catch (error) {
       const status = expectedStatus(error);
       if (!status) throw error;
       await juju.log('WARNING', status.message);
       await this.#show([status]);
+      return status;
     }
   }
 
@@ -117,7 +118,11 @@ class Run<
   async action(name: string): Promise<void> {
     const { tools } = this.#juju;
     try {
-      await tools.actionSet(await this.#resultsOf(name));
+      const results = await this.#resultsOf(name);
+      const walks: readonly string[] = this.#charm.walkAfter ?? [];
+      await tools.actionSet(
+        walks.includes(name) ? { ...results, status: lineOf(await this.walk()) } : results,
+      );
     } catch (error) {
       const status = expectedStatus(error);
       if (!status) throw error;

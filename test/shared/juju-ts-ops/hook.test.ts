@@ -381,6 +381,14 @@ describe('statuses', () => {
     );
   });
 
+  test('follows at once on an action that the road is walked after, and its results say where that ended', async () => {
+    const charm = { ...charmOf(planning(many)), walkAfter: ['greet'] as const };
+    const event = { action: 'greet', params: { name: 'Ada' } } as const;
+    const { state, action } = await inProcess(charm).run(event, stateOf(charm, {}));
+    expect(state.status).toMatchObject({ level: 'blocked' });
+    expect(action?.results).toEqual({ status: 'blocked no disk: juju add-storage web/0 data' });
+  });
+
   test('of the application only the leader sets', async () => {
     const plan = planning({ appStatus: [active('all of it')] });
     expect((await hook({ isLeader: true }, plan)).state.appStatus).toEqual({

@@ -8,11 +8,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { Redacted } from 'juju-ts-ops';
 import {
+  askForRotation,
   connectionsNeeded,
   hasMigrated,
   inTurn,
   migrateDatabase,
-  serverLimits,
+  serverFacts,
 } from '../../../charms/maas-region/src/database.ts';
 import { PostgresqlServer } from '../postgresql.ts';
 
@@ -117,7 +118,7 @@ test('a database that does not answer, or lets nobody in, is waited for', async 
   const nobody = { ...server.connection, port: 1 };
   await expect(migrateDatabase(nobody, '3.7', 'maas-region/0')).rejects.toMatchObject({ remedy: 'retry' });
   expect(await hasMigrated(nobody, '3.7')).toBeUndefined();
-  expect(await serverLimits(nobody)).toEqual({});
+  expect(await serverFacts(nobody)).toEqual({});
   expect(await logged()).toEqual([]);
 });
 
@@ -165,8 +166,17 @@ test('who dies in its turn keeps nobody waiting', async () => {
   await holder;
 }, 30_000);
 
+test('a new secret that is asked for twice before it is there is one', async () => {
+  expect((await serverFacts(server.connection)).rotation).toBe(0);
+  await askForRotation(server.connection, 0, 'maas-region/0');
+  await askForRotation(server.connection, 0, 'maas-region/1');
+  expect((await serverFacts(server.connection)).rotation).toBe(1);
+  await askForRotation(server.connection, 1, 'maas-region/1');
+  expect((await serverFacts(server.connection)).rotation).toBe(2);
+});
+
 test('the number of connections, and the version of PostgreSQL', async () => {
-  const { connectionLimit, postgresqlVersion = 0 } = await serverLimits(server.connection);
+  const { connectionLimit, postgresqlVersion = 0 } = await serverFacts(server.connection);
   expect(connectionLimit).toBe(100);
   expect(await server.sql('SHOW server_version')).toMatch(new RegExp(`^${postgresqlVersion}\\.`));
   expect([1, 2, 3, 5].map(connectionsNeeded)).toEqual([100, 110, 160, 260]);

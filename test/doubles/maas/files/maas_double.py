@@ -25,6 +25,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import urllib.parse
 import urllib.request
 
@@ -352,11 +353,25 @@ def apikey(args):
         print(key)
 
 
+def shell(args):
+    """Django's, with as much of MAAS' own code as is asked for."""
+    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+
+    class SecretManager:
+        def set_simple_secret(self, name, value):
+            query(conf, "INSERT INTO maasserver_secret VALUES (%s, %s) ON CONFLICT (path) DO UPDATE SET value = excluded.value", (name, value))
+
+    module = types.ModuleType("maasserver.secrets")
+    module.SecretManager = SecretManager
+    sys.modules["maasserver.secrets"] = module
+    exec(args.command, {})
+
+
 def region_main():
     require_root()
     parser = argparse.ArgumentParser(prog="maas-region")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    known = ("local_config_set", "local_config_get", "local_config_reset", "dbupgrade", "createadmin", "apikey")
+    known = ("local_config_set", "local_config_get", "local_config_reset", "dbupgrade", "createadmin", "apikey", "shell")
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-") and sys.argv[1] not in known:
         print(f"Unknown command: {sys.argv[1]!r}\nType 'maas-region help' for usage.", file=sys.stderr)
         sys.exit(1)
@@ -378,6 +393,9 @@ def region_main():
     key.set_defaults(run=apikey)
     key.add_argument("--username")
     key.add_argument("--generate", action="store_true")
+    django = verbs.add_parser("shell")
+    django.set_defaults(run=shell)
+    django.add_argument("--command", required=True)
     run_command(parser.parse_args())
 
 

@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import { readFileIfExists, run, type Resource } from '@maas-ha/host';
+import type { DatabaseConnection } from '@maas-ha/interfaces/database';
+import { SECRET_FILE } from '@maas-ha/maas';
+import { NotYetError, UserError } from 'juju-ts-ops';
+import { askForRotation, inTurn } from './database.ts';
+import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
+import { read, type RegionJuju, type State } from './state.ts';
+
+/**
+ * How MAAS itself keeps the secret, in its database or in Vault: `maas-region` has no command for it. The new one comes
+ * on stdin. MAAS 3.3 and later.
+ */
+const SET_SECRET = [
+  'import sys',
+  'from maasserver.secrets import SecretManager',
+  'SecretManager().set_simple_secret("rpc-shared", sys.stdin.readline().strip())',
+].join('\n');
+
+/** How often MAAS has had a new secret once this unit has done what it can about it. */
+export function rotationOf({ isLeader, isServing, rotation: asked = 0, cluster }: State): number {
+  return Math.max(cluster?.rotation ?? 0, isLeader && isServing ? asked : 0);
+}
+
+/**
+ * Has this region use the newest secret: the leader makes it first, and once it uses it itself tells racks and regions,
+ * so that racks always have a region that takes them in. If it dies in between, whoever leads next makes another one.
+ */
+export function rotation(state: State, database: DatabaseConnection): readonly Resource[] {
+  const { services, hostname, peers, cluster } = state;
+  const number = rotationOf(state);
+  if (number === 0) return [];
+  const isNew = number > (cluster?.rotation ?? 0);
+  const others = peers.flatMap((peer) => peer.address ?? []);
+  return [
+    {
+      kind: 'step',
+      id: 'rotate-secret',
+      inputs: { number },
+      run: () =>
+        inTurn(database, async () => {
+          const old = await readFileIfExists(SECRET_FILE);
+          if (isNew) await run(['maas-region', 'shell', '--command', SET_SECRET], { stdin: newSecret() });
+          await awaitAnother(others);
+          await restartRegion(services, hostname);
+          await awaitServing(hostname);
+          if (isNew && (await readFileIfExists(SECRET_FILE)) === old)
+            throw new NotYetError('waiting for regiond to write its new secret');
+        }),
+    },
+  ];
+}
+
+function newSecret(): string {
+  return `${randomBytes(16).toString('hex')}\n`;
+}
+
+/** Wants a new secret; what follows is for the hooks. Where one is on its way, it is that one. */
+export async function rotateSecret(juju: RegionJuju): Promise<Readonly<Record<string, string>>> {
+  const { isLeader, database, isServing, cluster, unit, app } = await read(juju);
+  if (!isLeader) throw new UserError(`the leader sees to it: juju run ${app}/leader rotate-secret`);
+  if (database.kind !== 'ready' || !isServing) throw new NotYetError('waiting for this region to serve');
+  const done = cluster?.rotation ?? 0;
+  await askForRotation(database.connection, done, unit);
+  return { rotation: String(done + 1) };
+}

@@ -1,0 +1,80 @@
+// The rotation of the secret: what each region does about it, and when racks are told.
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { plan } from '../../../charms/maas-region/src/plan.ts';
+import type { State } from '../../../charms/maas-region/src/state.ts';
+import { bagOf, CLUSTER, inputsOf, machineOf, serving } from './states.ts';
+
+const STEP = 'step:rotate-secret';
+const follower = (known: Partial<State> = {}): State =>
+  serving({ unit: 'maas-region/1', hostname: 'region-1', isLeader: false, ...known });
+const publishes = (state: State): boolean => (plan(state).secrets ?? []).length > 0;
+
+let folder: string;
+const path = process.env['PATH'];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'secret-'));
+  process.env['PATH'] = `${folder}:${path}`;
+});
+
+afterEach(async () => {
+  process.env['PATH'] = path;
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('nobody restarts for a secret that was never changed', () => {
+  expect(machineOf(serving({ rotation: 0 }))).not.toContain(STEP);
+  expect(bagOf(serving({ rotation: 0 }), 'region-cluster', 'app')).toMatchObject({ rotation: undefined });
+});
+
+test('the leader makes a new one, uses it, and then tells racks and regions', () => {
+  const state = serving({ rotation: 1 });
+  expect(machineOf(state)).toContain(STEP);
+  // Written only after the machine is as planned, so after the step.
+  expect(bagOf(state, 'region-cluster', 'app')).toMatchObject({ rotation: 1 });
+  expect(publishes(state)).toBe(true);
+});
+
+test('the others only follow, and the leader does not do it twice', () => {
+  const cluster = { ...CLUSTER, rotation: 1 };
+  expect(inputsOf(follower({ cluster }), 'rotate-secret')).toEqual({ number: 1 });
+  expect(inputsOf(serving({ cluster, rotation: 1 }), 'rotate-secret')).toEqual(
+    inputsOf(serving({ rotation: 1 }), 'rotate-secret'),
+  );
+});
+
+test('a leader that does not serve tells nobody: it may not know the newest secret', () => {
+  const cluster = { ...CLUSTER, rotation: 1 };
+  expect(publishes(serving({ isServing: false, cluster }))).toBe(false);
+  const asked = serving({ isServing: false, rotation: 2, cluster });
+  expect(machineOf(asked)).not.toContain(STEP);
+  expect(bagOf(asked, 'region-cluster', 'app')).toMatchObject({ rotation: 1 });
+});
+
+test('what a leader has begun that is no more, the next one does again', () => {
+  const state = follower({ isLeader: true, rotation: 2, cluster: { ...CLUSTER, rotation: 1 } });
+  expect(inputsOf(state, 'rotate-secret')).toEqual({ number: 2 });
+});
+
+test('the new secret is given to MAAS on stdin', async () => {
+  // No psql: the turn is given at once, and MAAS answers nothing, so that the step ends when it has been told.
+  await program('psql', 'echo turn; cat >/dev/null');
+  await program('maas-region', `echo "$@" >>${folder}/argv; cat >>${folder}/stdin; exit 1`);
+  const step = plan(serving({ rotation: 1, peers: [] })).machine.find(
+    (resource) => resource.kind === 'step' && resource.id === 'rotate-secret',
+  );
+  await expect(step?.kind === 'step' ? step.run() : undefined).rejects.toThrow('maas-region shell failed');
+  const secret = (await readFile(join(folder, 'stdin'), 'utf8')).trim();
+  expect(secret).toMatch(/^[0-9a-f]{32}$/);
+  const argv = await readFile(join(folder, 'argv'), 'utf8');
+  expect(argv).toMatch(/^shell --command import sys/);
+  expect(argv).not.toContain(secret);
+});
+
+async function program(name: string, script: string): Promise<void> {
+  await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`);
+  await chmod(join(folder, name), 0o755);
+}
