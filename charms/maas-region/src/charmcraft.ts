@@ -28,6 +28,10 @@ export const charmcraft = {
     "vip": {
       "interface": "keepalived-vip",
       "scope": "global"
+    },
+    "certificates": {
+      "interface": "tls-certificates",
+      "scope": "global"
     }
   },
   "peers": {
@@ -68,6 +72,13 @@ export const charmcraft = {
     "prometheus-metrics": {
       "type": "boolean",
       "default": false
+    },
+    "tls-mode": {
+      "type": "string",
+      "default": "disabled"
+    },
+    "certificate": {
+      "type": "secret"
     }
   },
   "actions": {

@@ -4,6 +4,7 @@ import { keepalivedVip } from '@maas-ha/interfaces/keepalived-vip';
 import { maasRpc } from '@maas-ha/interfaces/maas-rpc';
 import { pgsql } from '@maas-ha/interfaces/pgsql';
 import { postgresqlClient } from '@maas-ha/interfaces/postgresql_client';
+import { tlsCertificates } from '@maas-ha/interfaces/tls-certificates';
 import { definePeerInterface, json, raw } from 'juju-ts-ops';
 import { z } from 'zod';
 
@@ -21,6 +22,10 @@ export type Schema = Readonly<z.infer<typeof Schema>>;
 /** What MAAS has been told to set, because options say so, and over which relation its database was got. */
 const SettingsSet = z.object({ relation: z.int(), values: z.record(z.string(), z.string()) });
 export type SettingsSet = Readonly<z.infer<typeof SettingsSet>>;
+
+/** The certificate that MAAS was told to serve HTTPS with, and over which relation its database was got. */
+const TlsServed = z.object({ relation: z.int(), fingerprint: z.string() });
+export type TlsServed = Readonly<z.infer<typeof TlsServed>>;
 
 /** What the regions of this application tell each other. */
 const regionCluster = definePeerInterface({
@@ -41,6 +46,8 @@ const regionCluster = definePeerInterface({
     racks: json(Hostnames),
     /** So that what an option does not say any more can be taken back, and nothing else. */
     settings: json(SettingsSet),
+    /** Absent where the charm has not had MAAS serve HTTPS. */
+    tls: json(TlsServed),
   },
   unit: {
     hostname: raw,
@@ -59,5 +66,6 @@ export const endpoints = {
   rpc: maasRpc,
   api: http,
   'cos-agent': cosAgent,
+  certificates: tlsCertificates,
   'region-cluster': regionCluster,
 };

@@ -31,12 +31,13 @@ import { charmcraft } from './charmcraft.ts';
 import { forgetController, type Departed } from './controllers.ts';
 import { CLIENT_PACKAGE, connectionsNeeded, inTurn, migrateDatabase } from './database.ts';
 import { migrateDnsOptions } from './dns.ts';
-import type { endpoints, Hostnames, Schema } from './endpoints.ts';
+import type { endpoints, Hostnames, Schema, TlsServed } from './endpoints.ts';
 import { observability } from './observability.ts';
 import { awaitAnother, awaitServing, restartRegion, stopGracefully } from './regiond.ts';
 import { changeSettings, settingChanges, wantedSettings, type Settings } from './settings.ts';
 import { rotation, rotationOf } from './secret.ts';
 import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
+import { MAAS_TLS_PORT, servedTls, tlsPorts, tlsSecrets, tlsStatus, tlsSteps } from './tls.ts';
 import {
   HOLD_FILES,
   notReady,
@@ -74,6 +75,7 @@ export function plan(state: State): RegionPlan {
   const hasSchema = known !== undefined && isMigrated(state, known);
   const mayMigrate = known !== undefined && !hasSchema && canMigrate(state, known, upgrade);
   const mayServe = !isBehind && (hasSchema || mayMigrate);
+  const tls = servedTls(state, known?.relation);
   return {
     machine: [
       ...installation(state),
@@ -84,24 +86,43 @@ export function plan(state: State): RegionPlan {
         : []),
       ...(known && mayServe ? serving(state, known) : []),
       ...(state.isServing ? dutiesOf(state) : []),
-      ...(known && state.isServing && state.isLeader ? settingSteps(state, known) : []),
+      ...(known && state.isServing && state.isLeader
+        ? [...settingSteps(state, known), ...tlsSteps(state, known.relation)]
+        : []),
     ],
-    secrets:
+    secrets: [
       // A region that does not serve may have missed that there is a new one.
-      state.secret && url !== undefined && (state.isServing || rotationOf(state) === 0)
+      ...(state.secret && url !== undefined && (state.isServing || rotationOf(state) === 0)
         ? [{ label: SECRET_LABEL, content: { [MAAS_SECRET_KEY]: state.secret }, grants: state.rpc }]
-        : [],
+        : []),
+      ...tlsSecrets(state),
+    ],
     databags: [
       ...databaseRequests(state),
       ...clusterBags(state, url, mayServe ? known : undefined, upgrade),
-      ...(mayServe ? apiBags(state) : []),
+      ...(mayServe ? apiBags(state, tls) : []),
       ...(state.secret && url !== undefined ? rpcBags(state, url, mayServe ? known : undefined) : []),
-      ...observerBags(state),
+      ...observerBags(state, tls),
+      ...(state.tls.request
+        ? [
+            {
+              endpoint: 'certificates',
+              relation: state.tls.request.relation,
+              app: state.tls.request.bag,
+            } as const,
+          ]
+        : []),
     ],
     ports: [
-      ...[REGION_HTTP_PORT, ...extraPorts(state), '5250-5259', 53, 8000, ...clusterPorts(state)].map(
-        (port) => `${port}/tcp`,
-      ),
+      ...[
+        REGION_HTTP_PORT,
+        ...(tls ? [MAAS_TLS_PORT] : []),
+        ...extraPorts(state),
+        '5250-5259',
+        53,
+        8000,
+        ...clusterPorts(state),
+      ].map((port) => `${port}/tcp`),
       '53/udp',
     ],
     ...(state.version !== undefined && { version: state.version }),
@@ -164,6 +185,8 @@ function decideUrl({ options, vip, balancer, unit, address, peers }: State): str
   if (options['maas-url'] !== '') return options['maas-url'];
   if (vip) {
     if (vip.address === undefined || (balancer && !balancer.frontend)) return undefined;
+    // What is yet to have a certificate says http until then.
+    if (options['tls-mode'] === 'termination' && balancer?.frontend?.scheme !== 'https') return undefined;
     const { scheme, port } = balancer?.frontend ?? { scheme: 'http', port: REGION_HTTP_PORT };
     return maasUrl(scheme, vip.address, port);
   }
@@ -206,7 +229,7 @@ function canMigrate(state: State, { relation }: Known, upgrade: Upgrade | undefi
 
 /** Why regiond cannot be configured yet; nothing if it can. */
 function missingForConfig(state: State, url: string | undefined): Status | undefined {
-  const { database, vip, balancer, app, isLeader } = state;
+  const { database, vip, balancer, app, isLeader, options } = state;
   if (database.kind === 'none') {
     return blocked(`no database: juju integrate ${app}:database postgresql:database`);
   }
@@ -218,6 +241,7 @@ function missingForConfig(state: State, url: string | undefined): Status | undef
     );
   }
   if (url !== undefined) return undefined;
+  if (options['tls-mode'] === 'termination') return tlsStatus(state);
   if (vip && vip.address === undefined) return waiting(`${vip.app} to have a virtual address`);
   if (balancer && !balancer.frontend) return waiting(`${balancer.app} to say where it listens`);
   return waiting(isLeader ? 'this unit to have an address' : 'the leader to say where MAAS is reached');
@@ -436,6 +460,7 @@ function clusterBags(
           known && state.isServing
             ? { relation: known.relation, values: wantedSettings(state.options) }
             : cluster.settings,
+        tls: servedTls(state, known?.relation),
       },
       unit: { hostname, address, version: packageVersion, ready: preparation.version },
     },
@@ -450,9 +475,9 @@ function remembered(hostnames: Hostnames, departed: readonly Departed[] | undefi
   return Object.fromEntries(Object.entries(hostnames).filter(([unit]) => !forgotten.has(unit)));
 }
 
-function apiBags(state: State): readonly Databag[] {
+function apiBags(state: State, tls: TlsServed | undefined): readonly Databag[] {
   const { api, address } = state;
-  const ports = extraPorts(state);
+  const ports = [...extraPorts(state), ...tlsPorts(tls)];
   return api.map(
     (relation) =>
       ({
@@ -468,8 +493,13 @@ function apiBags(state: State): readonly Databag[] {
   );
 }
 
-function observerBags({ observers, app, model, version, options }: State): readonly Databag[] {
-  const web = { scheme: 'http', port: REGION_HTTP_PORT } as const;
+function observerBags(
+  { observers, app, model, version, options }: State,
+  tls: TlsServed | undefined,
+): readonly Databag[] {
+  const web = tls
+    ? ({ scheme: 'https', port: MAAS_TLS_PORT } as const)
+    : ({ scheme: 'http', port: REGION_HTTP_PORT } as const);
   const seen = observability(version, web, options['prometheus-metrics']);
   return observers.map(
     (relation) =>
@@ -517,6 +547,8 @@ function statusesOf(
   if (!state.isServing) return [waiting('regiond to serve')];
   if (state.dnsProblem !== undefined)
     return [blocked(`named does not take its configuration, mend /etc/bind: ${state.dnsProblem}`)];
+  const tlsProblem = tlsStatus(state);
+  if (tlsProblem) return [tlsProblem];
   return [active([`serves ${known.url}`, ...notesOf(state)].join('; '))];
 }
 

@@ -31,9 +31,10 @@ import type { charmcraft } from './charmcraft.ts';
 import { departedUnits, type Departed } from './controllers.ts';
 import { serverFacts, type ServerFacts } from './database.ts';
 import { findDnsProblem } from './dns.ts';
-import type { endpoints, Hostnames, Schema, SettingsSet } from './endpoints.ts';
+import type { endpoints, Hostnames, Schema, SettingsSet, TlsServed } from './endpoints.ts';
 import { installedServices, liveRegions, shortName } from './regiond.ts';
 import { settingOptions } from './settings.ts';
+import { readTls, tlsOptions, type Tls } from './tls.ts';
 import { isHeld, lookFile } from './upgrade.ts';
 
 export const REGIOND_CONF = '/etc/maas/regiond.conf';
@@ -56,6 +57,7 @@ export const options = {
   'num-workers': z.int().min(1, '1 to 10').max(10, '1 to 10: MAAS has ten RPC ports on a machine'),
   debug: z.boolean(),
   ...settingOptions,
+  ...tlsOptions,
 };
 
 export type RegionJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
@@ -115,10 +117,13 @@ export interface State {
     readonly racks: Hostnames;
     /** What MAAS was told to set. */
     readonly settings?: SettingsSet;
+    /** What MAAS was told to serve HTTPS with. */
+    readonly tls?: TlsServed;
   };
   readonly peers: readonly Peer[];
   /** The virtual address; absent where no such charm is related. */
   readonly vip?: { readonly app: string; readonly address?: string };
+  readonly tls: Tls;
   /** Where the balancer listens; absent where none is related, or it has not said yet. */
   readonly balancer?: { readonly app: string; readonly frontend?: Frontend };
   readonly rpc: readonly { readonly id: number; readonly app: string }[];
@@ -192,6 +197,9 @@ export async function read(juju: RegionJuju): Promise<State> {
   const source = maasSource(values.source, os);
   // The leader is asked itself, and tells the others. What an earlier leader was asked counts until then.
   const look = [cluster?.appData.look ?? '', isLeader ? (asked ?? '') : ''].toSorted().at(-1) ?? '';
+  // The unit that holds the virtual address has it too, and Juju may name that one first.
+  const address = network.bindAddresses.find((one) => !virtual.has(one)) ?? '';
+  const peerAddresses = (cluster?.units ?? []).flatMap(({ data }) => data.address ?? []);
   const state: State = {
     unit,
     app,
@@ -207,13 +215,13 @@ export async function read(juju: RegionJuju): Promise<State> {
     preparation: await preparation(juju.context, source, look),
     isHeld: isHeld(),
     hostname: hostname(),
-    // The unit that holds the virtual address has it too, and Juju may name that one first.
-    address: network.bindAddresses.find((address) => !virtual.has(address)) ?? '',
+    address,
     database: await databaseOf(juju, db, database, values['database-name'], network.egressSubnets),
     databaseRelations: { db: db.map(({ id }) => id), database: database.map(({ id }) => id) },
     ...(cluster && { cluster: clusterOf(cluster) }),
     peers: (cluster?.units ?? []).map(({ name, data }) => ({ unit: name, ...data })),
     ...(vip && { vip: { app: vip.app, ...firstAddress(vip.appData.vips) } }),
+    tls: await readTls(juju, clientNames(values['maas-url'], vip?.appData.vips, [...peerAddresses, address])),
     ...(balancer && {
       balancer: {
         app: balancer.app,
@@ -278,7 +286,7 @@ function clusterOf({
   id,
   appData,
 }: Relation<(typeof endpoints)['region-cluster']['provider']>): NonNullable<State['cluster']> {
-  const { schema, url: agreed, target, look, rotation, regions = {}, racks = {}, settings } = appData;
+  const { schema, url: agreed, target, look, rotation, regions = {}, racks = {}, settings, tls } = appData;
   return {
     id,
     ...(schema && { schema }),
@@ -289,6 +297,7 @@ function clusterOf({
     regions,
     racks,
     ...(settings && { settings }),
+    ...(tls && { tls }),
   };
 }
 
@@ -322,6 +331,21 @@ async function todaysDatabase(
     if (!(error instanceof SecretNotFoundError)) throw error;
     return { kind: 'waiting', reason: `${relation.app} to grant the user and its password` };
   }
+}
+
+/** What clients call MAAS, in an order that stays: the host of its URL, and the virtual addresses; without either, the regions. */
+function clientNames(
+  url: string,
+  vips: readonly { readonly address: string; readonly hostname?: string | undefined }[] = [],
+  regions: readonly string[],
+): readonly string[] {
+  const host = url === '' ? [] : [new URL(url).hostname.replaceAll(/[[\]]/g, '')];
+  const names = [
+    ...host,
+    ...vips.flatMap(({ hostname: name }) => name ?? []),
+    ...vips.map((vip) => vip.address),
+  ];
+  return [...new Set(names.length > 0 ? names : regions.filter((region) => region !== '').toSorted())];
 }
 
 function firstAddress(vips: readonly { readonly address: string }[] = []): { address?: string } {

@@ -107,6 +107,18 @@ export class DoubleHost implements AsyncDisposable {
     return { exitCode, stdout: stdout ?? '', stderr: stderr ?? '' };
   }
 
+  /** A folder that has `maas-region` and `maas-rack` of this host, for a charm's own code to find on PATH. */
+  async commands(): Promise<string> {
+    const folder = join(this.root, 'bin');
+    await mkdir(folder, { recursive: true });
+    for (const name of ['region', 'rack']) {
+      const variables = Object.entries(this.#environment()).map(([key, value]) => `${key}='${value}'`);
+      const script = `#!/bin/sh\nexec env ${variables.join(' ')} /usr/bin/python3 -c '${code(`${name}_main`)}' "$@"\n`;
+      await writeFile(join(folder, `maas-${name}`), script, { mode: 0o755 });
+    }
+    return folder;
+  }
+
   /** Starts regiond and the web server before it. */
   startRegion(): ChildProcess {
     this.#start('http_main');

@@ -20,9 +20,11 @@ import secrets
 import signal
 import socket
 import socketserver
+import ssl
 import string
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import types
@@ -367,11 +369,53 @@ def shell(args):
     exec(args.command, {})
 
 
+def config_tls(args):
+    """Key and certificates go into the database; the regions' web servers follow it."""
+    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    if args.command == "disable":
+        query(conf, "DELETE FROM maasserver_secret WHERE path = 'tls'")
+        return
+    if not args.yes:
+        answer = input("Once TLS is enabled, the MAAS UI and API won't be accessible over HTTP anymore, proceed? (y/n): ")
+        if answer != "y":
+            return
+    key, cert = (open(path).read() for path in (args.key, args.cert))
+    # The first certificate of the file; what leads from it counts only if it is in another one.
+    found = CERTIFICATE.findall(cert)
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(f"{found[0] if found else ''}\n{key}")
+        file.flush()
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file.name, password=refuse_passphrase)
+        except ssl.SSLError as error:
+            what = "Private and public keys don't match" if "MISMATCH" in str(error) else "Invalid PEM material"
+            raise CertificateError(what)
+    tls = {"key": key, "cert": found[0], "cacert": open(args.cacert).read() if args.cacert else "", "port": args.port}
+    query(
+        conf,
+        "INSERT INTO maasserver_secret VALUES ('tls', %s) ON CONFLICT (path) DO UPDATE SET value = excluded.value",
+        (json.dumps(tls),),
+    )
+
+
+CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
+
+
+class CertificateError(Exception):
+    """What MAAS says of a certificate that it does not take, with a traceback."""
+
+
+def refuse_passphrase():
+    raise CertificateError("Private key can't have a passphrase")
+
+
 def region_main():
     require_root()
     parser = argparse.ArgumentParser(prog="maas-region")
     verbs = parser.add_subparsers(dest="verb", required=True)
     known = ("local_config_set", "local_config_get", "local_config_reset", "dbupgrade", "createadmin", "apikey", "shell")
+    if SHORT >= (3, 2):
+        known += ("config_tls",)
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-") and sys.argv[1] not in known:
         print(f"Unknown command: {sys.argv[1]!r}\nType 'maas-region help' for usage.", file=sys.stderr)
         sys.exit(1)
@@ -396,6 +440,15 @@ def region_main():
     django = verbs.add_parser("shell")
     django.set_defaults(run=shell)
     django.add_argument("--command", required=True)
+    tls = verbs.add_parser("config_tls").add_subparsers(dest="command", required=True)
+    enable = tls.add_parser("enable")
+    for name in ("key", "cert"):
+        enable.add_argument(name)
+    enable.add_argument("--cacert")
+    enable.add_argument("-p", "--port", default=5443, type=int)
+    enable.add_argument("--yes", action="store_true")
+    for verb in (enable, tls.add_parser("disable")):
+        verb.set_defaults(run=config_tls)
     run_command(parser.parse_args())
 
 
@@ -425,6 +478,7 @@ class Region:
         self.system_id = None
         self.listeners = []
         self.known = None
+        self.web = None
 
     def start(self):
         """As start_up() of MAAS: all or nothing, under a lock of the database."""
@@ -476,9 +530,7 @@ class Region:
         threading.Thread(target=self.heart, daemon=True).start()
         threading.Thread(target=self.watch, daemon=True).start()
         server = WebServer(self)
-        os.makedirs(os.path.dirname(HTTP_CONF), exist_ok=True)
-        with open(HTTP_CONF, "w") as file:
-            file.write("# Its presence starts maas-http.\n")
+        self.configure_web()
         log("Region controller serves.")
         server.serve_forever()
 
@@ -495,9 +547,30 @@ class Region:
                 cursor = connection.cursor()
                 cursor.execute("SELECT system_id FROM maasserver_node")
                 self.known = {row[0] for row in cursor.fetchall()}
+                self.configure_web()
             except psycopg2.Error:
                 connection = self.known = None
             time.sleep(1)
+
+    def configure_web(self):
+        """Writes what the web server follows, where it is not so already. Its presence starts the web server."""
+        rows = query(self.conf, "SELECT value FROM maasserver_secret WHERE path = 'tls'")
+        tls = json.loads(rows[0][0]) if rows else None
+        folder = f"{os.path.dirname(HTTP_CONF)}/certs"
+        os.makedirs(folder, exist_ok=True)
+        if tls == self.web and os.path.exists(HTTP_CONF):
+            return
+        conf = {}
+        if tls:
+            conf = {"tls_port": tls["port"], "cert": f"{folder}/regiond-proxy.pem", "key": f"{folder}/regiond-proxy-key.pem"}
+            conf["generation"] = hashlib.sha256(rows[0][0].encode()).hexdigest()
+            for path, content in ((conf["cert"], tls["cert"] + tls["cacert"]), (conf["key"], tls["key"])):
+                with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                    file.write(content)
+        with open(f"{HTTP_CONF}.tmp", "w") as file:
+            json.dump(conf, file)
+        os.rename(f"{HTTP_CONF}.tmp", HTTP_CONF)
+        self.web = tls
 
     def heart(self):
         while True:
@@ -917,6 +990,22 @@ def regiond_main():
 # --- maas-http: nginx in front of regiond --------------------------------------------------------------------------
 
 
+PLAIN_PATHS = (
+    "/MAAS/rpc/",
+    "/MAAS/metadata/",
+    "/MAAS/api/2.0/machines",
+    "/MAAS/maas-run-scripts",
+    "/MAAS/machine-resources/",
+    "/MAAS/images-stream",
+    "/MAAS/boot-resources/",
+)
+
+
+class FrontServer(http.server.ThreadingHTTPServer):
+    # Where the others are sent; None where everything is answered here.
+    tls_port = None
+
+
 class ProxyHandler(http.server.BaseHTTPRequestHandler):
     """Answers static pages itself, also while regiond is down, and 502 for the rest."""
 
@@ -924,13 +1013,27 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
+        if self.is_elsewhere():
+            return None
         if self.path.startswith("/MAAS/r/"):
             return self.answer(200, b"<html>MAAS</html>", [("Content-Type", "text/html")])
         if self.path in ("/", "/MAAS", "/MAAS/"):
             return self.answer(301, b"", [("Location", "/MAAS/r/")])
         return self.forward()
 
-    do_DELETE = do_POST = do_PUT = lambda self: self.forward()
+    do_DELETE = do_POST = do_PUT = lambda self: self.is_elsewhere() or self.forward()
+
+    def is_elsewhere(self):
+        """Once there is HTTPS, only what racks and machines ask is answered in plain."""
+        port = self.server.tls_port
+        if port is None or self.path.startswith(PLAIN_PATHS):
+            return False
+        if self.path.startswith("/MAAS"):
+            host = self.headers.get("Host", "").rsplit(":", 1)[0]
+            self.answer(301, b"", [("Location", f"https://{host}:{port}{self.path}")])
+        else:
+            self.answer(404, b"", [])
+        return True
 
     def answer(self, status, body, headers):
         self.send_response(status)
@@ -955,7 +1058,33 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
 
 
 def http_main():
-    http.server.ThreadingHTTPServer((settings()["address"], 5240), ProxyHandler).serve_forever()
+    """Follows what regiond writes; nginx is told by it to reload."""
+    plain = FrontServer((settings()["address"], 5240), ProxyHandler)
+    threading.Thread(target=plain.serve_forever, daemon=True).start()
+    current, secure = {}, None
+    while True:
+        try:
+            with open(HTTP_CONF) as file:
+                wanted = json.load(file)
+        except FileNotFoundError:
+            wanted = current
+        if wanted != current:
+            if secure:
+                secure.shutdown()
+                secure.server_close()
+            plain.tls_port = wanted.get("tls_port")
+            secure = serve_tls(wanted) if wanted else None
+            current = wanted
+        time.sleep(0.2)
+
+
+def serve_tls(conf):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(conf["cert"], conf["key"])
+    server = FrontServer((settings()["address"], conf["tls_port"]), ProxyHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
 
 
 def idle_main(name):
