@@ -113,4 +113,44 @@ describeOnMachines('the life of a MAAS', () => {
     },
     3 * MINUTE,
   );
+
+  test(
+    'a region loses power and is removed by force: the leader has MAAS forget it, and another one gets its backup',
+    async () => {
+      const lost = await model.unit('maas-region/1');
+      const image = '/var/lib/maas/image-storage/f00';
+      await model.on(
+        lost.machine,
+        `install -d -o maas -g maas /var/lib/maas/image-storage && echo an image >${image} && sed -i '$a vault_url: http://vault' /etc/maas/regiond.conf`,
+      );
+      const made = await model.juju('run', lost.name, 'create-backup', 'database-backup=base-1');
+      const [, id = ''] = /backup-id: (\S+)/.exec(made) ?? [];
+      const archive = `/var/backups/maas/${id}.tar`;
+      expect(await model.on(lost.machine, `stat -c %a:%U ${archive}`)).toBe('600:root');
+      const copy = await model.on(lost.machine, `base64 -w0 ${archive}`);
+      const hostname = await model.on(lost.machine, 'hostname');
+      await model.juju('stop-machine', lost.machine);
+      await model.juju('remove-unit', lost.name, '--force', '--no-prompt');
+      await model.juju('add-unit', 'maas-region');
+      await model.settle();
+      await eventually(120, async () => {
+        await model.juju('run-hook', 'maas-region/0', 'update-status');
+        const list = await model.juju('run', 'maas-region/0', 'list-controllers');
+        expect(list).not.toContain(hostname);
+      });
+      const { name, machine } = await model.unit('maas-region/2');
+      await model.on(machine, `install -d -m 700 /var/backups/maas && echo ${copy} | base64 -d >${archive}`);
+      const wanted = [name, 'restore-backup', `backup-id=${id}`];
+      await expect(model.juju('run', ...wanted, 'database-backup=base-2')).rejects.toThrow(
+        /belongs to the backup base-1/,
+      );
+      const own = await model.on(machine, 'cat /var/lib/maas/maas_id');
+      expect(await model.juju('run', ...wanted, 'database-backup=base-1')).toMatch(/status: active/);
+      expect(await model.on(machine, `cat ${image}; stat -c %U ${image}`)).toBe('an image\nroot');
+      expect(await model.on(machine, 'cat /etc/maas/regiond.conf')).toContain('vault_url: "http://vault"');
+      expect(await model.on(machine, 'cat /var/lib/maas/maas_id')).toBe(own);
+      expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
+    },
+    6 * MINUTE,
+  );
 });

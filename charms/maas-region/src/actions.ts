@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { defineAction, Redacted, UserError } from 'juju-ts-ops';
 import { z } from 'zod';
+import { createBackup, listBackups, restoreBackup } from './backup.ts';
 import { apiKey, createAdmin, localApi } from './controllers.ts';
 import { configureDhcp } from './dhcp.ts';
 import { pauseRegion, resumeRegion } from './pause.ts';
@@ -11,6 +12,8 @@ import { askForUpgrade } from './upgrade.ts';
 const username = z
   .string()
   .regex(/^[\w.@+-]{1,150}$/, 'the name of a MAAS user: letters, digits and @ . + - _');
+
+const databaseBackup = z.string().min(1, 'what PostgreSQL calls its backup');
 
 const hostname = z.string().min(1).optional();
 
@@ -65,6 +68,20 @@ export const actions = {
         secondary: pair.secondary.hostname,
       };
     },
+  ),
+
+  'create-backup': defineAction<RegionJuju, { 'database-backup': string }>(
+    z.object({ 'database-backup': databaseBackup }),
+    (params, juju) => createBackup(juju, params['database-backup']),
+  ),
+
+  'list-backups': defineAction<RegionJuju, object>(z.object({}), async () => ({
+    backups: JSON.stringify(await listBackups()),
+  })),
+
+  'restore-backup': defineAction<RegionJuju, { 'backup-id': string; 'database-backup': string }>(
+    z.object({ 'backup-id': z.string().min(1), 'database-backup': databaseBackup }),
+    (params, juju) => restoreBackup(juju, params['backup-id'], params['database-backup']),
   ),
 
   'rotate-secret': defineAction<RegionJuju, object>(z.object({}), (_params, juju) => rotateSecret(juju)),

@@ -16,5 +16,5 @@ export const charm = defineCharm(charmcraft, {
   leave: () => Promise.resolve(leave(installedServices(), isControllerInstalled('maas-rackd'))),
   machine,
   actions,
-  walkAfter: ['resume', 'rotate-secret', 'upgrade'],
+  walkAfter: ['restore-backup', 'resume', 'rotate-secret', 'upgrade'],
 });

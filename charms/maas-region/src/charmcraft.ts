@@ -127,6 +127,34 @@ export const charmcraft = {
       },
       "required": []
     },
+    "create-backup": {
+      "params": {
+        "database-backup": {
+          "type": "string"
+        }
+      },
+      "required": [
+        "database-backup"
+      ]
+    },
+    "list-backups": {
+      "params": {},
+      "required": []
+    },
+    "restore-backup": {
+      "params": {
+        "backup-id": {
+          "type": "string"
+        },
+        "database-backup": {
+          "type": "string"
+        }
+      },
+      "required": [
+        "backup-id",
+        "database-backup"
+      ]
+    },
     "rotate-secret": {
       "params": {},
       "required": []

@@ -28,6 +28,7 @@ import {
   type Status,
 } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
+import { restore } from './backup.ts';
 import { forgetController, type Departed } from './controllers.ts';
 import { CLIENT_PACKAGE, connectionsNeeded, inTurn, migrateDatabase } from './database.ts';
 import { migrateDnsOptions } from './dns.ts';
@@ -77,19 +78,22 @@ export function plan(state: State): RegionPlan {
   const mayServe = !isBehind && (hasSchema || mayMigrate);
   const tls = servedTls(state, known?.relation);
   return {
-    machine: [
-      ...installation(state),
-      ...(upgrade && isBehind ? upgradeResources(state, upgrade) : []),
-      ...(known && !isBehind ? [configuration(state, known)] : []),
-      ...(known && !isBehind && !hasSchema
-        ? [...standstill(state), ...(mayMigrate ? [migration(state, known)] : [])]
-        : []),
-      ...(known && mayServe ? serving(state, known) : []),
-      ...(state.isServing ? dutiesOf(state) : []),
-      ...(known && state.isServing && state.isLeader
-        ? [...settingSteps(state, known), ...tlsSteps(state, known.relation)]
-        : []),
-    ],
+    // What is restored changes what follows from it: the rest comes in the next round.
+    machine: state.isRestoring
+      ? [...installation(state), restoration(state)]
+      : [
+          ...installation(state),
+          ...(upgrade && isBehind ? upgradeResources(state, upgrade) : []),
+          ...(known && !isBehind ? [configuration(state, known)] : []),
+          ...(known && !isBehind && !hasSchema
+            ? [...standstill(state), ...(mayMigrate ? [migration(state, known)] : [])]
+            : []),
+          ...(known && mayServe ? serving(state, known) : []),
+          ...(state.isServing ? dutiesOf(state) : []),
+          ...(known && state.isServing && state.isLeader
+            ? [...settingSteps(state, known), ...tlsSteps(state, known.relation)]
+            : []),
+        ],
     secrets: [
       // A region that does not serve may have missed that there is a new one.
       ...(state.secret && url !== undefined && (state.isServing || rotationOf(state) === 0)
@@ -254,6 +258,10 @@ function installation({ source, packages, preparation }: State): readonly Resour
     { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity('maas-regiond') },
     ...preparing(preparation, packages),
   ];
+}
+
+function restoration({ restoreFile, hostname }: State): Resource {
+  return { kind: 'step', id: 'restore-backup', run: () => restore(restoreFile, hostname) };
 }
 
 function configuration(state: State, known: Known): Resource {

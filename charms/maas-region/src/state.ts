@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { installedPackages, osRelease, readFileIfExists } from '@maas-ha/host';
 import type { DatabaseState } from '@maas-ha/interfaces/database';
 import type { Frontend } from '@maas-ha/interfaces/http';
@@ -94,6 +95,9 @@ export interface State {
   readonly packages: readonly [string, ...string[]];
   /** What this unit could be upgraded to at once. */
   readonly preparation: Preparation;
+  /** The file by which hooks know what is being restored, and whether something is. */
+  readonly restoreFile: string;
+  readonly isRestoring: boolean;
   /** Whether no region may start on this machine, because it is being upgraded. */
   readonly isHeld: boolean;
   readonly hostname: string;
@@ -192,6 +196,7 @@ export async function read(juju: RegionJuju): Promise<State> {
   const [balancer] = api;
   const virtual = new Set(vips.flatMap(({ appData }) => appData.vips ?? []).map(({ address }) => address));
   const { unit, app, model, leaving } = juju.context;
+  const restoreFile = join(juju.context.stateDirectory, 'restoring');
   const isServing = live?.has(shortName(hostname())) ?? false;
   const packageVersion = installed.get(REGION_PACKAGE);
   const source = maasSource(values.source, os);
@@ -213,6 +218,8 @@ export async function read(juju: RegionJuju): Promise<State> {
     ...(packageVersion !== undefined && { version: majorMinor(packageVersion), packageVersion }),
     packages: installed.has(RACK_PACKAGE) ? [REGION_PACKAGE, RACK_PACKAGE] : [REGION_PACKAGE],
     preparation: await preparation(juju.context, source, look),
+    restoreFile,
+    isRestoring: existsSync(restoreFile),
     isHeld: isHeld(),
     hostname: hostname(),
     address,

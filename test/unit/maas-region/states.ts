@@ -46,6 +46,8 @@ export function serving(known: Partial<State> = {}): State {
     packageVersion: MAAS_37,
     packages: ['maas-region-api'],
     preparation: prepared('ppa:maas/3.7', MAAS_37),
+    restoreFile: '/state/restoring',
+    isRestoring: false,
     isHeld: false,
     hostname: 'region-0',
     address: '10.0.0.10',

@@ -1,0 +1,220 @@
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lastLines, readFileIfExists, replaceFile, run, tryRun } from '@maas-ha/host';
+import { ID_FILE, majorMinor, SECRET_FILE } from '@maas-ha/maas';
+import { NotYetError, UserError } from 'juju-ts-ops';
+import { z } from 'zod';
+import { installedServices, stopGracefully } from './regiond.ts';
+import { REGIOND_CONF, read, type RegionJuju, type State } from './state.ts';
+
+/** Where the backups of this unit are. They outlive it for as long as its machine does. */
+export const BACKUP_FOLDER = '/var/backups/maas';
+
+/** What makes a region and is not in the database. */
+export const BACKED_UP = [
+  REGIOND_CONF,
+  SECRET_FILE,
+  ID_FILE,
+  '/var/lib/maas/certificates',
+  // From 3.5 on; before, images are in the database.
+  '/var/lib/maas/image-storage',
+] as const;
+
+const MANIFEST = 'maas-backup.json';
+/** Images are many gigabytes. */
+const ARCHIVE_TIMEOUT = 4 * 60 * 60_000;
+
+const Manifest = z.object({
+  id: z.string(),
+  created: z.string(),
+  unit: z.string(),
+  hostname: z.string(),
+  /** Version of MAAS' packages. */
+  version: z.string(),
+  /** Name of the database, and of the backup of it that this one belongs to. */
+  database: z.string(),
+  'database-backup': z.string(),
+});
+export type Manifest = Readonly<z.infer<typeof Manifest>>;
+
+/** Where things are, so that tests can have them elsewhere. */
+export interface BackupPlace {
+  readonly root: string;
+  readonly folder: string;
+}
+
+const HERE: BackupPlace = { root: '/', folder: BACKUP_FOLDER };
+
+/**
+ * Archives what the database does not have, for root alone, and returns where. Whatever stops it in the middle, there is
+ * a whole backup or none.
+ */
+export async function writeBackup(manifest: Manifest, { root, folder }: BackupPlace = HERE): Promise<string> {
+  const file = join(folder, `${manifest.id}.tar`);
+  const unfinished = join(folder, 'unfinished');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700);
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(unfinished);
+  await writeFile(join(unfinished, MANIFEST), JSON.stringify(manifest), { mode: 0o600 });
+  const archive = await open(join(unfinished, 'archive'), 'wx', 0o600);
+  try {
+    const present = BACKED_UP.map((path) => path.slice(1)).filter((path) => existsSync(join(root, path)));
+    const { exitCode, stderr } = await tryRun(
+      [
+        'tar',
+        '--create',
+        `--file=${join(unfinished, 'archive')}`,
+        `--directory=${unfinished}`,
+        MANIFEST,
+        `--directory=${root}`,
+        ...present,
+      ],
+      { timeout: ARCHIVE_TIMEOUT },
+    );
+    if (exitCode !== 0)
+      throw new NotYetError(`the backup could not be made, try again: ${lastLines(stderr, 1)}`);
+    await archive.sync();
+  } finally {
+    await archive.close();
+  }
+  await rename(join(unfinished, 'archive'), file);
+  await rm(unfinished, { recursive: true });
+  return file;
+}
+
+/** The backups that are on this unit, the newest last. What is no backup is left out. */
+export async function listBackups({ folder }: BackupPlace = HERE): Promise<
+  readonly (Manifest & { readonly size: number })[]
+> {
+  const names = existsSync(folder) ? (await readdir(folder)).filter((name) => name.endsWith('.tar')) : [];
+  const backups = await Promise.all(
+    names.map(async (name) => {
+      const manifest = await readManifest(join(folder, name));
+      return manifest ? [{ ...manifest, size: (await stat(join(folder, name))).size }] : [];
+    }),
+  );
+  return backups.flat().toSorted((a, b) => a.created.localeCompare(b.created));
+}
+
+async function readManifest(file: string): Promise<Manifest | undefined> {
+  const { exitCode, stdout } = await tryRun([
+    'tar',
+    '--extract',
+    '--to-stdout',
+    '--occurrence=1',
+    `--file=${file}`,
+    MANIFEST,
+  ]);
+  try {
+    return exitCode === 0 ? Manifest.parse(JSON.parse(stdout)) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The names in a backup that are to be put back. @throws {UserError} where it is not whole */
+async function contentsOf(file: string): Promise<readonly string[]> {
+  const { exitCode, stdout, stderr } = await tryRun(['tar', '--list', `--file=${file}`], {
+    timeout: ARCHIVE_TIMEOUT,
+  });
+  if (exitCode !== 0) throw new UserError(`${file} is no whole backup: ${lastLines(stderr, 1)}`);
+  const names = new Set(stdout.split('\n').map((name) => name.replace(/\/$/, '')));
+  return BACKED_UP.map((path) => path.slice(1)).filter((path) => names.has(path));
+}
+
+/**
+ * Puts back what is in a backup. Twice is as good as once. The identity in MAAS only comes along where the machine still
+ * has the name: under another one MAAS has a record of this machine already, and would have it twice.
+ */
+export async function unpackBackup(
+  { id, hostname }: Pick<Manifest, 'id' | 'hostname'>,
+  here: string,
+  { root, folder }: BackupPlace = HERE,
+): Promise<void> {
+  const file = join(folder, `${id}.tar`);
+  const names = (await contentsOf(file)).filter((name) => name !== ID_FILE.slice(1) || hostname === here);
+  await run(
+    ['tar', '--extract', `--file=${file}`, `--directory=${root}`, '--preserve-permissions', ...names],
+    {
+      timeout: ARCHIVE_TIMEOUT,
+    },
+  );
+}
+
+const Restoring = Manifest.pick({ id: true, hostname: true });
+
+/** Puts a backup in place of a region that has stopped; it starts again when all of it is there. */
+export async function restore(mark: string, here: string): Promise<void> {
+  const text = await readFileIfExists(mark);
+  if (text === undefined) return;
+  await stopGracefully();
+  await run(['systemctl', 'stop', ...installedServices().map((name) => `${name}.service`)]);
+  await unpackBackup(Restoring.parse(JSON.parse(text)), here);
+  await rm(mark);
+  // Where the web server is started by the file that regiond writes for it.
+  await tryRun(['systemctl', 'start', 'maas-http.path']);
+}
+
+/** @throws {UserError} */
+export async function createBackup(
+  juju: RegionJuju,
+  databaseBackup: string,
+): Promise<Readonly<Record<string, string>>> {
+  const { unit, hostname, packageVersion, options } = await read(juju);
+  if (packageVersion === undefined) throw new NotYetError('waiting for the packages of MAAS');
+  const created = new Date().toISOString();
+  const id = `${unit.replace('/', '-')}-${created.replaceAll(/[-:]|\.\d+/g, '')}`;
+  const path = await writeBackup({
+    id,
+    created,
+    unit,
+    hostname,
+    version: packageVersion,
+    database: options['database-name'],
+    'database-backup': databaseBackup,
+  });
+  return { 'backup-id': id, path, 'database-backup': databaseBackup };
+}
+
+/** Has a backup of this unit, or of one that is lost, put back; that is for the hooks. @throws {UserError} */
+export async function restoreBackup(
+  juju: RegionJuju,
+  id: string,
+  databaseBackup: string,
+): Promise<Readonly<Record<string, string>>> {
+  const state = await read(juju);
+  const backups = await listBackups();
+  const manifest = backups.find((backup) => backup.id === id);
+  if (!manifest) {
+    const known = backups.map((backup) => backup.id).join(', ') || 'none';
+    throw new UserError(`there is no backup ${id} in ${BACKUP_FOLDER}; there is: ${known}`);
+  }
+  const problem = refusal(state, manifest, databaseBackup);
+  if (problem !== undefined) throw new UserError(problem);
+  await contentsOf(join(BACKUP_FOLDER, `${id}.tar`));
+  const restoring = { id, hostname: manifest.hostname };
+  await replaceFile({ path: state.restoreFile, content: JSON.stringify(restoring), mode: 0o600 });
+  return { 'backup-id': id };
+}
+
+/** Why a backup is not for this unit; `undefined` where it is. */
+export function refusal(
+  { packageVersion, options, peers, hostname }: State,
+  manifest: Manifest,
+  databaseBackup: string,
+): string | undefined {
+  const database = manifest['database-backup'];
+  if (database !== databaseBackup)
+    return `it belongs to the backup ${database} of the database, not to ${databaseBackup}: restore that one first`;
+  if (manifest.database !== options['database-name'])
+    return `it belongs to the database ${manifest.database}, and this unit uses ${options['database-name']}`;
+  const version = majorMinor(manifest.version);
+  if (packageVersion === undefined || majorMinor(packageVersion) !== version)
+    return `it is of MAAS ${version}: deploy the source of ${version} first`;
+  const owner = peers.find((peer) => peer.hostname === manifest.hostname && peer.hostname !== hostname);
+  return (
+    owner && `${owner.unit}, which it is of, is still there: restore it there, or remove that unit first`
+  );
+}
