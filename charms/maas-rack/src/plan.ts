@@ -19,6 +19,12 @@ import { RACK_PACKAGE, RACKD_CONF, type State } from './state.ts';
 
 type RackPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
+/** What machines ask a rack for: DNS, DHCP, TFTP, time, the log, images and metadata, and packages through its proxy. */
+const PORTS = [
+  ...['53', '5247', '5248', '8000'].map((port) => `${port}/tcp`),
+  ...['53', '67', '69', '123', '5247'].map((port) => `${port}/udp`),
+];
+
 export function plan(state: State): RackPlan {
   if (state.isLeaving) {
     // rackd goes on until the unit stops, so that MAAS has time to let another rack do its work.
@@ -43,6 +49,7 @@ export function plan(state: State): RackPlan {
           }) as const,
       ),
     ],
+    ports: PORTS,
     ...(version !== undefined && { version }),
     status: [statusOf(state)],
   };

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { installedVersion, osRelease, readFileIfExists } from '@maas-ha/host';
+import { installedVersion, osRelease, readFileIfExists, serviceStates } from '@maas-ha/host';
 import { MAAS_SECRET_KEY, type maasRpc } from '@maas-ha/interfaces/maas-rpc';
 import {
   connectedRegions,
@@ -116,8 +116,19 @@ export async function read(juju: RackJuju): Promise<State> {
     ...(loops && { regions: loops.size }),
     isSecretNewer: newer,
     hasRegion,
-    sharesSecret: hasRegion && secretOnDisk !== undefined && secretOnDisk.trim() === region?.secret?.reveal(),
+    sharesSecret: hasRegion && (await isKeptByRegion(secretOnDisk?.trim() ?? '', region?.secret)),
   };
+}
+
+/**
+ * Whether the secret in the file is the affair of the region controller on this machine: while that runs it writes the
+ * newest one itself, perhaps before Juju has told this rack.
+ */
+async function isKeptByRegion(onDisk: string, told: Redacted | undefined): Promise<boolean> {
+  if (!MAAS_SECRET.test(onDisk)) return false;
+  if (onDisk === told?.reveal()) return true;
+  const [regiond] = await serviceStates(['maas-regiond']);
+  return regiond?.isRunning ?? false;
 }
 
 /** Today's regions tell it in the application's databag, those of 2016 to 2019 in each unit's. */

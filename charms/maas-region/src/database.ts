@@ -176,9 +176,9 @@ INSERT INTO maas_ha.rotation (number, unit) VALUES (:number, :'unit') ON CONFLIC
     );
 }
 
-/** How many connections a number of regions may need, as MAAS' own deployment tools reckon. */
-export function connectionsNeeded(regions: number): number {
-  return Math.max(100, 10 + 50 * regions);
+/** How many connections a number of regions may need: 50 each, as MAAS' own deployment tools reckon, and 11 for each worker above four. */
+export function connectionsNeeded(regions: number, workers: number): number {
+  return Math.max(100, 10 + regions * (50 + 11 * Math.max(0, workers - 4)));
 }
 
 /** libpq reads these; other users cannot see the environment of a process. */

@@ -586,7 +586,7 @@ function notesOf(state: State): readonly string[] {
   const { options, vip, isLeader, departed, connectionLimit, peers, database } = state;
   if (!isLeader) return [];
   const regions = peers.length + 1;
-  const needed = connectionsNeeded(regions);
+  const needed = connectionsNeeded(regions, options['num-workers']);
   return [
     ...[notReady(state)].filter((note) => note !== undefined),
     ...(options['maas-url'] === '' && !vip && regions > 1

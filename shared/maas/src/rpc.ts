@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { tryRun } from '@maas-ha/host';
 import { z } from 'zod';
 
@@ -34,8 +35,23 @@ export async function eventLoops(url: string): Promise<EventLoops | undefined> {
   }
 }
 
-/** The remote ends of this machine's connections to the RPC ports of regions: `10.0.0.4 5250`. */
+/** How long a connection has to last to count, in milliseconds: one that a region refuses is gone within a few. */
+const LASTING = 400;
+
+/**
+ * The remote ends of this machine's connections to the RPC ports of regions: `10.0.0.4 5250`. A rack with another
+ * secret connects and is dropped ten times a second; those do not count.
+ */
 async function rpcConnections(): Promise<ReadonlySet<string>> {
+  const before = await rpcSockets();
+  if (before.size === 0) return before;
+  await sleep(LASTING);
+  const now = await rpcSockets();
+  return new Set([...before].filter((ends) => now.has(ends)).flatMap((ends) => remoteEnd(ends) ?? []));
+}
+
+/** Both ends of each connection, as ss(8) shows them. */
+async function rpcSockets(): Promise<ReadonlySet<string>> {
   const { stdout } = await tryRun([
     'ss',
     '--no-header',
@@ -45,7 +61,12 @@ async function rpcConnections(): Promise<ReadonlySet<string>> {
     'established',
     '( dport >= :5250 and dport <= :5259 )',
   ]);
-  return new Set(stdout.split('\n').flatMap((line) => remoteEnd(line) ?? []));
+  return new Set(
+    stdout.split('\n').flatMap((line) => {
+      const ends = line.trim().split(/\s+/).slice(-2);
+      return ends.length === 2 ? ends.join(' ') : [];
+    }),
+  );
 }
 
 /** The last address of a line of ss(8): `0 0 [::ffff:10.0.0.9]:4711 [::ffff:10.0.0.4]:5250` → `10.0.0.4 5250`. */

@@ -81,6 +81,10 @@ describe('a rackd that has its secret since after it started', () => {
   });
 });
 
+test('the firewall lets in what machines ask a rack for', () => {
+  expect(plan(connected()).ports).toEqual(expect.arrayContaining(['5248/tcp', '53/udp', '67/udp', '69/udp']));
+});
+
 test('regions learn what the rack is called', () => {
   expect(plan(connected()).databags).toEqual([
     { endpoint: 'rpc', relation: 7, unit: { hostname: 'rack-0' } },

@@ -179,5 +179,6 @@ test('the number of connections, and the version of PostgreSQL', async () => {
   const { connectionLimit, postgresqlVersion = 0 } = await serverFacts(server.connection);
   expect(connectionLimit).toBe(100);
   expect(await server.sql('SHOW server_version')).toMatch(new RegExp(`^${postgresqlVersion}\\.`));
-  expect([1, 2, 3, 5].map(connectionsNeeded)).toEqual([100, 110, 160, 260]);
+  expect([1, 2, 3, 5].map((regions) => connectionsNeeded(regions, 4))).toEqual([100, 110, 160, 260]);
+  expect(connectionsNeeded(3, 10)).toBe(358);
 });
