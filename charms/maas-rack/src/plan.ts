@@ -67,6 +67,7 @@ export function leave(hasRegion: boolean): readonly Resource[] {
   return [
     ...services.map((name): Resource => ({ kind: 'service', name, state: 'stopped', enabled: false })),
     { kind: 'absent-packages', names: [RACK_PACKAGE] },
+    ...(hasRegion ? [] : [{ kind: 'source', name: 'maas', source: '' } satisfies Resource]),
     { kind: 'absent-file', path: RACKD_CONF },
     // A region on this machine goes on needing them.
     ...(hasRegion ? [] : [SECRET_FILE, ID_FILE].map((path): Resource => ({ kind: 'absent-file', path }))),

@@ -163,6 +163,7 @@ export function leave(services: readonly string[], hasRack: boolean): readonly R
       enabled: false,
     })),
     { kind: 'absent-packages', names: [REGION_PACKAGE, CLIENT_PACKAGE] },
+    ...(hasRack ? [] : [{ kind: 'source', name: 'maas', source: '' } satisfies Resource]),
     { kind: 'absent-file', path: REGIOND_CONF },
     ...HOLD_FILES.map((path): Resource => ({ kind: 'absent-file', path })),
     // A rack on this machine goes on needing them.

@@ -4,10 +4,12 @@ import { createTwoFilesPatch } from 'diff';
 import {
   installedPackages,
   installPackages,
+  packagesBroughtBy,
   removePackages,
   removePpa,
   setSource,
   sourceFile,
+  unneededPackages,
 } from './apt.ts';
 import { HostError } from './errors.ts';
 import { deleteFile, isAsWanted, readFileIfExists, replaceFile, textOf, type WantedFile } from './files.ts';
@@ -102,6 +104,7 @@ async function differenceOf(
         ].join(', '),
         mend: async () => {
           await memory.rememberPackages(missing);
+          if (missing.length > 0) await memory.rememberBrought(await packagesBroughtBy(missing));
           await installPackages([...missing, ...other], version);
         },
       };
@@ -111,8 +114,10 @@ async function differenceOf(
       const ours = resource.names.filter(
         (name) => installed.has(name) && memory.applied.packages.includes(name),
       );
-      if (ours.length === 0) return undefined;
-      return { how: `removed ${ours.join(', ')}`, mend: () => removePackages(ours) };
+      const unneeded = await unneededPackages(memory.applied.brought, ours);
+      const all = [...ours, ...unneeded];
+      if (all.length === 0) return undefined;
+      return { how: `removed ${all.join(', ')}`, mend: () => removePackages(all) };
     }
     case 'file': {
       if (await isAsWanted(resource)) return undefined;

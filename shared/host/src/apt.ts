@@ -95,9 +95,28 @@ export async function installPackages(names: readonly string[], version?: string
   if (result.exitCode !== 0) throw aptError(`${names.join(', ')} could not be installed`, result);
 }
 
-/** @throws {HostError} `apt` */
+/** The packages that are not installed, and would be with these: themselves, and what they depend on. */
+export async function packagesBroughtBy(names: readonly string[]): Promise<readonly string[]> {
+  if (!(await hasPackageLists())) await update([]);
+  const { stdout } = await apt('install', ['--simulate', ...names]);
+  // `Inst name (version …)`; what is only upgraded has its old version in brackets first.
+  return [...stdout.matchAll(/^Inst (\S+) \(/gm)].map(([, name = '']) => name);
+}
+
+/** Those of these packages that nothing needs any more once others are gone; none that was installed for its own sake. */
+export async function unneededPackages(
+  names: readonly string[],
+  gone: readonly string[],
+): Promise<readonly string[]> {
+  if (names.length === 0) return [];
+  const { stdout } = await apt('purge', ['--simulate', '--autoremove', ...gone]);
+  const unneeded = new Set([...stdout.matchAll(/^(?:Remv|Purg) (\S+) /gm)].map(([, name]) => name));
+  return names.filter((name) => unneeded.has(name) && !gone.includes(name));
+}
+
+/** With their configuration. @throws {HostError} `apt` */
 export async function removePackages(names: readonly string[]): Promise<void> {
-  const result = await apt('remove', names);
+  const result = await apt('purge', names);
   if (result.exitCode !== 0) throw aptError(`${names.join(', ')} could not be removed`, result);
 }
 
@@ -185,7 +204,7 @@ async function update(options: readonly string[]): Promise<void> {
   if (result.exitCode !== 0) throw aptError('the package lists could not be read', result);
 }
 
-function apt(verb: 'install' | 'remove', names: readonly string[]): Promise<RunResult> {
+function apt(verb: 'install' | 'purge', names: readonly string[]): Promise<RunResult> {
   return tryRun(['apt-get', verb, '-y', '-q', ...OPTIONS, ...names], {
     env: ENVIRONMENT,
     timeout: 3_600_000,

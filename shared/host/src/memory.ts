@@ -13,6 +13,8 @@ const Applied = z.object({
   /** Digest of the inputs that each step last succeeded with. */
   steps: Texts,
   packages: z.array(z.string()).default([]),
+  /** What came with the packages, because they depend on it. */
+  brought: z.array(z.string()).default([]),
 });
 type Applied = z.infer<typeof Applied>;
 
@@ -45,6 +47,10 @@ export class Memory {
 
   async rememberPackages(names: readonly string[]): Promise<void> {
     await this.#write({ ...this.#applied, packages: [...new Set([...this.#applied.packages, ...names])] });
+  }
+
+  async rememberBrought(names: readonly string[]): Promise<void> {
+    await this.#write({ ...this.#applied, brought: [...new Set([...this.#applied.brought, ...names])] });
   }
 
   async #write(applied: Applied): Promise<void> {

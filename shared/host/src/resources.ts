@@ -30,7 +30,10 @@ export interface PackagesResource {
   readonly version?: string;
 }
 
-/** Debian packages that are not installed; only those that an earlier `packages` of the same charm brought are removed. */
+/**
+ * Debian packages that are not installed; only those that an earlier `packages` of the same charm brought are removed,
+ * with their configuration, and with what came along because of them and nothing else needs.
+ */
 export interface AbsentPackagesResource {
   readonly kind: 'absent-packages';
   readonly names: readonly string[];

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { build } from 'esbuild';
 import { execa } from 'execa';
@@ -36,18 +36,12 @@ async function sh(script: string): Promise<string> {
   return (stdout + stderr).trim();
 }
 
-/** A package with a service that says its configuration to the journal, and dies of the word `bad`. */
+/** A package with a service that says its configuration to the journal, and dies of the word `bad`; and one that it needs. */
 async function makeArchive(): Promise<void> {
-  const tree = join(shared, 'greeter');
-  await mkdir(join(tree, 'DEBIAN'), { recursive: true });
-  await mkdir(join(tree, 'lib/systemd/system'), { recursive: true });
-  await writeFile(
-    join(tree, 'DEBIAN/control'),
-    'Package: greeter\nVersion: 1.0\nArchitecture: all\nMaintainer: Tests <tests@example.com>\nDescription: greets\n',
-  );
-  await writeFile(
-    join(tree, 'lib/systemd/system/greeter.service'),
-    `[Service]
+  await mkdir(join(shared, 'archive'), { recursive: true });
+  const entries = [
+    await makePackage('greeter', 'Depends: greeter-words\n', {
+      'lib/systemd/system/greeter.service': `[Service]
 Type=notify
 NotifyAccess=all
 ExecStart=/bin/sh -c 'cat /etc/greeting; ! grep bad /etc/greeting || exit 1; systemd-notify --ready; exec sleep infinity'
@@ -55,17 +49,29 @@ ExecReload=/bin/true
 [Install]
 WantedBy=multi-user.target
 `,
-  );
-  await mkdir(join(shared, 'archive'), { recursive: true });
-  const deb = join(shared, 'archive/greeter.deb');
+    }),
+    await makePackage('greeter-words', '', { 'usr/share/greeter/words': 'hello\n' }),
+  ];
+  await writeFile(join(shared, 'archive/Packages'), entries.join('\n'));
+}
+
+/** Puts a package into the archive, and returns its entry there. */
+async function makePackage(
+  name: string,
+  fields: string,
+  files: Readonly<Record<string, string>>,
+): Promise<string> {
+  const tree = join(shared, name);
+  const control = `Package: ${name}\nVersion: 1.0\nArchitecture: all\nMaintainer: Tests <tests@example.com>\nDescription: greets\n${fields}`;
+  for (const [path, content] of Object.entries({ ...files, 'DEBIAN/control': control })) {
+    await mkdir(dirname(join(tree, path)), { recursive: true });
+    await writeFile(join(tree, path), content);
+  }
+  const deb = join(shared, `archive/${name}.deb`);
   await execa('dpkg-deb', ['--root-owner-group', '--build', tree, deb]);
   const bytes = await readFile(deb);
   const digest = createHash('sha256').update(bytes).digest('hex');
-  const control = await readFile(join(tree, 'DEBIAN/control'), 'utf8');
-  await writeFile(
-    join(shared, 'archive/Packages'),
-    `${control}Filename: ./greeter.deb\nSize: ${bytes.length}\nSHA256: ${digest}\n`,
-  );
+  return `${control}Filename: ./${name}.deb\nSize: ${bytes.length}\nSHA256: ${digest}\n`;
 }
 
 beforeAll(async () => {
@@ -247,8 +253,9 @@ describe('on a machine', () => {
     expect(refused.error?.message).toContain('this machine does not let net.ipv4.no_such be 1');
   });
 
-  test('what is to go, goes, once', async () => {
+  test('what is to go, goes, once, and what came along with it', async () => {
     await apply(greeter);
+    expect(await sh('ls /usr/share/greeter')).toBe('words');
     const leaving: readonly Resource[] = [
       { kind: 'service', name: 'greeter', state: 'stopped', enabled: false },
       { kind: 'absent-packages', names: ['greeter', 'bash'] },
@@ -256,10 +263,11 @@ describe('on a machine', () => {
     ];
     expect((await apply(...leaving)).changes.map(({ how }) => how)).toEqual([
       'stopped, disabled',
-      'removed greeter',
+      'removed greeter, greeter-words',
       'taken away',
     ]);
     expect(await apply(...leaving)).toEqual({ changes: [] });
     expect(await sh('ls /etc/apt/sources.list.d/test.sources /bin/bash')).toContain('/bin/bash');
+    expect(await sh('dpkg-query --show greeter greeter-words')).not.toContain('1.0');
   }, 30_000);
 });

@@ -259,6 +259,7 @@ describe('a region that is being removed', () => {
       'service',
       'service',
       'absent-packages',
+      'source',
       REGIOND_CONF,
       ...HOLD_FILES,
       '/var/lib/maas/secret',
