@@ -54,9 +54,7 @@ export function plan(state: State): KeepalivedPlan {
   const missing = [...new Set([...strangers.values()].flat())];
   return {
     machine: [...preparation(state), ...(ready.length > 0 ? service(state, ready) : [])],
-    secrets: state.authPass
-      ? [{ label: AUTH_SECRET.label, content: { [AUTH_SECRET.key]: state.authPass }, grants: [] }]
-      : [],
+    secrets: secretsOf(state),
     databags: [...clusterBag(state, instances), ...clientBags(state, instances)],
     status: [
       ...(missing.length > 0 ? [waiting(`${missing.join(', ')} to learn of this unit`)] : []),
@@ -72,6 +70,7 @@ export function plan(state: State): KeepalivedPlan {
 function farewell(state: State): KeepalivedPlan {
   return {
     machine: [STOPPED],
+    secrets: secretsOf(state),
     databags: [
       ...clusterBag(state, []),
       ...state.clients.map((relation) => ({ endpoint: 'vip', relation, unit: { owner: [] } }) as const),
@@ -191,6 +190,11 @@ function service(state: State, instances: readonly Instance[]): readonly Resourc
       run: () => settle(instances, options['advert-interval']),
     },
   ];
+}
+
+/** What VRRP version 2 authenticates with, which the databag of the application names. */
+function secretsOf({ authPass }: State): NonNullable<KeepalivedPlan['secrets']> {
+  return authPass ? [{ label: AUTH_SECRET.label, content: { [AUTH_SECRET.key]: authPass }, grants: [] }] : [];
 }
 
 function clusterBag(state: State, instances: readonly Instance[]): readonly Databag[] {

@@ -174,6 +174,10 @@ async function readAuthPass(juju: KeepalivedJuju, uri: string | undefined): Prom
       if (!(error instanceof SecretNotFoundError)) throw error;
     }
   }
-  if (await juju.isLeader()) return new Redacted(randomBytes(4).toString('hex'));
+  if (await juju.isLeader()) {
+    // While the unit installs there is no databag yet to say that there is one.
+    const own = await juju.ownSecret(AUTH_SECRET.label);
+    return own?.[AUTH_SECRET.key] ?? new Redacted(randomBytes(4).toString('hex'));
+  }
   throw new NotYetError('waiting for the leader to share the VRRP password');
 }

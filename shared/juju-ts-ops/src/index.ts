@@ -2,7 +2,14 @@ export type { Change } from './apply.ts';
 export { defineAction, defineCharm } from './charm.ts';
 export type { ActionHandler, ActionResults, Charm, CharmDefinition, Machine } from './charm.ts';
 export { BUILT_IN_ACTIONS } from './charmcraft.ts';
-export type { ActionParams, Charmcraft, Endpoints, OptionSchemas, Options } from './charmcraft.ts';
+export type {
+  ActionParams,
+  Charmcraft,
+  EndpointName,
+  Endpoints,
+  OptionSchemas,
+  Options,
+} from './charmcraft.ts';
 export type { Event, HookContext, RelationRef } from './context.ts';
 export {
   commaList,

@@ -2,7 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { builtCharm, inProcess, stateOf, type State, type TestUnit } from 'juju-ts-ops/testing';
+import {
+  builtCharm,
+  inProcess,
+  InconsistentStateError,
+  situations,
+  stateOf,
+  type State,
+  type TestUnit,
+} from 'juju-ts-ops/testing';
 import { bundleCharm } from './bundle.ts';
 import { charm, charmcraft } from './web-charm.ts';
 
@@ -151,4 +159,49 @@ test('what the machine was asked to be is there to look at', async () => {
   const unit = inProcess(charm);
   await unit.run('config-changed', stateOf(charm, { options: { title: 'Shop' } }));
   expect(unit.resources).toEqual([{ text: 'Shop on 80' }]);
+});
+
+describe('the situations of a state', () => {
+  const before = stateOf(charm, {
+    isLeader: true,
+    relations: [
+      { id: 3, endpoint: 'db', app: 'mysql', units: { 'mysql/0': {} }, ownAppData: { database: 'web' } },
+    ],
+    secrets: [{ id: '9m4e2mr0ui3e8a215n4g', owner: 'other', revisions: [{ number: 1, content: {} }] }],
+  });
+
+  test('are all that Juju may run in it, and no other', () => {
+    expect(situations(charm, before).map(({ name }) => name)).toEqual([
+      'install',
+      'start',
+      'config-changed',
+      'upgrade-charm',
+      'update-status',
+      'leader-elected',
+      'stop',
+      'remove',
+      'db-relation-created',
+      'db-relation-changed',
+      'db-relation-joined of mysql/0',
+      'db-relation-changed of mysql/0',
+      'db-relation-departed of mysql/0',
+      'db-relation-departed of mysql/0, because this unit goes',
+      'db-relation-broken',
+      'secret-changed of 9m4e2mr0ui3e8a215n4g',
+      'the action show-plan',
+      'the action show-status',
+    ]);
+  });
+
+  test('have the state as it is then', () => {
+    const of = (name: string) => situations(charm, before).find((known) => known.name === name);
+    expect(of('install')?.state.relations).toEqual([]);
+    expect(of('db-relation-broken')?.state.relations[0]?.units).toEqual({});
+    expect(of('db-relation-departed of mysql/0')?.isLast).toBe(false);
+    expect(of('db-relation-departed of mysql/0, because this unit goes')?.isLast).toBe(true);
+  });
+
+  test('are none of a state that Juju never comes to', () => {
+    expect(() => situations(charm, { ...before, unit: 'web' })).toThrow(InconsistentStateError);
+  });
 });

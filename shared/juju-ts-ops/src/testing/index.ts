@@ -6,6 +6,8 @@ export { recordingMachine } from './machine.ts';
 export type { RecordingMachine } from './machine.ts';
 export { inProcess } from './run.ts';
 export type { InProcessUnit, Outcome, TestUnit } from './run.ts';
+export { situations } from './situations.ts';
+export type { Situation } from './situations.ts';
 export { stateOf } from './state.ts';
 export type {
   CloudState,

@@ -1,0 +1,100 @@
+// Every event that Juju may run, in the states that a region comes to.
+import { Redacted } from 'juju-ts-ops';
+import { stateOf } from 'juju-ts-ops/testing';
+import { charm } from '../../../charms/maas-region/src/charm.ts';
+import { testEvents } from '../events.ts';
+
+const PASSWORD = 'dbPassw0rd';
+const SECRET = '0123456789abcdef0123456789abcdef';
+/** Of the packages: installed, and what the database was migrated to. */
+const VERSION = '1:3.7.0-17960-g.abc';
+const options = { source: 'deb [trusted=yes] file:/srv/maas-apt/3.7 ./' };
+const alone = { id: 1, endpoint: 'region-cluster', app: 'maas-region' } as const;
+const cluster = {
+  ...alone,
+  appData: {
+    schema: JSON.stringify({ version: VERSION, relation: 4 }),
+    url: 'http://10.0.0.200/MAAS',
+    regions: JSON.stringify({ 'maas-region/0': 'region-0', 'maas-region/1': 'region-1' }),
+  },
+  units: { 'maas-region/1': { hostname: 'region-1', address: '10.0.0.11' } },
+};
+const database = {
+  id: 4,
+  endpoint: 'database',
+  app: 'postgresql',
+  appData: { database: 'maasdb', endpoints: '10.0.0.5:5432', 'secret-user': 'secret:9m4e2mr0ui3e8a215n4g' },
+  units: { 'postgresql/0': {} },
+} as const;
+const old = { id: 5, endpoint: 'db', app: 'pg14', units: { 'pg14/0': {} } } as const;
+const vip = {
+  id: 6,
+  endpoint: 'vip',
+  app: 'keepalived-vip',
+  appData: { vips: JSON.stringify([{ address: '10.0.0.200', prefix: 24, family: 'ipv4' }]), ready: 'true' },
+  units: { 'keepalived-vip/0': {} },
+} as const;
+const rpc = {
+  id: 7,
+  endpoint: 'rpc',
+  app: 'maas-rack',
+  units: { 'maas-rack/0': { hostname: 'rack-0' } },
+} as const;
+const api = {
+  id: 8,
+  endpoint: 'api',
+  app: 'haproxy',
+  appData: { frontend: JSON.stringify({ scheme: 'http', port: 80 }) },
+  units: { 'haproxy/0': {} },
+} as const;
+const secret = {
+  id: '9m4e2mr0ui3e8a215n4g',
+  owner: 'other',
+  revisions: [{ number: 1, content: { username: 'relation-4', password: PASSWORD } }],
+} as const;
+const secrets = [PASSWORD, SECRET];
+
+testEvents(charm, {
+  'no database': { state: stateOf(charm, { options, relations: [alone] }), statuses: ['blocked'] },
+  'two databases': {
+    state: stateOf(charm, { options, relations: [alone, database, old], secrets: [secret] }),
+    statuses: ['blocked'],
+    without: { db: ['waiting'], database: ['waiting'] },
+    secrets,
+  },
+  'a database that is not ready': {
+    state: stateOf(charm, { options, relations: [alone, database] }),
+    statuses: ['waiting'],
+    without: { database: ['blocked'] },
+  },
+  'a database, and nothing installed yet': {
+    state: stateOf(charm, { options, relations: [alone, database, vip, rpc, api], secrets: [secret] }),
+    statuses: ['waiting'],
+    without: { database: ['blocked'] },
+    secrets,
+  },
+  'all that it needs, in a cluster that serves': {
+    state: stateOf(charm, { options, relations: [cluster, database, vip, rpc, api], secrets: [secret] }),
+    seen: ({ dnsProblem: _dnsProblem, ...state }) => ({
+      ...state,
+      version: '3.7',
+      packageVersion: VERSION,
+      hostname: 'region-0',
+      services: ['maas-regiond'],
+      secret: new Redacted(SECRET),
+      isServing: true,
+    }),
+    statuses: ['active'],
+    without: { database: ['blocked'] },
+    secrets,
+  },
+  'an option that cannot be': {
+    state: stateOf(charm, {
+      options: { ...options, 'num-workers': 11 },
+      relations: [cluster, database, vip],
+      secrets: [secret],
+    }),
+    statuses: ['blocked'],
+    secrets,
+  },
+});
