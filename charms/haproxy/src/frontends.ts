@@ -16,25 +16,25 @@ export interface Frontends {
 
 /**
  * One frontend for each port. Of services that cannot share a port the first counts. A TCP port that a server on
- * this machine has itself is left to it.
+ * this machine has itself, or is about to have, is left to it.
  * @param ownAddresses of this machine
+ * @param ownRelations those over which a server on this machine tells of itself, also before it does
  * @param reserved ports that HAProxy needs for itself, with what for
  */
 export function frontendsOf(
   services: readonly Service[],
   ownAddresses: readonly string[],
+  ownRelations: readonly number[],
   reserved: ReadonlyMap<number, string>,
 ): Frontends {
   const byPort = new Map<number, Service[]>();
   const conflicts: string[] = [];
   for (const service of services) {
-    const { port, mode, servers, name } = service;
+    const { port, mode, servers, name, relations } = service;
     if (servers.length === 0) continue;
-    if (
-      mode === 'tcp' &&
-      servers.some((server) => server.port === port && ownAddresses.includes(server.host))
-    )
-      continue;
+    const isRider = relations.some((relation) => ownRelations.includes(relation));
+    const isOwn = (host: string): boolean => isRider || ownAddresses.includes(host);
+    if (mode === 'tcp' && servers.some((server) => server.port === port && isOwn(server.host))) continue;
     const use = reserved.get(port);
     const sharing = byPort.get(port) ?? [];
     const rival = use ?? sharing.find((other) => !canShare(other, service))?.name;

@@ -76,12 +76,14 @@ export async function read(juju: HaproxyJuju): Promise<State> {
     askHaproxy(),
     readFileIfExists(CONFIG),
   ]);
-  const { unit, app, model } = juju.context;
+  const { unit, app, model, principalUnit } = juju.context;
+  const [principal] = principalUnit?.split('/') ?? [];
   const statsPort = values['stats-port'] || (observers.length > 0 ? METRICS_PORT : 0);
   const services = servicesOf(reverseproxy, values.port);
   const web = frontendsOf(
     services,
     addresses().map(({ address }) => address),
+    reverseproxy.filter((relation) => relation.app === principal).map(({ id }) => id),
     reservedPorts(statsPort, tls.certificate && values['tls-port']),
   );
   const ports = new Set([

@@ -1,7 +1,7 @@
 import type { Charmcraft, EndpointName, Endpoints } from './charmcraft.ts';
 import type { HookContext } from './context.ts';
 import { encodeBag, type BagSchema, type BagValues, type RawBag, type Side } from './databag.ts';
-import { CharmBugError } from './errors.ts';
+import { CharmBugError, HookToolError, UserError } from './errors.ts';
 import type { DatabagPlan, Plan, SecretPlan } from './plan.ts';
 import { holdsRedacted, type Redacted } from './redacted.ts';
 import { statusText, worst, type Status } from './status.ts';
@@ -277,12 +277,24 @@ async function applyPorts(
   if (mode === 'apply') {
     // Those that close first: Juju refuses a range that overlaps an open one.
     for (const port of toClose) await tools.closePort(port);
-    for (const port of toOpen) await tools.openPort(port);
+    for (const port of toOpen) await openPort(port, tools);
   }
   return [
     ...toOpen.map((port) => ({ what: `port:${port}`, how: 'open' })),
     ...toClose.map((port) => ({ what: `port:${port}`, how: 'closed' })),
   ];
+}
+
+/** @throws {UserError} when another unit of this machine has the port open */
+async function openPort(port: string, tools: HookTools): Promise<void> {
+  try {
+    await tools.openPort(port);
+  } catch (cause) {
+    if (!(cause instanceof HookToolError && cause.message.includes('conflicts with'))) throw cause;
+    throw new UserError(`${cause.message}: put one of the two on another machine, or on another port`, {
+      cause,
+    });
+  }
 }
 
 function ownSide<C extends Charmcraft>(

@@ -324,6 +324,18 @@ describe('what the unit keeps in the controller', () => {
   });
 });
 
+test('a port that another unit of the machine has open is named in the status', async () => {
+  const { state, exitCode } = await hook(
+    { otherPorts: { 'db/0': ['8000-8010/tcp', '53/udp'] } },
+    planning({ ports: ['53/tcp', '8005/tcp'] }),
+  );
+  expect(exitCode).toBe(0);
+  expect(state.status.level).toBe('blocked');
+  expect(state.status.message).toContain(
+    '8005/tcp (unit "web/0"): port range conflicts with 8000-8010/tcp (unit "db/0")',
+  );
+});
+
 test('ports that the plan does not name are closed, ranges too', async () => {
   const { state } = await hook(
     { ports: ['80/tcp', '9000-9010/udp'] },

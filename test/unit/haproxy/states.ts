@@ -56,8 +56,13 @@ export function stateOf(
   {
     options: raw,
     own = [],
+    ownRelations = [],
     ...more
-  }: Partial<Omit<State, 'options'>> & { options?: Partial<RawOptions>; own?: readonly string[] } = {},
+  }: Partial<Omit<State, 'options'>> & {
+    options?: Partial<RawOptions>;
+    own?: readonly string[];
+    ownRelations?: readonly number[];
+  } = {},
 ): State {
   const parsed = parseOptions(raw);
   const services = servicesOf(relations, parsed.port);
@@ -69,6 +74,7 @@ export function stateOf(
     web: frontendsOf(
       services,
       own,
+      ownRelations,
       reservedPorts(parsed['stats-port'], more.tls?.certificate && parsed['tls-port']),
     ),
     reverseproxy: relations.map(({ id, app }) => ({ id, app })),

@@ -319,7 +319,10 @@ export class FakeJuju<C extends Charmcraft> {
     },
 
     'open-port': (args) =>
-      this.#changePorts(args, (ports, port) => [...ports.filter((o) => o !== port), port]),
+      this.#changePorts(args, (ports, port) => {
+        this.#refuseTaken(port);
+        return [...ports.filter((o) => o !== port), port];
+      }),
     'close-port': (args) => this.#changePorts(args, (ports, port) => ports.filter((open) => open !== port)),
 
     'opened-ports': (args) => {
@@ -753,6 +756,18 @@ export class FakeJuju<C extends Charmcraft> {
     return '';
   }
 
+  #refuseTaken(port: string): void {
+    const { unit, otherPorts } = this.#before;
+    for (const [other, ports] of Object.entries(otherPorts)) {
+      const taken = ports.find((known) => overlap(port, known));
+      if (taken !== undefined)
+        throw new Refusal(
+          1,
+          `cannot open ${port} (unit "${unit}"): port range conflicts with ${taken} (unit "${other}")`,
+        );
+    }
+  }
+
   #ownSecrets(): readonly SecretState[] {
     return this.#pending.secrets.filter(
       ({ owner }) => owner === 'unit' || (owner === 'application' && this.#before.isLeader),
@@ -923,4 +938,15 @@ function format(value: unknown, how = 'smart'): string {
   if (Array.isArray(value) && value.every((item) => typeof item === 'string'))
     return value.length > 0 ? `${value.join('\n')}\n` : '';
   return stringifyYaml(value);
+}
+
+/** Whether two ranges such as `8000-8010/udp` have a port in common. */
+function overlap(one: string, other: string): boolean {
+  const parts = (range: string): readonly [number, number, string] => {
+    const [, from = '0', to = from, protocol = range] = /^(\d+)(?:-(\d+))?\/(.*)$/.exec(range) ?? [];
+    return [Number(from), Number(to), protocol];
+  };
+  const [from, to, protocol] = parts(one);
+  const [otherFrom, otherTo, otherProtocol] = parts(other);
+  return protocol === otherProtocol && from <= otherTo && otherFrom <= to;
 }

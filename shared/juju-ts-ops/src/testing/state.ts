@@ -19,6 +19,8 @@ export interface State<C extends Charmcraft = Charmcraft> {
   readonly secrets: readonly SecretState[];
   /** `80/tcp`, `8000-8010/udp`, `icmp` */
   readonly ports: readonly string[];
+  /** What the other units of the same machine have open, by unit. */
+  readonly otherPorts: Readonly<Record<string, readonly string[]>>;
   /** By binding; the others are on 192.0.2.0/24. */
   readonly networks: { readonly [N in EndpointName<C>]?: NetworkState };
   readonly publicAddress: string;
@@ -161,6 +163,7 @@ export function stateOf<C extends Charmcraft>(
     relations: [],
     secrets: [],
     ports: [],
+    otherPorts: {},
     networks: {},
     publicAddress: '192.0.2.1',
     status: { level: 'maintenance', message: 'installing charm software' },
