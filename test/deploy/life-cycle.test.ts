@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { describeOnMachines } from '../machines.ts';
 import { eventually } from './client.ts';
-import { buildCharms, LocalModel, maasSource, regionsOf } from './model.ts';
+import { buildCharms, LocalModel, regionsOf } from './model.ts';
 
 const MINUTE = 60_000;
 const model = new LocalModel('test-life');
@@ -51,7 +51,7 @@ describeOnMachines('the life of a MAAS', () => {
   test(
     'an upgrade: every region stops, one migrates, all start, and the rack follows when it is told to',
     async () => {
-      const source = `source=${await maasSource('3.7')}`;
+      const source = `source=${await model.sourceOf('3.7')}`;
       await model.juju('config', 'maas-rack', source);
       await eventually(MINUTE / 1000, async () =>
         expect((await model.unit('maas-rack/0')).message).toContain('is upgraded to 3.7 after the regions'),
@@ -77,7 +77,7 @@ describeOnMachines('the life of a MAAS', () => {
   test(
     'an older source is refused, and MAAS goes on',
     async () => {
-      await model.juju('config', 'maas-region', `source=${await maasSource('3.4')}`);
+      await model.juju('config', 'maas-region', `source=${await model.sourceOf('3.4')}`);
       await eventually(60, async () => {
         for (const unit of await model.unitsOf('maas-region')) {
           expect(unit.workload).toBe('blocked');
@@ -85,7 +85,7 @@ describeOnMachines('the life of a MAAS', () => {
         }
       });
       expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
-      await model.juju('config', 'maas-region', `source=${await maasSource('3.7')}`);
+      await model.juju('config', 'maas-region', `source=${await model.sourceOf('3.7')}`);
       await model.settle();
     },
     3 * MINUTE,

@@ -127,10 +127,16 @@ export class LocalModel {
     return subnet.replace(/\d+\/24$/, String(last));
   }
 
-  /** Deploys a bundle with what this machine has in place of Charmhub: a PostgreSQL charm for tests, and on Debian the stand-in MAAS. */
-  async deploy({ bundle, version, units = {} }: Deployment): Promise<void> {
+  /** The option `source` for a version of MAAS, with what machines need for it: on Debian the stand-in. */
+  async sourceOf(version: Version): Promise<string> {
     const source = await maasSource(version);
     if (source !== '') await this.juju('model-config', `machine-mounts=${REPOSITORY}:${MACHINE_FOLDER}`);
+    return source;
+  }
+
+  /** Deploys a bundle with what this machine has in place of Charmhub: a PostgreSQL charm for tests, and on Debian the stand-in MAAS. */
+  async deploy({ bundle, version, units = {} }: Deployment): Promise<void> {
+    const source = await this.sourceOf(version);
     const overlay = {
       applications: {
         postgresql: {
@@ -163,7 +169,7 @@ function scale(units: number | undefined): { num_units?: number } {
 const unsetOptionsOf14 = { experimental_max_connections: null, plugin_btree_gin_enable: null };
 
 /** The option `source` of a version: on Ubuntu nothing, which means the real MAAS; on Debian the stand-in, made here. */
-export async function maasSource(version: Version): Promise<string> {
+async function maasSource(version: Version): Promise<string> {
   const release = parseEnv(await readFile('/etc/os-release', 'utf8'));
   if (release['ID'] === 'ubuntu') return '';
   return (await buildMaasRepository(REPOSITORY))[version];

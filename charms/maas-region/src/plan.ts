@@ -329,7 +329,7 @@ function migration({ unit, cluster }: State, { database, packageVersion, relatio
 }
 
 function serving(state: State, known: Known): readonly Resource[] {
-  const { services, isServing, hostname, isHeld } = state;
+  const { services, isServing, hostname, isHeld, portConflict } = state;
   return [
     restart(state, known),
     ...(isHeld ? [{ kind: 'step', id: 'release-region', run: releaseRegion } satisfies Resource] : []),
@@ -337,7 +337,9 @@ function serving(state: State, known: Known): readonly Resource[] {
     ...services.map((name): Resource => ({ kind: 'service', name, state: 'running', enabled: true })),
     ...(isServing
       ? rotation(state, known.database)
-      : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(hostname) } satisfies Resource]),
+      : portConflict
+        ? []
+        : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(hostname) } satisfies Resource]),
   ];
 }
 
@@ -553,6 +555,11 @@ function statusesOf(
   const obstacle = state.isLeader ? obstacleOf(state) : undefined;
   if (obstacle !== undefined) return [blocked(obstacle)];
   if (!mayServe) return [notServing(state, known, upgrade)];
+  const { portConflict } = state;
+  if (portConflict) {
+    const { holder, port, part } = portConflict;
+    return [blocked(`${holder} listens on port ${port}, where ${part} would: stop and remove it`)];
+  }
   if (!state.isServing) return [waiting('regiond to serve')];
   if (state.dnsProblem !== undefined)
     return [blocked(`named does not take its configuration, mend /etc/bind: ${state.dnsProblem}`)];

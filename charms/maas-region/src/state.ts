@@ -33,6 +33,7 @@ import { departedUnits, type Departed } from './controllers.ts';
 import { serverFacts, type ServerFacts } from './database.ts';
 import { findDnsProblem } from './dns.ts';
 import type { endpoints, Hostnames, Schema, SettingsSet, TlsServed } from './endpoints.ts';
+import { findPortConflict, type PortConflict } from './ports.ts';
 import { installedServices, liveRegions, shortName } from './regiond.ts';
 import { settingOptions } from './settings.ts';
 import { readTls, tlsOptions, type Tls } from './tls.ts';
@@ -143,6 +144,8 @@ export interface State {
   readonly isServing: boolean;
   /** Known to the leader while it serves: who has gone and is still to be forgotten by MAAS. */
   readonly departed?: { readonly regions: readonly Departed[]; readonly racks: readonly Departed[] };
+  /** While this region does not serve: who listens where it would. */
+  readonly portConflict?: PortConflict;
   /** Why named does not take its configuration; absent where it does, or there is none. */
   readonly dnsProblem?: string;
   /** Known to the leader while it serves: how many connections PostgreSQL allows. */
@@ -249,6 +252,10 @@ export async function read(juju: RegionJuju): Promise<State> {
     isServing,
     ...(dnsProblem !== undefined && { dnsProblem }),
   };
+  if (!isServing && !leaving) {
+    const portConflict = await findPortConflict();
+    if (portConflict) return { ...state, portConflict };
+  }
   if (!isLeader || leaving) return state;
   return { ...state, ...(isServing ? await duties(state, live ?? new Set()) : await factsOf(state)) };
 }

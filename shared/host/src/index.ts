@@ -11,7 +11,7 @@ export {
 export { drainMark } from './draining.ts';
 export { HostError } from './errors.ts';
 export { deleteFile, readFileIfExists, replaceFile } from './files.ts';
-export { addresses, inSubnet, portHolder } from './network.ts';
+export { addresses, inSubnet, portHolder, portHolders } from './network.ts';
 export type { InterfaceAddress } from './network.ts';
 export { inContainer, osRelease } from './os.ts';
 export type { Resource } from './resources.ts';

@@ -38,8 +38,14 @@ export function inSubnet(address: string, subnet: string): boolean {
   return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
 
-/** The name of the program that listens on a TCP port of this machine. */
+/** The name of the program that listens on a TCP port of this machine, the first where there are several. */
 export async function portHolder(port: number): Promise<string | undefined> {
+  const [first] = await portHolders(port);
+  return first;
+}
+
+/** The names of the programs that listen on a TCP port of this machine, on one address or another. */
+export async function portHolders(port: number): Promise<readonly string[]> {
   const { stdout } = await tryRun([
     'ss',
     '--no-header',
@@ -49,6 +55,8 @@ export async function portHolder(port: number): Promise<string | undefined> {
     '--processes',
     `sport = :${port}`,
   ]);
-  if (stdout.trim() === '') return undefined;
-  return /users:\(\("([^"]+)"/.exec(stdout)?.[1] ?? 'another program';
+  return stdout
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => /users:\(\("([^"]+)"/.exec(line)?.[1] ?? 'another program');
 }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { run } from '@maas-ha/host';
 
 /** What region and rack controllers authenticate with: 16 bytes in lower-case hexadecimal digits. */
@@ -23,8 +24,10 @@ export const IDENTITY = [
 export type ControllerService = 'maas-regiond' | 'maas-rackd';
 
 /** Whether a kind of controller is installed on this machine. */
-export function isControllerInstalled(service: ControllerService): boolean {
-  return ['/usr/lib', '/lib'].some((folder) => existsSync(`${folder}/systemd/system/${service}.service`));
+export function isControllerInstalled(service: ControllerService, root = '/'): boolean {
+  return ['usr/lib', 'lib'].some((folder) =>
+    existsSync(join(root, folder, `systemd/system/${service}.service`)),
+  );
 }
 
 /**
@@ -32,9 +35,10 @@ export function isControllerInstalled(service: ControllerService): boolean {
  * that has just been installed: two machines with one identity take each other's place. Where the other kind of
  * controller is here too, the identity is its own as well, and stays.
  * @param service the one that would write it anew
+ * @param root so that tests can have it elsewhere
  */
-export async function forgetIdentity(service: ControllerService): Promise<void> {
+export async function forgetIdentity(service: ControllerService, root = '/'): Promise<void> {
   await run(['systemctl', 'stop', `${service}.service`]);
-  if (isControllerInstalled(service === 'maas-regiond' ? 'maas-rackd' : 'maas-regiond')) return;
-  for (const path of IDENTITY) await rm(path, { recursive: true, force: true });
+  if (isControllerInstalled(service === 'maas-regiond' ? 'maas-rackd' : 'maas-regiond', root)) return;
+  for (const path of IDENTITY) await rm(join(root, path), { recursive: true, force: true });
 }

@@ -1,16 +1,17 @@
 // The traps of TRAPS.md that no other test is about, and whether TRAPS.md names tests that there are.
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
-import { IDENTITY, MAAS_SECRET, renderMaasConfig } from '@maas-ha/maas';
+import { forgetIdentity, IDENTITY, MAAS_SECRET, renderMaasConfig } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { createAdmin } from '../../../charms/maas-region/src/controllers.ts';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
+import { findPortConflict } from '../../../charms/maas-region/src/ports.ts';
 import { liveRegions } from '../../../charms/maas-region/src/regiond.ts';
 import { bagOf, fresh, machineOf, serving } from './states.ts';
 
@@ -28,6 +29,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+async function program(name: string, script: string): Promise<void> {
+  await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`);
+  await chmod(join(folder, name), 0o755);
+}
+
 test('the package that brings a PostgreSQL of its own is never installed', () => {
   const names = plan(fresh()).machine.flatMap((resource) => ('names' in resource ? resource.names : []));
   expect(names).toContain('maas-region-api');
@@ -44,6 +50,52 @@ test('the identity of a reused machine is forgotten once, before the first start
   expect(IDENTITY).toEqual(
     expect.arrayContaining(['/var/lib/maas/maas_id', '/var/lib/maas/secret', '/var/lib/maas/certificates']),
   );
+});
+
+test('nothing of another MAAS stays on a reused machine, certificates included', async () => {
+  await program('systemctl', `echo "$@" >>${folder}/called`);
+  const stale = ['maas_id', 'secret', 'certificates/cluster.key', 'certificates/cacerts.pem', 'rpc.state'];
+  const left = async (): Promise<readonly string[]> =>
+    (await readdir(join(folder, 'var/lib/maas'), { recursive: true })).toSorted();
+  const fill = async (): Promise<void> => {
+    await mkdir(join(folder, 'var/lib/maas/certificates'), { recursive: true });
+    for (const name of [...stale, 'image']) await writeFile(join(folder, 'var/lib/maas', name), 'old');
+  };
+  await fill();
+  await forgetIdentity('maas-regiond', folder);
+  expect(await left()).toEqual(['image']);
+  // regiond does not run meanwhile, or it would write them again.
+  expect(await readFile(join(folder, 'called'), 'utf8')).toBe('stop maas-regiond.service\n');
+
+  // A rack that is here too has them for its own.
+  await fill();
+  await mkdir(join(folder, 'usr/lib/systemd/system'), { recursive: true });
+  await writeFile(join(folder, 'usr/lib/systemd/system/maas-rackd.service'), '');
+  await forgetIdentity('maas-regiond', folder);
+  expect(await left()).toEqual(expect.arrayContaining(stale));
+});
+
+test('a program that listens where MAAS would is named', async () => {
+  const holders = (port: number, ...names: readonly string[]): string =>
+    `case "$*" in *:${port}*) ${names.map((name) => `echo 'LISTEN 0 32 0.0.0.0:${port} 0.0.0.0:* users:(("${name}",pid=7,fd=4))'`).join('; ')};; esac`;
+  await program('ss', [holders(53, 'systemd-resolve', 'named'), holders(5240, 'nginx')].join('\n'));
+  expect(await findPortConflict()).toBeUndefined();
+  await program('ss', holders(53, 'systemd-resolve', 'dnsmasq'));
+  expect(await findPortConflict()).toEqual({ port: 53, holder: 'dnsmasq', part: 'named' });
+  await program('ss', holders(5240, 'apache2'));
+  expect(await findPortConflict()).toMatchObject({ port: 5240, holder: 'apache2' });
+});
+
+test('the status says who is in the way, and waits for nothing', () => {
+  const state = serving({
+    isServing: false,
+    portConflict: { port: 53, holder: 'dnsmasq', part: 'named' },
+  });
+  expect(machineOf(state)).toContain('service:maas-regiond:running');
+  expect(machineOf(state)).not.toContain('step:await-serving');
+  expect(plan(state).status).toEqual([
+    { level: 'blocked', message: 'dnsmasq listens on port 53, where named would: stop and remove it' },
+  ]);
 });
 
 test('a region writes no secret: regiond does, and the database decides which', () => {
@@ -139,11 +191,10 @@ test.each([
 });
 
 test('an administrator is made without a question that nobody answers, and without a password in the arguments', async () => {
-  await writeFile(
-    join(folder, 'maas-region'),
-    `#!/bin/sh\nif (: </dev/tty) 2>/dev/null; then exit 3; fi\necho "$@" >${folder}/argv\ncat >${folder}/stdin\n`,
+  await program(
+    'maas-region',
+    `if (: </dev/tty) 2>/dev/null; then exit 3; fi\necho "$@" >${folder}/argv\ncat >${folder}/stdin`,
   );
-  await chmod(join(folder, 'maas-region'), 0o755);
   await createAdmin('admin', 'admin@example.com', new Redacted('s3cret'));
   expect(await readFile(join(folder, 'argv'), 'utf8')).toBe(
     'createadmin --username admin --email admin@example.com\n',
@@ -153,8 +204,7 @@ test('an administrator is made without a question that nobody answers, and witho
 
 test('an administrator who exists already is told in the words of MAAS', async () => {
   const words = 'AlreadyExistingUser: A user with the email admin@example.com already exists.';
-  await writeFile(join(folder, 'maas-region'), `#!/bin/sh\ncat >/dev/null; echo "${words}" >&2; exit 1\n`);
-  await chmod(join(folder, 'maas-region'), 0o755);
+  await program('maas-region', `cat >/dev/null; echo "${words}" >&2; exit 1`);
   const made = createAdmin('admin', 'admin@example.com', new Redacted('s3cret'));
   await expect(made).rejects.toMatchObject({ remedy: 'user', message: expect.stringContaining(words) });
 });
