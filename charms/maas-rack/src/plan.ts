@@ -9,6 +9,7 @@ import {
   preparing,
   renderMaasConfig,
   SECRET_FILE,
+  tooOld,
 } from '@maas-ha/maas';
 import { active, blocked, isAtLeast, waiting, type Plan, type Redacted, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
@@ -33,7 +34,8 @@ export function plan(state: State): RackPlan {
   if (state.isPaused) return { machine: [], status: [pausedStatus(state.unit)] };
   const { region, version, relations, hostname, observers, app, model } = state;
   const { url, secret } = region ?? {};
-  const known = url !== undefined && secret && version !== undefined ? { url, secret } : undefined;
+  const isKnown = version !== undefined && tooOld(version) === undefined;
+  const known = isKnown && url !== undefined && secret ? { url, secret } : undefined;
   return {
     machine: [...installation(state), ...(known ? connection(state, known.url, known.secret) : [])],
     databags: [
@@ -80,6 +82,8 @@ function statusOf(state: State): Status {
   const { app, url, secret } = region;
   if (url === undefined || !secret) return waiting(`${app} to give its URL and secret`);
   if (version === undefined) return waiting('the packages of MAAS');
+  const age = tooOld(version);
+  if (age !== undefined) return blocked(age);
   if (connected === 0)
     return waiting(regions === undefined ? `MAAS to answer at ${url}` : 'a region to take this rack in');
   const connection =

@@ -14,6 +14,7 @@ import {
   preparing,
   majorMinor,
   inWords,
+  tooOld,
 } from '@maas-ha/maas';
 import {
   active,
@@ -208,7 +209,7 @@ function knownOf(state: State, url: string | undefined): Known | undefined {
   const [relation] = [...databaseRelations.database, ...databaseRelations.db];
   if (database.kind !== 'ready' || url === undefined || version === undefined || relation === undefined)
     return undefined;
-  if (packageVersion === undefined) return undefined;
+  if (packageVersion === undefined || tooOld(version) !== undefined) return undefined;
   return { url, database: database.connection, version, packageVersion, relation };
 }
 
@@ -234,7 +235,9 @@ function canMigrate(state: State, { relation }: Known, upgrade: Upgrade | undefi
 
 /** Why regiond cannot be configured yet; nothing if it can. */
 function missingForConfig(state: State, url: string | undefined): Status | undefined {
-  const { database, vip, balancer, app, isLeader, options } = state;
+  const { database, vip, balancer, app, isLeader, options, version } = state;
+  const age = version === undefined ? undefined : tooOld(version);
+  if (age !== undefined) return blocked(age);
   if (database.kind === 'none') {
     return blocked(`no database: juju integrate ${app}:database postgresql:database`);
   }

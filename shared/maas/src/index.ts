@@ -11,6 +11,6 @@ export {
 } from './files.ts';
 export { markPaused, pausedStatus, pauseMark, unmarkPaused } from './pause.ts';
 export { connectedRegions, eventLoops, type EventLoops } from './rpc.ts';
-export { maasSource, majorMinor } from './packages.ts';
+export { maasSource, majorMinor, tooOld } from './packages.ts';
 export { maasUrl, normalUrl, REGION_HTTP_PORT } from './url.ts';
 export { inWords, oldestPostgresql, preparation, preparing, type Preparation } from './upgrade.ts';

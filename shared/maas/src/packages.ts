@@ -1,4 +1,4 @@
-import { CharmBugError, UserError } from 'juju-ts-ops';
+import { CharmBugError, isAtLeast, UserError } from 'juju-ts-ops';
 
 /** The newest MAAS that is packaged for an Ubuntu base (MAAS 4.0 and later have no packages). */
 const NEWEST: Readonly<Record<string, string>> = {
@@ -26,4 +26,14 @@ export function majorMinor(packageVersion: string): string {
   const match = /^(?:\d+:)?(\d+\.\d+)/.exec(packageVersion);
   if (!match?.[1]) throw new CharmBugError(`not a version of MAAS: ${packageVersion}`);
   return match[1];
+}
+
+/** The oldest MAAS that the charms know. Juju deploys no Ubuntu any more that has older packages. */
+const OLDEST = '3.2';
+
+/** Why this MAAS is none for the charms, in words for a status; nothing if it is. */
+export function tooOld(version: string): string | undefined {
+  return isAtLeast(version, OLDEST)
+    ? undefined
+    : `MAAS ${version} is older than ${OLDEST}, and is not known here: set source= to a newer one`;
 }

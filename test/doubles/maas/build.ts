@@ -103,7 +103,8 @@ async function makePackage(
   for (const [path, content] of Object.entries(all)) {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content);
-    if (path.startsWith('usr/sbin/') || path === 'DEBIAN/postinst') await chmod(join(root, path), 0o755);
+    if (/^(usr\/sbin|usr\/lib\/maas)\//.test(path) || path === 'DEBIAN/postinst')
+      await chmod(join(root, path), 0o755);
   }
   if (code) {
     const target = join(root, 'usr/lib/python3/dist-packages');

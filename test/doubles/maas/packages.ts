@@ -3,7 +3,7 @@ export interface Package {
   readonly name: string;
   readonly version: string;
   readonly depends: readonly string[];
-  /** Content by path; those in usr/sbin are executable. */
+  /** Content by path; those in usr/sbin and usr/lib/maas are executable. */
   readonly files: Readonly<Record<string, string>>;
   readonly postinst: string;
   /** Whether it brings the code of the stand-in. */
@@ -25,7 +25,10 @@ export function packagesOf(short: string): readonly Package[] {
       name: 'maas-common',
       version,
       depends: PYTHON,
-      files: { 'usr/share/maas/version': `${short}.0\n` },
+      files: {
+        'usr/share/maas/version': `${short}.0\n`,
+        'usr/lib/maas/maas-common': script('common_main()'),
+      },
       postinst: [
         'getent group maas >/dev/null || groupadd --system maas',
         'getent passwd maas >/dev/null || useradd --system --gid maas --home-dir /var/lib/maas --shell /usr/sbin/nologin maas',

@@ -387,6 +387,26 @@ describe('the API', () => {
     await maas.deleteController('region', id);
   }, 30_000);
 
+  test('a rack on a region’s machine is one controller with it, and either goes for itself', async () => {
+    const region = await migrated();
+    await running(region, 'region-1');
+    const both = await DoubleHost.make('3.4', 'region-1', '127.0.7.9');
+    hosts.push(both);
+    await both.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
+    await both.write('var/lib/maas/secret', await region.read('var/lib/maas/secret'));
+    await both.write('var/lib/maas/maas_id', await region.read('var/lib/maas/maas_id'));
+    both.startRack();
+    const maas = await api(region);
+    const [rack] = await until(
+      () => maas.rackControllers(),
+      (list) => list.length === 1,
+    );
+    expect(rack?.system_id).toBe(await region.read('var/lib/maas/maas_id'));
+    await maas.deleteController('rack', rack?.system_id ?? '');
+    expect(await maas.rackControllers()).toEqual([]);
+    expect((await maas.regionControllers()).map(({ hostname }) => hostname)).toEqual(['region-1']);
+  }, 30_000);
+
   test('has DHCP on a VLAN only with a range and a primary rack, and never on one rack twice', async () => {
     const host = await migrated();
     await running(host, 'region-1');

@@ -3,43 +3,9 @@ import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { leave, plan } from '../../../charms/maas-rack/src/plan.ts';
 import { RACKD_CONF, type State } from '../../../charms/maas-rack/src/state.ts';
+import { connected, MAAS_34, MAAS_37, prepared, SECRET } from './states.ts';
 
-const SECRET = '0123456789abcdef0123456789abcdef';
 const SECRET_FILE = '/var/lib/maas/secret';
-
-const MAAS_34 = '1:3.4.10-14366-g.518bf2c-0ubuntu1';
-const MAAS_37 = '1:3.7.3-17487-g.362c9ab-0ubuntu1';
-
-/** A unit that has looked at its source, and found this version. */
-function prepared(version: string): State['preparation'] {
-  return { source: 'ppa:maas/3.7', asked: '', isKnownSource: true, file: '/state/prepared', version };
-}
-
-function connected(known: Partial<State> = {}): State {
-  return {
-    options: { source: '', debug: false },
-    source: 'ppa:maas/3.7',
-    version: '3.7',
-    packageVersion: MAAS_37,
-    preparation: prepared(MAAS_37),
-    hasRegion: false,
-    region: { app: 'maas-region', url: 'http://10.0.0.200/MAAS', secret: new Redacted(SECRET) },
-    currentConf: { cluster_uuid: 'f00' },
-    hostname: 'rack-0',
-    relations: [7],
-    observers: [],
-    app: 'maas-rack',
-    model: { name: 'maas', uuid: '12345678-aaaa-bbbb-cccc-0123456789ab' },
-    isLeaving: false,
-    unit: 'maas-rack/0',
-    isPaused: false,
-    connected: 3,
-    regions: 3,
-    isSecretNewer: false,
-    sharesSecret: false,
-    ...known,
-  };
-}
 
 const statusOf = (state: State): unknown => plan(state).status[0];
 

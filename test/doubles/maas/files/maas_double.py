@@ -6,6 +6,7 @@ controllers run on one machine, each with an `address` and a `hostname` in its d
 """
 
 import argparse
+import datetime
 import getpass
 import grp
 import hashlib
@@ -40,6 +41,8 @@ SHORT = tuple(int(part) for part in VERSION.split(".")[:2])
 HOME = f"{ROOT}/var/lib/maas"
 REGIOND_CONF = os.environ.get("MAAS_REGION_CONFIG", f"{ROOT}/etc/maas/regiond.conf")
 RACKD_CONF = os.environ.get("MAAS_CLUSTER_CONFIG", f"{ROOT}/etc/maas/rackd.conf")
+# Since 3.2 nginx answers on port 5240, and regiond behind it on a socket.
+HAS_NGINX = SHORT >= (3, 2)
 WEB_SOCKET = f"{HOME}/maas-regiond-webapp.sock.0"
 HTTP_CONF = f"{HOME}/http/regiond.nginx.conf"
 SETTINGS = {
@@ -139,20 +142,32 @@ REGION_OPTIONS = {
     "database_name": (text, "maasdb"),
     "database_user": (text, "maas"),
     "database_pass": (text, ""),
-    "database_conn_max_age": (number(0), 300),
-    "num_workers": (number(1), 4),
-    "debug": (boolean, False),
-    "debug_queries": (boolean, False),
-    "debug_http": (boolean, False),
 }
-if SHORT >= (3, 5):
-    REGION_OPTIONS["broadcast_address"] = (text, "")
 RACK_OPTIONS = {
-    "maas_url": (urls, ["http://localhost:5240/MAAS"]),
+    # A list since 2.5, where a text alone still counts as one.
+    "maas_url": (urls, ["http://localhost:5240/MAAS"]) if SHORT >= (2, 5) else (url, "http://localhost:5240/MAAS"),
     "tftp_port": (number(1, 65535), 69),
     "tftp_root": (text, "/var/lib/maas/boot-resources/current/"),
-    "debug": (boolean, False),
 }
+if SHORT >= (2, 4):
+    REGION_OPTIONS["database_conn_max_age"] = (number(0), 300)
+    REGION_OPTIONS["num_workers"] = (number(1), 4)
+    for name in ("debug", "debug_queries", "debug_http"):
+        REGION_OPTIONS[name] = (boolean, False)
+    RACK_OPTIONS["debug"] = (boolean, False)
+if SHORT >= (2, 5):
+    REGION_OPTIONS["database_keepalive"] = (boolean, True)
+    for name, default in (("idle", 15), ("interval", 15), ("count", 2)):
+        REGION_OPTIONS[f"database_keepalive_{name}"] = (number(0), default)
+if SHORT >= (3, 3):
+    for name in ("vault_url", "vault_secrets_mount", "vault_secrets_path", "vault_approle_id", "vault_secret_id"):
+        REGION_OPTIONS[name] = (text, "")
+    for name, default in (("max_idle_rpc_connections", 1), ("max_rpc_connections", 4), ("rpc_keepalive", 1000)):
+        RACK_OPTIONS[name] = (number(1), default)
+if SHORT >= (3, 5):
+    REGION_OPTIONS["broadcast_address"] = (text, "")
+else:
+    RACK_OPTIONS["cluster_uuid"] = (text, "")
 
 
 def read_config(path, options):
@@ -409,11 +424,109 @@ def refuse_passphrase():
     raise CertificateError("Private key can't have a passphrase")
 
 
+# What MAAS sets in its own file, which BIND therefore takes from no other.
+OWN_NAMED_OPTIONS = ("forwarders", "dnssec-validation")
+
+
+def edit_named_options(args):
+    """Has BIND's own file include MAAS' options, and moves those of it that conflict into MAAS' settings."""
+    path = args.config_path
+    try:
+        with open(path) as file:
+            before = file.read()
+    except FileNotFoundError:
+        raise CommandError(f"{path} does not exist")
+    include = f'{os.path.dirname(path)}/maas/named.conf.options.inside.maas'
+    content = re.sub(r"/\*.*?\*/|(//|#)[^\n]*", "", before, flags=re.DOTALL)
+    if content.count("{") != content.count("}"):
+        raise CommandError(f"Failed to parse {path}: Invalid brackets.")
+    block = re.search(r"\boptions\s*\{(.*)\}\s*;", content, flags=re.DOTALL)
+    if not block:
+        raise CommandError(f"Can't find options {{}} block in {path}, bailing out without doing anything.")
+    found = {name: re.search(rf"\b{name}\s+(\{{[^}}]*\}}|[^;{{]+);", block[1]) for name in OWN_NAMED_OPTIONS}
+    # Only told to, until 2.2.
+    may_migrate = args.migrate_conflicting_options or SHORT >= (2, 3)
+    moved = move_named_options({name: match[1] for name, match in found.items() if match and may_migrate})
+    inside = block[1]
+    for name in moved:
+        inside = inside.replace(found[name][0], "")
+    if f'include "{include}";' not in inside:
+        inside = f'{inside.rstrip()}\ninclude "{include}";'
+    elif not moved and not args.force:
+        return
+    backup = f"{path}.{datetime.datetime.now().isoformat()}"
+    lines = "\n".join(line for line in inside.strip().splitlines() if line.strip())
+    after = f"// This file is managed by MAAS. The one before is {backup}\noptions {{ {lines} }};\n"
+    if args.dry_run:
+        print(after)
+        return
+    with open(os.open(backup, os.O_WRONLY | os.O_CREAT, 0o660), "w") as file:
+        file.write(before)
+    # In place: owner and mode stay.
+    with open(path, "w") as file:
+        file.write(after)
+
+
+def move_named_options(values):
+    """Which options have gone into MAAS' settings. Without a database forwarders stay; what is lost is lost in silence."""
+    try:
+        conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+        if "forwarders" in values:
+            known = (get_config(conf, "upstream_dns") or "").split()
+            given = [word.rstrip(";") for word in values["forwarders"].strip("{} ").split()]
+            set_config(conf, "upstream_dns", " ".join([*known, *(word for word in given if word and word not in known)]))
+        if "dnssec-validation" in values:
+            set_config(conf, "dnssec_validation", values["dnssec-validation"])
+        return list(values)
+    except (psycopg2.Error, OSError, ValueError):
+        if SHORT < (2, 3):
+            raise
+        return [name for name in values if name != "forwarders"]
+
+
+def setup_dns():
+    """What the included names are; MAAS fills them."""
+    folder = f"{ROOT}/etc/bind/maas"
+    os.makedirs(folder, exist_ok=True)
+    contents = {
+        "named.conf.maas": "// zones of MAAS\n",
+        "named.conf.options.inside.maas": "dnssec-validation auto;\nempty-zones-enable no;\n",
+    }
+    for name, content in contents.items():
+        if not os.path.exists(f"{folder}/{name}"):
+            with open(f"{folder}/{name}", "w") as file:
+                file.write(content)
+
+
+def common_main():
+    """/usr/lib/maas/maas-common: what both kinds of controller need."""
+    require_root()
+    parser = argparse.ArgumentParser(prog="maas-common")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("setup-dns").set_defaults(run=lambda _: setup_dns())
+    named = verbs.add_parser("get-named-conf")
+    named.add_argument("--edit", action="store_true")
+    named.add_argument("--config-path", default=f"{ROOT}/etc/bind/named.conf.local")
+    named.set_defaults(run=get_named_conf)
+    run_command(parser.parse_args())
+
+
+def get_named_conf(args):
+    line = f'include "{ROOT}/etc/bind/maas/named.conf.maas";\n'
+    if not args.edit:
+        print(line, end="")
+        return
+    with open(args.config_path, "a+") as file:
+        file.seek(0)
+        if line not in file.read():
+            file.write(line)
+
+
 def region_main():
     require_root()
     parser = argparse.ArgumentParser(prog="maas-region")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    known = ("local_config_set", "local_config_get", "local_config_reset", "dbupgrade", "createadmin", "apikey", "shell")
+    known = ("local_config_set", "local_config_get", "local_config_reset", "dbupgrade", "createadmin", "apikey", "shell", "edit_named_options")
     if SHORT >= (3, 2):
         known += ("config_tls",)
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-") and sys.argv[1] not in known:
@@ -440,6 +553,11 @@ def region_main():
     django = verbs.add_parser("shell")
     django.set_defaults(run=shell)
     django.add_argument("--command", required=True)
+    named = verbs.add_parser("edit_named_options")
+    named.set_defaults(run=edit_named_options)
+    named.add_argument("--config-path", default=f"{ROOT}/etc/bind/named.conf.options")
+    for name in ("dry-run", "force", "migrate-conflicting-options"):
+        named.add_argument(f"--{name}", action="store_true")
     tls = verbs.add_parser("config_tls").add_subparsers(dest="command", required=True)
     enable = tls.add_parser("enable")
     for name in ("key", "cert"):
@@ -459,6 +577,7 @@ def require_root():
 
 
 def run_command(args):
+    os.umask(0o007)
     try:
         args.run(args)
     except CommandError as error:
@@ -493,14 +612,15 @@ class Region:
                 raise AssertionError("The secret stored in the database does not match the secret stored on the filesystem.")
             if not row:
                 cursor.execute("INSERT INTO maasserver_secret VALUES ('rpc-shared', %s)", (self.secret,))
-            cursor.execute(
-                "INSERT INTO maasserver_config VALUES ('maas_url', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (self.conf["maas_url"],),
-            )
+            if SHORT >= (3, 0):
+                cursor.execute(
+                    "INSERT INTO maasserver_config VALUES ('maas_url', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    (json.dumps(self.conf["maas_url"]),),
+                )
             self.system_id = self.register(cursor)
         connection.close()
         write_own("secret", self.secret)
-        write_own("maas_id", self.system_id)
+        write_own("maas_id", self.system_id, 0o640 if SHORT >= (3, 3) else 0o600)
 
     def first_secret(self):
         """Until 3.2 MAAS takes the one of a file; later it ignores and overwrites that."""
@@ -515,13 +635,14 @@ class Region:
             known = row[0] if row else "".join(random.choices(string.ascii_lowercase + string.digits, k=6))
         cursor.execute(
             "INSERT INTO maasserver_node VALUES (%s, %s, 3, %s, %s) ON CONFLICT (system_id) DO UPDATE "
-            "SET address = excluded.address, version = excluded.version",
+            "SET address = excluded.address, version = excluded.version, "
+            "node_type = CASE maasserver_node.node_type WHEN 2 THEN 4 ELSE maasserver_node.node_type END",
             (known, hostname(), own_address(), VERSION),
         )
         return known
 
     def serve(self):
-        for index in range(min(self.conf["num_workers"], 10)):
+        for index in range(min(self.conf.get("num_workers", 4), 10)):
             listener = socket.create_server((settings()["address"], 5250 + index), family=socket.AF_INET)
             self.listeners.append(listener)
             threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
@@ -529,13 +650,13 @@ class Region:
         self.beat()
         threading.Thread(target=self.heart, daemon=True).start()
         threading.Thread(target=self.watch, daemon=True).start()
-        server = WebServer(self)
+        server = WebServer(self) if HAS_NGINX else BareWebServer(self)
         self.configure_web()
         log("Region controller serves.")
         server.serve_forever()
 
     def watch(self):
-        """Which controllers there are, so that a rack that is deleted learns of it."""
+        """Which racks there are, so that a rack that is deleted learns of it."""
         connection = None
         while True:
             try:
@@ -545,7 +666,7 @@ class Region:
                     # Held for as long as this region runs: see dbupgrade.
                     connection.cursor().execute("SELECT pg_advisory_lock_shared(99, 2)")
                 cursor = connection.cursor()
-                cursor.execute("SELECT system_id FROM maasserver_node")
+                cursor.execute("SELECT system_id FROM maasserver_node WHERE node_type IN (2, 4)")
                 self.known = {row[0] for row in cursor.fetchall()}
                 self.configure_web()
             except psycopg2.Error:
@@ -554,6 +675,8 @@ class Region:
 
     def configure_web(self):
         """Writes what the web server follows, where it is not so already. Its presence starts the web server."""
+        if not HAS_NGINX:
+            return
         rows = query(self.conf, "SELECT value FROM maasserver_secret WHERE path = 'tls'")
         tls = json.loads(rows[0][0]) if rows else None
         folder = f"{os.path.dirname(HTTP_CONF)}/certs"
@@ -641,7 +764,9 @@ class Region:
         rows = query(
             self.conf,
             "INSERT INTO maasserver_node VALUES (%s, %s, 2, %s, %s) ON CONFLICT (hostname) DO UPDATE "
-            "SET address = excluded.address RETURNING system_id",
+            "SET address = excluded.address, "
+            "node_type = CASE maasserver_node.node_type WHEN 3 THEN 4 ELSE maasserver_node.node_type END "
+            "RETURNING system_id",
             (known, answer["hostname"], address, VERSION),
         )
         return rows[0][0]
@@ -668,9 +793,9 @@ def read_own(name):
         return ""
 
 
-def write_own(name, content):
+def write_own(name, content, mode=0o640):
     path = f"{HOME}/{name}"
-    with open(os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "w") as file:
+    with open(os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
         file.write(content)
     os.rename(f"{path}.tmp", path)
 
@@ -687,12 +812,23 @@ class WebServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.region = region
 
 
+class BareWebServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """Until 3.1 nothing stands before regiond."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, region):
+        super().__init__((settings()["address"], 5240), WebHandler)
+        self.region = region
+
+
 class WebHandler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
     def address_string(self):
-        return "unix"
+        return "client"
 
     def answer(self, status, body, content_type="application/json", headers=()):
         data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
@@ -744,8 +880,12 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
             return
         if path in ("regioncontrollers/", "rackcontrollers/"):
             kind = 3 if "region" in path else 2
-            rows = query(conf, "SELECT system_id, hostname, address, version FROM maasserver_node WHERE node_type = %s ORDER BY 2", (kind,))
-            self.answer(200, [controller(kind, *row) for row in rows])
+            rows = query(
+                conf,
+                "SELECT node_type, system_id, hostname, address, version FROM maasserver_node WHERE node_type IN (%s, 4) ORDER BY 3",
+                (kind,),
+            )
+            self.answer(200, [controller(kind == 2, *row) for row in rows])
         elif path.startswith("maas/?"):
             name = dict(urllib.parse.parse_qsl(path.split("?")[1])).get("name", "")
             if name in CONFIG_ITEMS:
@@ -814,7 +954,7 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
         if not self.is_authorized():
             return
         kind = match and {"region": 3, "rack": 2}[match[1]]
-        name = match and query(conf, "SELECT hostname FROM maasserver_node WHERE system_id = %s AND node_type = %s", (match[2], kind))
+        name = match and query(conf, "SELECT hostname, node_type FROM maasserver_node WHERE system_id = %s AND node_type IN (%s, 4)", (match[2], kind))
         if not name:
             model = "RackController" if kind == 2 else "RegionController"
             self.answer(404, f"No {model} matches the given query.", "text/plain")
@@ -827,13 +967,17 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
                 "fabric-0.untagged and no other rack controller can provide DHCP.",
                 "text/plain",
             )
+        elif name[0][1] == 4:
+            # One that is both goes on as the other.
+            query(conf, "UPDATE maasserver_node SET node_type = %s WHERE system_id = %s", (5 - kind, match[2]))
+            self.answer(204, b"", "text/plain")
         else:
             query(conf, "DELETE FROM maasserver_node WHERE system_id = %s", (match[2],))
             self.answer(204, b"", "text/plain")
 
     def move_dhcp(self, conf, rack):
         """Whether every VLAN of a rack has another one now: its secondary, or any that has an interface there."""
-        others = query(conf, "SELECT system_id FROM maasserver_node WHERE node_type = 2 AND system_id <> %s ORDER BY 1", (rack,))
+        others = query(conf, "SELECT system_id FROM maasserver_node WHERE node_type IN (2, 4) AND system_id <> %s ORDER BY 1", (rack,))
         for vlan in vlans(conf):
             primary, secondary = vlan["primary_rack"], vlan["secondary_rack"]
             if rack not in (primary, secondary):
@@ -914,16 +1058,19 @@ def set_config(conf, name, value):
     )
 
 
-def controller(kind, system_id, name, address, version):
+NODE_TYPES = {2: "Rack controller", 3: "Region controller", 4: "Region and rack controller"}
+
+
+def controller(is_rack, kind, system_id, name, address, version):
     """As the API shows it. Every controller has one interface with a static address, on the one VLAN."""
     link = {"name": "eth0", "vlan": {"id": 5001, "vid": 0, "fabric_id": 0}, "links": [{"mode": "static", "ip_address": address}]}
-    services = {"service_set": [{"name": "rackd", "status": "running", "status_info": ""}]} if kind == 2 else {}
+    services = {"service_set": [{"name": "rackd", "status": "running", "status_info": ""}]} if is_rack else {}
     return {
         "system_id": system_id,
         "hostname": name,
         "fqdn": f"{name}.maas",
         "node_type": kind,
-        "node_type_name": "Rack controller" if kind == 2 else "Region controller",
+        "node_type_name": NODE_TYPES[kind],
         "version": version,
         "ip_addresses": [address],
         "interface_set": [link],
@@ -940,7 +1087,7 @@ def vlans(conf):
 def vlan_problems(conf, vlan, form):
     """What MAAS' own form refuses, in its words."""
     problems = {}
-    racks = {row[0] for row in query(conf, "SELECT system_id FROM maasserver_node WHERE node_type = 2")}
+    racks = {row[0] for row in query(conf, "SELECT system_id FROM maasserver_node WHERE node_type IN (2, 4)")}
     for name in ("primary_rack", "secondary_rack"):
         if form.get(name) and form[name] not in racks:
             problems[name] = [f"Select a valid choice. {form[name]} is not one of the available choices."]
@@ -1059,6 +1206,8 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
 
 def http_main():
     """Follows what regiond writes; nginx is told by it to reload."""
+    if not HAS_NGINX:
+        return
     plain = FrontServer((settings()["address"], 5240), ProxyHandler)
     threading.Thread(target=plain.serve_forever, daemon=True).start()
     current, secure = {}, None
@@ -1127,6 +1276,7 @@ class Rack:
         """Asks every URL of the file, read anew each time, and if none answers the regions it knows already."""
         try:
             configured = read_config(RACKD_CONF, RACK_OPTIONS)[1]["maas_url"]
+            configured = configured if isinstance(configured, list) else [configured]
         except Exception as error:
             log(f"{RACKD_CONF}: {error}")
             configured = []
@@ -1135,7 +1285,8 @@ class Rack:
                 with urllib.request.urlopen(f"{base}/rpc/", timeout=5) as reply:
                     loops = json.load(reply)["eventloops"] or {}
                 hosts = sorted({endpoint[0] for endpoints in loops.values() for endpoint in endpoints})
-                write_own("rpc.state", "".join(f"http://{host}:5240/MAAS\n" for host in hosts))
+                if SHORT >= (2, 5):
+                    write_own("rpc.state", "".join(f"http://{host}:5240/MAAS\n" for host in hosts))
                 return {name: endpoints[0] for name, endpoints in loops.items()}
             except (OSError, ValueError) as error:
                 log(f"Region not available: {error} (While requesting RPC info at {base}).")
@@ -1175,7 +1326,8 @@ class Rack:
 
 def rackd_main():
     end = time.time() + scaled(300)
-    while not read_own("secret"):
+    # Until 2.8 rackd starts without, and is refused by every region.
+    while SHORT >= (2, 9) and not read_own("secret"):
         if time.time() > end:
             log("No shared secret: rackd runs without any service until it is restarted.")
             signal.pause()
@@ -1190,8 +1342,8 @@ def rack_config(args):
     create_config(RACKD_CONF)
     data = read_config(RACKD_CONF, RACK_OPTIONS)[0]
     if args.region_url:
-        data["maas_url"] = urls(args.region_url)
-    if args.debug is not None:
+        data["maas_url"] = urls(args.region_url) if SHORT >= (2, 5) else url(args.region_url[-1])
+    if getattr(args, "debug", None) is not None:
         data["debug"] = boolean(args.debug)
     write_config(RACKD_CONF, data)
 
@@ -1239,7 +1391,8 @@ def rack_main():
     config = verbs.add_parser("config")
     config.set_defaults(run=rack_config)
     config.add_argument("--region-url", action="append")
-    config.add_argument("--debug")
+    if SHORT >= (2, 4):
+        config.add_argument("--debug")
     verbs.add_parser("install-shared-secret").set_defaults(run=install_secret)
     register = verbs.add_parser("register")
     register.set_defaults(run=rack_register)

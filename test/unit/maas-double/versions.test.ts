@@ -1,0 +1,213 @@
+// What the versions of MAAS differ in, and that the charms' own files and commands are right for each that they know.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Redacted } from 'juju-ts-ops';
+import { parse } from 'yaml';
+import { plan as planRack } from '../../../charms/maas-rack/src/plan.ts';
+import { RACKD_CONF } from '../../../charms/maas-rack/src/state.ts';
+import { plan as planRegion } from '../../../charms/maas-region/src/plan.ts';
+import { REGIOND_CONF } from '../../../charms/maas-region/src/state.ts';
+import { connected } from '../maas-rack/states.ts';
+import { fileOf, fresh, machineOf } from '../maas-region/states.ts';
+import { PostgresqlServer } from '../postgresql.ts';
+import { DoubleHost, until } from './host.ts';
+
+const KNOWN = ['3.2', '3.4', '3.7'] as const;
+let server: PostgresqlServer;
+let hosts: DoubleHost[];
+
+beforeAll(async () => {
+  server = await PostgresqlServer.start();
+}, 60_000);
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  hosts = [];
+  await server.sql(
+    'DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS temporal; CREATE SCHEMA public AUTHORIZATION maas',
+  );
+});
+
+afterEach(async () => {
+  for (const host of hosts) await host[Symbol.asyncDispose]();
+});
+
+async function machine(version: string, hostname: string, address: string): Promise<DoubleHost> {
+  const host = await DoubleHost.make(version, hostname, address);
+  hosts.push(host);
+  return host;
+}
+
+/** A region that runs with the file that the charm writes for this version. */
+async function region(version: string): Promise<DoubleHost> {
+  const host = await machine(version, 'region-0', '127.0.7.51');
+  const state = fresh({
+    version,
+    packageVersion: `1:${version}.0-1`,
+    database: { kind: 'ready', connection: server.connection },
+    options: { ...fresh().options, 'maas-url': 'http://127.0.7.51:5240/MAAS', 'num-workers': 2 },
+  });
+  await host.write('etc/maas/regiond.conf', fileOf(state, REGIOND_CONF) ?? '');
+  expect(await host.region(['local_config_get', '--maas-url'])).toMatchObject({
+    exitCode: 0,
+    stdout: 'maas_url: http://127.0.7.51:5240/MAAS',
+  });
+  expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+  host.startRegion();
+  await until(
+    () => host.regions(),
+    (regions) => regions.includes('region-0'),
+  );
+  return host;
+}
+
+test.each(KNOWN)(
+  'MAAS %s: region and rack run with what the charms write',
+  async (version) => {
+    const one = await region(version);
+    const rack = await machine(version, 'rack-0', '127.0.7.52');
+    const secret = new Redacted(await one.read('var/lib/maas/secret'));
+    const state = connected({
+      version,
+      currentConf: {},
+      region: { app: 'maas-region', url: 'http://127.0.7.51:5240/MAAS', secret },
+    });
+    for (const file of planRack(state).machine) {
+      if (file.kind !== 'file') continue;
+      await rack.write(
+        file.path.slice(1),
+        typeof file.content === 'string' ? file.content : file.content.reveal(),
+      );
+    }
+    expect(existsSync(join(rack.root, RACKD_CONF))).toBe(true);
+    rack.startRack();
+    await until(
+      () => rack.log,
+      (log) => log.includes('Fully connected to all 2 event-loops on all 1 region controllers (region-0).'),
+    );
+    const mode = (await stat(join(one.root, 'var/lib/maas/maas_id'))).mode & 0o777;
+    expect(mode).toBe(version === '3.2' ? 0o600 : 0o640);
+  },
+  60_000,
+);
+
+test('an older MAAS is refused in words by both charms, and nothing of it is configured', () => {
+  const old = { version: '2.3', packageVersion: '2.3.7-6576-0ubuntu1' };
+  const message = 'MAAS 2.3 is older than 3.2, and is not known here: set source= to a newer one';
+  expect(planRegion(fresh(old)).status).toEqual([{ level: 'blocked', message }]);
+  expect(machineOf(fresh(old)).join()).not.toMatch(/regiond\.conf|migrate|running/);
+  expect(planRack(connected(old)).status).toEqual([{ level: 'blocked', message }]);
+  expect(planRack(connected(old)).machine.map(({ kind }) => kind)).not.toContain('file');
+});
+
+describe('MAAS 2.3', () => {
+  test('knows neither workers nor debug lines, and its rack one URL only', async () => {
+    const host = await machine('2.3', 'region-0', '127.0.7.53');
+    for (const flag of ['--num-workers', '--debug'])
+      expect(await host.region(['local_config_set', flag, '1'])).toMatchObject({ exitCode: 2 });
+    await host.rack(['config', '--region-url', 'http://a/MAAS', '--region-url', 'http://b/MAAS']);
+    expect(parse(await host.read('etc/maas/rackd.conf'))).toEqual({ maas_url: 'http://b/MAAS' });
+    expect((await host.region(['config_tls', 'disable'])).stderr).toContain("Unknown command: 'config_tls'");
+  });
+
+  test('has no web server before regiond: refused until it serves, and no page without it', async () => {
+    const host = await machine('2.3', 'region-0', '127.0.7.54');
+    await host.configure(server.connection, { num_workers: undefined });
+    await host.region(['dbupgrade']);
+    expect(await host.get('/MAAS/r/')).toMatchObject({ status: 0 });
+    const regiond = host.startRegion();
+    await until(
+      () => host.regions(),
+      (regions) => regions.includes('region-0'),
+    );
+    expect((await host.get('/MAAS/rpc/')).text.match(/pid=/g)).toHaveLength(4);
+    regiond.kill('SIGKILL');
+    await until(
+      () => host.get('/MAAS/rpc/'),
+      ({ status }) => status === 0,
+    );
+  }, 30_000);
+
+  test('starts a rack without a secret, which is refused', async () => {
+    const host = await machine('2.3', 'region-0', '127.0.7.55');
+    await host.configure(server.connection, { num_workers: undefined });
+    await host.region(['dbupgrade']);
+    host.startRegion();
+    await until(
+      () => host.regions(),
+      (regions) => regions.includes('region-0'),
+    );
+    const rack = await machine('2.3', 'rack-0', '127.0.7.56');
+    await rack.rack(['config', '--region-url', 'http://127.0.7.55:5240/MAAS']);
+    rack.startRack();
+    await until(
+      () => rack.log,
+      (log) => log.includes('FAILED authentication'),
+    );
+    expect(existsSync(join(rack.root, 'var/lib/maas/rpc.state'))).toBe(false);
+  }, 30_000);
+});
+
+describe('edit_named_options', () => {
+  const CONFLICT =
+    'options { directory "/var/cache/bind";\n  // a comment\n  forwarders { 8.8.8.8; 1.1.1.1; };\n  dnssec-validation no;\n};\n';
+
+  async function named(
+    content: string,
+  ): Promise<{ host: DoubleHost; run: () => ReturnType<DoubleHost['region']> }> {
+    const host = await machine('3.4', 'region-0', '127.0.7.57');
+    await mkdir(join(host.root, 'etc/bind'), { recursive: true });
+    await host.write('etc/bind/named.conf.options', content);
+    const path = join(host.root, 'etc/bind/named.conf.options');
+    return {
+      host,
+      run: () => host.region(['edit_named_options', '--migrate-conflicting-options', '--config-path', path]),
+    };
+  }
+
+  const backups = async (host: DoubleHost): Promise<readonly string[]> =>
+    (await readdir(join(host.root, 'etc/bind'))).filter((name) => name.startsWith('named.conf.options.'));
+
+  test('moves what conflicts into MAAS, once, and keeps what was there', async () => {
+    const { host, run } = await named(CONFLICT);
+    await host.configure(server.connection);
+    await host.region(['dbupgrade']);
+    expect(await run()).toMatchObject({ exitCode: 0, stdout: '' });
+    const after = await host.read('etc/bind/named.conf.options');
+    expect(after).toContain('options { directory "/var/cache/bind";');
+    expect(after).toContain('/etc/bind/maas/named.conf.options.inside.maas');
+    expect(after).not.toMatch(/forwarders|dnssec|a comment/);
+    const [backup = ''] = await backups(host);
+    expect((await stat(join(host.root, 'etc/bind', backup))).mode & 0o777).toBe(0o660);
+    expect(await host.read(`etc/bind/${backup}`)).toBe(CONFLICT);
+    expect(await server.sql("SELECT value FROM maasserver_config WHERE name = 'upstream_dns'")).toContain(
+      '8.8.8.8 1.1.1.1',
+    );
+    expect(await run()).toMatchObject({ exitCode: 0 });
+    expect(await host.read('etc/bind/named.conf.options')).toBe(after);
+    expect(await backups(host)).toHaveLength(1);
+  });
+
+  test('leaves forwarders in place without a database, and says nothing', async () => {
+    const { host, run } = await named(CONFLICT);
+    expect(await run()).toMatchObject({ exitCode: 0, stdout: '' });
+    const after = await host.read('etc/bind/named.conf.options');
+    expect(after).toContain('forwarders');
+    expect(after).not.toContain('dnssec-validation');
+  });
+
+  test.each([
+    ['zone "a" { type hint; };', "Can't find options {} block in"],
+    ['options { directory "/"; ', 'Invalid brackets.'],
+  ])('refuses %s', async (content, words) => {
+    const { host, run } = await named(content);
+    const { exitCode, stderr } = await run();
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining(words) });
+    expect(await host.read('etc/bind/named.conf.options')).toBe(content);
+  });
+});
