@@ -36,7 +36,9 @@ const state = stateOf(charm, {
 
 interface Sample {
   readonly milliseconds: number;
+  /** All that was in memory at its peak, and of that what only this process has: the rest are pages of its program's file. */
   readonly megabytes: number;
+  readonly ownMegabytes: number;
   readonly tools: number;
 }
 
@@ -89,17 +91,21 @@ async function compare(
   return [
     { ...figure('a hook that changes nothing', 'ms', ({ milliseconds }) => milliseconds), goal },
     figure('its peak memory', 'MB', ({ megabytes }) => megabytes),
+    figure('its peak memory without the pages of its program', 'MB', ({ ownMegabytes }) => ownMegabytes),
     figure('its tool processes', 'tools', ({ tools }) => tools),
   ];
 }
 
 async function sample(program: string, charmDirectory: string, delay?: () => Promise<void>): Promise<Sample> {
-  let peak = 0;
+  const peak = { all: 0, own: 0 };
   const watch = async (pid: number): Promise<void> => {
     for (; ; await sleep(3)) {
       const file = `/proc/${pid}/status`;
       if (!existsSync(file)) return;
-      peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(readFileSync(file, 'utf8'))?.[1] ?? 0));
+      const kilobytes = readFileSync(file, 'utf8');
+      const of = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(kilobytes)?.[1] ?? 0);
+      peak.all = Math.max(peak.all, of('VmHWM'));
+      peak.own = Math.max(peak.own, of('RssAnon'));
     }
   };
   const unit = builtCharm(charm.charmcraft, [program], {
@@ -110,7 +116,7 @@ async function sample(program: string, charmDirectory: string, delay?: () => Pro
   const { exitCode, milliseconds, calls, state: after, logs } = await unit.run('update-status', state);
   if (exitCode !== 0 || after.status.message !== state.status.message)
     throw new Error(`${program} did not do its work: ${JSON.stringify([exitCode, after.status, logs])}`);
-  return { milliseconds, megabytes: peak / 1024, tools: calls.length };
+  return { milliseconds, megabytes: peak.all / 1024, ownMegabytes: peak.own / 1024, tools: calls.length };
 }
 
 /** Every tool starts by itself, and then one after the other is answered. */

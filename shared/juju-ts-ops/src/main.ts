@@ -1,13 +1,19 @@
 import { z } from 'zod';
 import { applyAppStatus, applyStatus, applyToJuju, type Change } from './apply.ts';
 import type { Charm } from './charm.ts';
-import type { Action, Charmcraft, Endpoints, OptionSchemas } from './charmcraft.ts';
+import {
+  BUILT_IN_ACTIONS,
+  type Action,
+  type Charmcraft,
+  type Endpoints,
+  type OptionSchemas,
+} from './charmcraft.ts';
 import { describeEvent, hookContext, type HookContext } from './context.ts';
 import type { BagSchema } from './databag.ts';
 import { NotLeaderError, remedyOf, UserError } from './errors.ts';
 import { Juju } from './juju.ts';
 import { leavingOf } from './leaving.ts';
-import { processSurroundings, type Surroundings } from './process.ts';
+import { processSurroundings, type Surroundings, type ToolRunner } from './process.ts';
 import { active, blocked, statusText, waiting, worst, worstFirst, type Status } from './status.ts';
 import { hookTools } from './tools.ts';
 
@@ -42,10 +48,14 @@ export async function runEvent<
   try {
     context = await completeContext(surroundings);
     const { event, unit } = context;
-    const tools = hookTools(surroundings.runTool, `${unit}, ${describeEvent(event)}`);
+    const tools = hookTools(watched(surroundings, context), `${unit}, ${describeEvent(event)}`);
     const run = new Run(charm, new Juju(context, charm, tools, surroundings));
-    if (event.kind === 'action') await run.action(event.name);
-    else if (event.kind === 'lifecycle' && (event.name === 'stop' || event.name === 'remove'))
+    if (event.kind === 'action') {
+      const isAdmin = !BUILT_IN_ACTIONS.some((name) => name === event.name);
+      if (isAdmin)
+        surroundings.print(securityEvent(`authz_admin:${unit},${event.name}`, 'was asked for', context));
+      await run.action(event.name);
+    } else if (event.kind === 'lifecycle' && (event.name === 'stop' || event.name === 'remove'))
       await run.leave();
     else await run.walk();
     return 0;
@@ -236,7 +246,8 @@ async function reportBug(
     console.error(message);
     return;
   }
-  surroundings.print(securityEvent(error, context));
+  const name = error instanceof NotLeaderError ? `authz_fail:${context.unit},${error.tool}` : 'sys_crash';
+  surroundings.print(securityEvent(name, 'failed', context));
   await hookTools(surroundings.runTool)
     .jujuLog('ERROR', message)
     .catch(() => surroundings.print(message));
@@ -248,17 +259,28 @@ function causes(error: unknown): readonly string[] {
   return error.cause === undefined ? [text] : [text, ...causes(error.cause)];
 }
 
+/** Says which tools make the machine start anew: whoever collects security events wants to know. */
+function watched(surroundings: Surroundings, context: HookContext): ToolRunner {
+  return (tool, args, input) => {
+    if (tool === 'juju-reboot')
+      surroundings.print(
+        securityEvent(`sys_restart:${context.unit}`, 'asks for a reboot of the machine', context),
+      );
+    return surroundings.runTool(tool, args, input);
+  };
+}
+
 /**
- * A line for whoever collects security events.
+ * A line for whoever collects security events, in the words of OWASP.
  * https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.html
  */
-function securityEvent(error: unknown, { unit, model, event }: HookContext): string {
+function securityEvent(name: string, what: string, { unit, model, event }: HookContext): string {
   return JSON.stringify({
     type: 'security',
     datetime: new Date().toISOString(),
     appid: `${model.uuid}-${unit}`,
-    event: error instanceof NotLeaderError ? `authz_fail:${unit},${error.tool}` : 'sys_crash',
+    event: name,
     level: 'WARN',
-    description: `${describeEvent(event)} failed`,
+    description: `${describeEvent(event)} ${what}`,
   });
 }

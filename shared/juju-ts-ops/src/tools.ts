@@ -158,13 +158,16 @@ export function hookTools(runTool: ToolRunner, during?: string) {
   async function run(tool: string, args: readonly string[], more: More = {}): Promise<string> {
     const { stdout, stderr, exitCode, problem } = await runTool(tool, args, more.input);
     if (exitCode === 0) return stdout;
-    const call: ToolCall = {
+    throw toolError(callOf(tool, exitCode, more), stderr.replace(/^ERROR /, '').trim(), problem);
+  }
+
+  function callOf(tool: string, exitCode: number | undefined, { relation }: More = {}): ToolCall {
+    return {
       tool,
       ...(exitCode !== undefined && { exitCode }),
-      ...(more.relation !== undefined && { relation: more.relation }),
+      ...(relation !== undefined && { relation }),
       ...(during !== undefined && { during }),
     };
-    throw toolError(call, stderr.replace(/^ERROR /, '').trim(), problem);
   }
 
   /** Runs a tool that answers in JSON. */
@@ -179,12 +182,12 @@ export function hookTools(runTool: ToolRunner, during?: string) {
     try {
       answer = JSON.parse(output);
     } catch (cause) {
-      throw new HookToolError({ tool, exitCode: 0 }, 'its answer is not JSON', { cause });
+      throw new HookToolError(callOf(tool, 0, more), 'its answer is not JSON', { cause });
     }
     const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
     throw new HookToolError(
-      { tool, exitCode: 0 },
+      callOf(tool, 0, more),
       `an answer of an unknown form: ${z.prettifyError(parsed.error)}`,
     );
   }

@@ -375,6 +375,15 @@ describe('what goes wrong', () => {
   });
 });
 
+test('what an administrator asks for is a security event; what only shows something is none', async () => {
+  const run = async (action: 'greet' | 'show-status') =>
+    (await hook({}, planning({}), { action, ...(action === 'greet' && { params: { name: 'Ada' } }) })).logs;
+  expect((await run('greet')).map(({ message }) => JSON.parse(message))).toEqual([
+    expect.objectContaining({ type: 'security', event: 'authz_admin:web/0,greet' }),
+  ]);
+  expect(await run('show-status')).toEqual([]);
+});
+
 describe('statuses', () => {
   const many = {
     status: [active('fine'), waiting('for it'), blocked('no disk', 'juju add-storage web/0 data')],
@@ -523,10 +532,13 @@ test('Juju 3.6 has tools that Juju 4 has not', async () => {
 });
 
 test('a reboot now ends the hook, which Juju runs again', async () => {
-  const { exitCode, reboot, state } = await hook({ relations: [site] }, async (juju) => {
+  const { exitCode, reboot, state, logs } = await hook({ relations: [site] }, async (juju) => {
     await juju.tools.relationSet(4, 'unit', { hostname: 'half' });
     await juju.tools.reboot('now');
     return {};
   });
   expect([exitCode, reboot, state.relations[0]?.ownData]).toEqual(['killed', 'now', undefined]);
+  expect(logs.map(({ message }) => JSON.parse(message))).toEqual([
+    expect.objectContaining({ type: 'security', event: 'sys_restart:web/0' }),
+  ]);
 });

@@ -58,6 +58,28 @@ describe('a tool', () => {
     await expect(tools.isLeader()).rejects.toMatchObject({ code: 'tool-timeout', tool: 'is-leader' });
   });
 
+  test('waits for its turn where many are asked for at the same time', async () => {
+    const traces = join(folder, 'traces');
+    const busy = await script(
+      'busy',
+      `echo + >> ${traces}`,
+      'sleep 0.05',
+      `echo - >> ${traces}`,
+      'echo true',
+    );
+    const run = runToolProcess(60_000, 3);
+    const tools = hookTools((_tool, args, input) => run(busy, args, input));
+    expect(await Promise.all(Array.from({ length: 12 }, () => tools.isLeader()))).toEqual(
+      Array.from({ length: 12 }, () => true),
+    );
+    let [running, most] = [0, 0];
+    for (const line of (await readFile(traces, 'utf8')).trim().split('\n')) {
+      running += line === '+' ? 1 : -1;
+      most = Math.max(most, running);
+    }
+    expect([running, most <= 3]).toEqual([0, true]);
+  });
+
   test('that is not there is missing', async () => {
     const tools = hookTools((_tool, args) => runToolProcess()(join(folder, 'nothing'), args));
     await expect(tools.isLeader()).rejects.toMatchObject({ code: 'tool-missing' });
