@@ -1,0 +1,104 @@
+// What a unit finds out about a newer MAAS before anything stops, with programs in place of apt's.
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { chmod, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { preparation, preparing } from '@maas-ha/maas';
+import { MAAS_34, MAAS_37 } from './states.ts';
+
+const SOURCE = 'ppa:maas/3.7';
+const HOOK = { kind: 'lifecycle', name: 'config-changed' } as const;
+const REFRESH = { kind: 'lifecycle', name: 'upgrade-charm' } as const;
+
+let folder: string;
+const path = process.env['PATH'];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'prepare-'));
+  process.env['PATH'] = `${folder}:${path}`;
+  await machine({ installed: MAAS_34, offered: MAAS_37 });
+});
+
+afterEach(async () => {
+  process.env['PATH'] = path;
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function program(name: string, script: string): Promise<void> {
+  await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`);
+  await chmod(join(folder, name), 0o755);
+}
+
+async function machine({ installed, offered }: { installed: string; offered: string }): Promise<void> {
+  await program('dpkg-query', `echo 'maas-region-api ${installed} ii '`);
+  await program(
+    'apt-cache',
+    offered === '' ? '' : `echo ' maas-region-api | ${offered} | file:/srv ./ Packages'`,
+  );
+  await program('apt-get', `echo "$*" >>${folder}/calls`);
+}
+
+/** What this unit is prepared for, after it has looked where it has to. */
+async function look(source = SOURCE, event: typeof HOOK | typeof REFRESH = HOOK, asked = '') {
+  const hook = { stateDirectory: folder, event };
+  for (const resource of preparing(await preparation(hook, source, asked), ['maas-region-api']))
+    if (resource.kind === 'step') await resource.run();
+  return (await preparation({ stateDirectory: folder, event: HOOK }, source, asked)).version;
+}
+
+async function calls(): Promise<string> {
+  const text = await readFile(join(folder, 'calls'), 'utf8').catch(() => '');
+  await rm(join(folder, 'calls'), { force: true });
+  return text;
+}
+
+test('the newest version is fetched and not installed, once for each source', async () => {
+  expect(await look()).toBe(MAAS_37);
+  expect(await calls()).toMatch(new RegExp(`^install .*--download-only maas-region-api=${MAAS_37}\n$`));
+  expect(await look()).toBe(MAAS_37);
+  expect(await calls()).toBe('');
+});
+
+test('the one that is installed needs no fetching', async () => {
+  await machine({ installed: MAAS_37, offered: MAAS_37 });
+  expect(await look()).toBe(MAAS_37);
+  expect(await calls()).toBe('');
+});
+
+test('in a source that is known already it is looked for when somebody asks, with lists that are read anew', async () => {
+  await machine({ installed: MAAS_34, offered: MAAS_34 });
+  await look();
+  await machine({ installed: MAAS_34, offered: MAAS_37 });
+  expect(await look()).toBe(MAAS_34);
+  expect(await look(SOURCE, HOOK, '2026-11-24T18:00:00Z')).toBe(MAAS_37);
+  expect(await calls()).toMatch(/^update .*\ninstall /);
+});
+
+test('a refresh of the charm looks again', async () => {
+  await machine({ installed: MAAS_34, offered: MAAS_34 });
+  await look();
+  await machine({ installed: MAAS_34, offered: MAAS_37 });
+  // As an earlier hook wrote it.
+  await utimes(join(folder, 'prepared'), 0, 0);
+  expect(await look()).toBe(MAAS_34);
+  expect(await look(SOURCE, REFRESH)).toBe(MAAS_37);
+});
+
+test('an older MAAS is refused before anything is fetched', async () => {
+  await machine({ installed: MAAS_37, offered: MAAS_34 });
+  await expect(look()).rejects.toMatchObject({
+    remedy: 'user',
+    message: 'MAAS 3.7 cannot go back to 3.4: set source= to one that has 3.7 or a newer one',
+  });
+  expect(await calls()).toBe('');
+});
+
+test('packages for another release are refused, and a source without any', async () => {
+  await program('apt-get', 'echo "The following packages have unmet dependencies:"; exit 100');
+  await expect(look()).rejects.toMatchObject({
+    remedy: 'user',
+    message: expect.stringContaining('these packages are not for this machine'),
+  });
+  await machine({ installed: MAAS_34, offered: '' });
+  await expect(look()).rejects.toMatchObject({ remedy: 'user' });
+});
