@@ -86,6 +86,10 @@ export class DoubleHost implements AsyncDisposable {
     return this.#run('rack_main', args, options);
   }
 
+  common(args: readonly string[]): Promise<Said> {
+    return this.#run('common_main', args, {});
+  }
+
   async #run(
     entry: string,
     args: readonly string[],

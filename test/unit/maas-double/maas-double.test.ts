@@ -1,7 +1,7 @@
 // The stand-in does what the real MAAS 3.4 was seen to do: it exists to fail where MAAS would fail.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
+import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MaasApi } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
@@ -89,6 +89,23 @@ describe('dbupgrade', () => {
     expect(await newer.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
   });
 
+  test('with nothing to migrate disturbs nobody', async () => {
+    const host = await migrated();
+    await running(host, 'region-1');
+    expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+    expect(await host.regions()).toEqual(['region-1']);
+  }, 30_000);
+
+  test('what needs the schema fails before it', async () => {
+    const host = await machine(1);
+    const admin = ['createadmin', '--username', 'admin', '--password', 'p', '--email', 'a@example.com'];
+    for (const command of [admin, ['apikey', '--username', 'admin']])
+      expect(await host.region(command)).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining('relation "auth_user" does not exist'),
+      });
+  });
+
   test('fails at once, with what PostgreSQL says', async () => {
     const host = await machine(1);
     await host.configure({ ...server.connection, password: new Redacted('wrong') });
@@ -104,6 +121,28 @@ describe('regiond.conf', () => {
     hosts.push(host);
     expect(await host.region(['local_config_get'])).toMatchObject({ exitCode: 0, stdout: '{}' });
     expect((await stat(join(host.root, 'etc/maas/regiond.conf'))).mode & 0o777).toBe(0o640);
+  });
+
+  test('local_config_get answers as it is asked, and only what it is asked for', async () => {
+    const host = await machine(1);
+    const ask = async (...how: readonly string[]): Promise<string> =>
+      (await host.region(['local_config_get', ...how])).stdout;
+    expect(await ask('--num-workers')).toBe('num_workers: 2');
+    expect(await ask('--json', '--database-port')).toBe(`{"database_port": ${server.connection.port}}`);
+    expect(await ask('--plain', '--num-workers', '--database-name')).toBe('maasdb\n2');
+  });
+
+  test('local_config_set keeps mode and owner, and keys that it does not know', async () => {
+    const host = await machine(1);
+    const path = join(host.root, 'etc/maas/regiond.conf');
+    await chmod(path, 0o600);
+    await host.configure(server.connection, { vault_thing: 'kept' });
+    await host.region(['local_config_set', '--num-workers', '3']);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(parse(await host.read('etc/maas/regiond.conf'))).toMatchObject({
+      vault_thing: 'kept',
+      num_workers: 3,
+    });
   });
 
   test('local_config_set writes a new file also where nothing changes', async () => {
@@ -181,6 +220,12 @@ describe('administrators', () => {
     const { stdout } = await host.region(['apikey', '--username', 'admin']);
     expect(stdout).toMatch(/^\w{18}:\w{18}:\w{32}$/);
     expect((await host.region(['apikey', '--username', 'admin'])).stdout).toBe(stdout);
+    const more = await host.region(['apikey', '--username', 'admin', '--generate', '--with-names']);
+    expect(more.stdout.split('\n').map((line) => line.replace(/^\S+/, 'key'))).toEqual([
+      'key MAAS consumer',
+      'key MAAS consumer',
+    ]);
+    expect((await host.region(['apikey'])).stderr).toContain('You must provide a username with --username.');
     const nobody = await host.region(['apikey', '--username', 'nobody']);
     expect(nobody).toMatchObject({
       exitCode: 1,
@@ -202,14 +247,80 @@ describe('regions', () => {
       () => host.log,
       (log) => log.includes('Database error during start-up'),
     );
-    expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 502 });
-    expect(await host.get('/MAAS/r/')).toMatchObject({ status: 200 });
+    expect(await host.get('/MAAS/r/')).toMatchObject({ status: 0 });
     await host.region(['dbupgrade']);
     await until(
       () => host.regions(),
       (regions) => regions.includes('region-1'),
     );
     expect(regiond.exitCode).toBeNull();
+    regiond.kill('SIGKILL');
+    await until(
+      () => host.get('/MAAS/rpc/'),
+      ({ status }) => status === 502,
+    );
+    expect(await host.get('/MAAS/r/')).toMatchObject({ status: 200 });
+  }, 30_000);
+
+  test('answer at the addresses of MAAS, and at no others', async () => {
+    const host = await migrated();
+    await running(host, 'region-1');
+    const statuses: Record<string, number> = {};
+    for (const path of ['/', '/MAAS', '/MAAS/', '/MAAS/rpc', '/MAAS//rpc/', '/rpc/', '/MAAS/metrics'])
+      statuses[path] = (await host.get(path)).status;
+    expect(statuses).toEqual({
+      '/': 301,
+      '/MAAS': 301,
+      '/MAAS/': 301,
+      '/MAAS/rpc': 301,
+      '/MAAS//rpc/': 200,
+      '/rpc/': 404,
+      '/MAAS/metrics': 404,
+    });
+    expect(await host.get('/MAAS/api/2.0/version')).toEqual({
+      status: 404,
+      text: 'Unknown API endpoint: /MAAS/api/2.0/version.',
+    });
+    expect(JSON.parse((await host.get('/MAAS/accounts/login/')).text)).toMatchObject({ no_users: true });
+    await server.sql("INSERT INTO maasserver_config VALUES ('prometheus_enabled', 'true')");
+    expect(await host.get('/MAAS/metrics')).toMatchObject({ status: 200 });
+  }, 30_000);
+
+  test('wait for the database, for ever and alive', async () => {
+    const host = await machine(1);
+    await host.configure({ ...server.connection, port: 1 });
+    const regiond = host.startRegion();
+    await until(
+      () => host.log.match(/Connection to database cannot be established/g)?.length ?? 0,
+      (times) => times > 1,
+    );
+    expect(regiond.exitCode).toBeNull();
+    expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 0 });
+  });
+
+  test('one that was deleted and starts again gets another identity', async () => {
+    const one = await migrated();
+    await running(one, 'region-1');
+    const two = await machine(2);
+    const regiond = two.startRegion();
+    await until(
+      () => one.regions(),
+      (regions) => regions.length === 2,
+    );
+    const before = await two.read('var/lib/maas/maas_id');
+    expect(before).toMatch(/^[a-z0-9]{6}$/);
+    regiond.kill('SIGTERM');
+    await until(
+      () => one.regions(),
+      (regions) => regions.length === 1,
+    );
+    await server.sql(`DELETE FROM maasserver_node WHERE system_id = '${before}'`);
+    two.startRegion();
+    await until(
+      () => one.regions(),
+      (regions) => regions.length === 2,
+    );
+    expect(await two.read('var/lib/maas/maas_id')).not.toBe(before);
   }, 30_000);
 
   test('have one secret: of 3.3 and later the database wins over a file', async () => {
@@ -331,6 +442,71 @@ describe('racks', () => {
     expect(daemon.exitCode).toBeNull();
   }, 30_000);
 
+  test('follow a changed URL without a restart, and keep their connections while the old one is gone', async () => {
+    const one = await migrated();
+    await running(one, 'region-1');
+    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
+    hosts.push(host);
+    await host.rack(['config', '--region-url', 'http://127.0.7.99:5240/MAAS']);
+    await host.write('var/lib/maas/secret', await one.read('var/lib/maas/secret'));
+    const rackd = host.startRack();
+    await until(
+      () => host.log,
+      (log) => log.includes('Region not available'),
+    );
+    await host.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
+    await until(
+      () => host.log,
+      (log) => log.includes('Fully connected'),
+    );
+    await host.rack(['config', '--region-url', 'http://127.0.7.99:5240/MAAS']);
+    await new Promise((done) => setTimeout(done, 2000));
+    expect(host.log).not.toContain('ClusterClient connection lost');
+    expect(rackd.exitCode).toBeNull();
+  }, 30_000);
+
+  test('registered with a secret on stdin stay stopped, with one in the arguments they start', async () => {
+    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
+    hosts.push(host);
+    const folder = await host.commands();
+    await host.write('bin/systemctl', `#!/bin/sh\necho "$@" >>${host.root}/systemctl.log\n`);
+    await chmod(join(folder, 'systemctl'), 0o755);
+    const path = process.env['PATH'];
+    process.env['PATH'] = `${folder}:${path}`;
+    try {
+      const url = ['register', '--url', 'http://127.0.7.1:5240/MAAS'];
+      expect(await host.rack(url, { input: 'a1b2\n' })).toMatchObject({
+        exitCode: 0,
+        stdout: expect.stringContaining('Secret installed'),
+      });
+      expect(await host.read('systemctl.log')).toBe('stop maas-rackd\n');
+      expect(await host.rack([...url, '--secret', 'a1b2'])).toMatchObject({ exitCode: 0 });
+      expect(await host.read('systemctl.log')).toContain('enable --now maas-rackd');
+      expect(await host.rack(['register'])).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining('MAAS region controller URL must be given'),
+      });
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+
+  test('`config` makes an empty file, keeps the order of URLs, and refuses what is none', async () => {
+    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
+    hosts.push(host);
+    await host.rack(['config']);
+    expect(await host.read('etc/maas/rackd.conf')).toBe('');
+    await host.rack(['config', '--init', '--region-url', 'http://b/MAAS', '--region-url', 'http://a/MAAS']);
+    expect(parse(await host.read('etc/maas/rackd.conf'))).toEqual({
+      cluster_uuid: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      maas_url: ['http://b/MAAS', 'http://a/MAAS'],
+    });
+    expect(await host.rack(['config', '--region-url', 'http://2001:db8::5/'])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('That is not a valid URL'),
+    });
+  });
+
   test('an empty secret is installed by deleting the one that is there', async () => {
     const host = await rack('DEADbeef');
     expect(await host.read('var/lib/maas/secret')).toBe('DEADbeef');
@@ -414,7 +590,7 @@ describe('the API', () => {
     hosts.push(rack);
     await rack.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
     await rack.rack(['install-shared-secret'], { input: await host.read('var/lib/maas/secret') });
-    rack.startRack();
+    const rackd = rack.startRack();
     const maas = await api(host);
     const racks = await until(
       () => maas.rackControllers(),
@@ -439,5 +615,11 @@ describe('the API', () => {
     await expect(maas.deleteController('rack', id)).rejects.toThrow(
       'no other rack controller can provide DHCP',
     );
+    // One that goes takes its secret along and starts anew, to wait for another.
+    await server.sql('UPDATE maasserver_vlan SET dhcp_on = false');
+    await maas.deleteController('rack', id);
+    await once(rackd, 'exit');
+    await expect(rack.read('var/lib/maas/secret')).rejects.toThrow('ENOENT');
+    expect(await rack.read('var/lib/maas/maas_id')).toBe(id);
   }, 30_000);
 });

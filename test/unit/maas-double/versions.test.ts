@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { plan as planRack } from '../../../charms/maas-rack/src/plan.ts';
@@ -191,6 +192,24 @@ describe('edit_named_options', () => {
     expect(await run()).toMatchObject({ exitCode: 0 });
     expect(await host.read('etc/bind/named.conf.options')).toBe(after);
     expect(await backups(host)).toHaveLength(1);
+  });
+
+  test('before there is anything to include leaves named unable to load', async () => {
+    const { host, run } = await named('');
+    await host.write(
+      'etc/bind/named.conf.options',
+      `options { directory "${host.root}"; dnssec-validation auto; };\n`,
+    );
+    const check = () =>
+      execa('named-checkconf', [join(host.root, 'etc/bind/named.conf.options')], { reject: false });
+    expect(await run()).toMatchObject({ exitCode: 0 });
+    expect(await check()).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('file not found') });
+    expect(await host.common(['setup-dns'])).toMatchObject({ exitCode: 0 });
+    expect(await check()).toMatchObject({ exitCode: 0 });
+    await host.write('etc/bind/named.conf.local', '// own\n');
+    for (let time = 0; time < 2; time += 1)
+      expect(await host.common(['get-named-conf', '--edit'])).toMatchObject({ exitCode: 0 });
+    expect((await host.read('etc/bind/named.conf.local')).match(/include/g)).toHaveLength(1);
   });
 
   test('leaves forwarders in place without a database, and says nothing', async () => {

@@ -31,6 +31,7 @@ import time
 import types
 import urllib.parse
 import urllib.request
+import uuid
 
 import psycopg2
 import yaml
@@ -367,7 +368,7 @@ def apikey(args):
         query(conf, "INSERT INTO piston3_token VALUES (%s, %s)", (args.username, key))
         keys.append((key,))
     for (key,) in keys:
-        print(key)
+        print(f"{key} MAAS consumer" if args.with_names else key)
 
 
 def shell(args):
@@ -550,6 +551,7 @@ def region_main():
     key.set_defaults(run=apikey)
     key.add_argument("--username")
     key.add_argument("--generate", action="store_true")
+    key.add_argument("--with-names", action="store_true")
     django = verbs.add_parser("shell")
     django.set_defaults(run=shell)
     django.add_argument("--command", required=True)
@@ -869,7 +871,13 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
         elif path == "/MAAS/api/2.0/version/":
             query(region.conf, "SELECT 1")
             self.answer(200, {"capabilities": ["authenticate-api"], "version": VERSION, "subversion": ""})
-        elif path.startswith("/MAAS/api/2.0/"):
+        elif path == "/MAAS/accounts/login/":
+            nobody = not query(region.conf, "SELECT 1 FROM auth_user")
+            self.answer(200, {"authenticated": False, "external_auth_url": None, "no_users": nobody})
+        elif path == "/MAAS/metrics" and get_config(region.conf, "prometheus_enabled"):
+            nodes = query(region.conf, "SELECT node_type, count(*) FROM maasserver_node GROUP BY 1")
+            self.answer(200, "".join(f'maas_nodes{{type="{kind}"}} {count}\n' for kind, count in nodes), "text/plain")
+        elif path.startswith("/MAAS/api/2.0/") and path.split("?")[0].endswith("/"):
             self.get_api(path[len("/MAAS/api/2.0/") :])
         else:
             self.answer(404, f"Unknown API endpoint: {path}.", "text/plain")
@@ -1208,6 +1216,9 @@ def http_main():
     """Follows what regiond writes; nginx is told by it to reload."""
     if not HAS_NGINX:
         return
+    # Nothing listens on a fresh machine until regiond has once come so far.
+    while not os.path.exists(HTTP_CONF):
+        time.sleep(0.1)
     plain = FrontServer((settings()["address"], 5240), ProxyHandler)
     threading.Thread(target=plain.serve_forever, daemon=True).start()
     current, secure = {}, None
@@ -1343,6 +1354,8 @@ def rack_config(args):
     data = read_config(RACKD_CONF, RACK_OPTIONS)[0]
     if args.region_url:
         data["maas_url"] = urls(args.region_url) if SHORT >= (2, 5) else url(args.region_url[-1])
+    if getattr(args, "init", False):
+        data.setdefault("cluster_uuid", str(uuid.uuid4()))
     if getattr(args, "debug", None) is not None:
         data["debug"] = boolean(args.debug)
     write_config(RACKD_CONF, data)
@@ -1393,6 +1406,8 @@ def rack_main():
     config.add_argument("--region-url", action="append")
     if SHORT >= (2, 4):
         config.add_argument("--debug")
+    if SHORT < (3, 5):
+        config.add_argument("--init", action="store_true")
     verbs.add_parser("install-shared-secret").set_defaults(run=install_secret)
     register = verbs.add_parser("register")
     register.set_defaults(run=rack_register)
