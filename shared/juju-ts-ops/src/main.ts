@@ -16,6 +16,7 @@ import { leavingOf } from './leaving.ts';
 import { processSurroundings, type Surroundings, type ToolRunner } from './process.ts';
 import { active, blocked, statusText, waiting, worst, worstFirst, type Status } from './status.ts';
 import { hookTools } from './tools.ts';
+import { Trace } from './tracing.ts';
 
 /** How often one hook walks the road: what it did to the machine (a daemon wrote a file) may let it do more. */
 const MOST_ROUNDS = 5;
@@ -44,11 +45,14 @@ export async function runEvent<
   R,
   B extends BagSchema,
 >(charm: Charm<C, S, E, State, R, B>, surroundings: Surroundings): Promise<0 | 1> {
+  const trace = Trace.of(surroundings.environment);
+  const traced = trace ? { ...surroundings, runTool: trace.tools(surroundings.runTool) } : surroundings;
   let context: HookContext | undefined;
+  let exitCode: 0 | 1 = 0;
   try {
     context = await completeContext(surroundings);
     const { event, unit } = context;
-    const tools = hookTools(watched(surroundings, context), `${unit}, ${describeEvent(event)}`);
+    const tools = hookTools(watched(traced, context), `${unit}, ${describeEvent(event)}`);
     const run = new Run(charm, new Juju(context, charm, tools, surroundings));
     if (event.kind === 'action') {
       const isAdmin = !BUILT_IN_ACTIONS.some((name) => name === event.name);
@@ -58,17 +62,20 @@ export async function runEvent<
     } else if (event.kind === 'lifecycle' && (event.name === 'stop' || event.name === 'remove'))
       await run.leave();
     else await run.walk();
-    return 0;
   } catch (error) {
-    await reportBug(error, context, surroundings);
-    return 1;
+    await reportBug(error, context, traced);
+    exitCode = 1;
   }
+  // A trace that cannot be told is no reason for a hook to fail.
+  if (context)
+    await trace?.end(context, exitCode === 0).catch((error: unknown) => traced.print(String(error)));
+  return exitCode;
 }
 
 async function completeContext({ environment }: Surroundings): Promise<HookContext> {
   const context = hookContext(environment);
   const leaving = await leavingOf(context);
-  return { ...context, ...(leaving && { leaving }) };
+  return Object.freeze({ ...context, ...(leaving && { leaving }) });
 }
 
 /** One event of one charm. */
