@@ -121,3 +121,65 @@ test('a unit that is being removed writes nothing for the others, also when its 
   expect(after.relations.find(({ id }) => id === 1)?.appData).toEqual({ url: 'http://10.0.0.200/MAAS' });
   expect(unit.resources).toEqual([]);
 });
+
+test('tls-mode=passthrough asks the CA once, for the name that MAAS has, and the key stays in a secret of the application', async () => {
+  const unit = inProcess(charm);
+  const ca = { id: 6, endpoint: 'certificates', app: 'ca', units: { 'ca/0': {} } } as const;
+  const options = { source: SOURCE, 'maas-url': 'http://maas.example.com', 'tls-mode': 'passthrough' };
+  const asked = await unit.run(
+    { relation: 'changed', id: 6, unit: 'ca/0' },
+    state({ options, relations: [peers, database, ca] }),
+  );
+  expect(asked.exitCode).toBe(0);
+  const bag = asked.state.relations.find(({ id }) => id === 6)?.ownAppData ?? {};
+  const requests: unknown = JSON.parse(bag['certificate_signing_requests'] ?? '[]');
+  expect(requests).toEqual([
+    { certificate_signing_request: expect.stringContaining('BEGIN CERTIFICATE REQUEST'), ca: false },
+  ]);
+  const key = asked.state.secrets.find(({ label }) => label === 'tls-certificates');
+  expect(key).toMatchObject({ owner: 'application' });
+  const { secrets: _, ...visible } = asked.state;
+  for (const seen of [visible, asked.logs, asked.calls.map(({ tool, args }) => [tool, args])])
+    expect(JSON.stringify(seen)).not.toContain('PRIVATE KEY');
+  const again = await unit.run('update-status', asked.state);
+  expect(again.state.relations).toEqual(asked.state.relations);
+  // Another unit of the application leaves it alone.
+  const follower = await inProcess(charm).run('update-status', { ...asked.state, isLeader: false });
+  expect(follower.state.relations).toEqual(asked.state.relations);
+});
+
+test('a secret that the user gave and did not grant: what to type', async () => {
+  const unit = inProcess(charm);
+  const options = {
+    source: SOURCE,
+    'maas-url': 'http://maas.example.com',
+    'tls-mode': 'passthrough',
+    certificate: 'secret:9m4e2mr0ui3e8a215n50',
+  };
+  const { state: after, exitCode } = await unit.run('config-changed', state({ options }));
+  expect(exitCode).toBe(0);
+  expect(after.status).toEqual({
+    level: 'blocked',
+    message:
+      'certificate=secret:9m4e2mr0ui3e8a215n50 cannot be read: juju grant-secret secret:9m4e2mr0ui3e8a215n50 maas-region',
+  });
+});
+
+test('a collector is told on the unit, also before MAAS is there', async () => {
+  const unit = inProcess(charm);
+  const collector = {
+    id: 8,
+    endpoint: 'cos-agent',
+    app: 'grafana-agent',
+    units: { 'grafana-agent/0': {} },
+  } as const;
+  const { state: after } = await unit.run(
+    { relation: 'joined', id: 8, unit: 'grafana-agent/0' },
+    state({ relations: [peers, database, collector] }),
+  );
+  const { config = '' } = after.relations.find(({ id }) => id === 8)?.ownData ?? {};
+  expect(JSON.parse(config)).toMatchObject({
+    metrics_scrape_jobs: [{ job_name: 'maas-region_regiond' }],
+    dashboards: [expect.stringMatching(/^\/Td6WFoA/)],
+  });
+});
