@@ -5,7 +5,7 @@ import { lastLines, readFileIfExists, replaceFile, run, tryRun } from '@maas-ha/
 import { ID_FILE, majorMinor, SECRET_FILE } from '@maas-ha/maas';
 import { NotYetError, UserError } from 'juju-ts-ops';
 import { z } from 'zod';
-import { installedServices, stopGracefully } from './regiond.ts';
+import { installedServices, startWebServer, stopGracefully } from './regiond.ts';
 import { REGIOND_CONF, read, type RegionJuju, type State } from './state.ts';
 
 /** Where the backups of this unit are. They outlive it for as long as its machine does. */
@@ -153,8 +153,7 @@ export async function restore(mark: string, here: string): Promise<void> {
   await run(['systemctl', 'stop', ...installedServices().map((name) => `${name}.service`)]);
   await unpackBackup(Restoring.parse(JSON.parse(text)), here);
   await rm(mark);
-  // Where the web server is started by the file that regiond writes for it.
-  await tryRun(['systemctl', 'start', 'maas-http.path']);
+  await startWebServer();
 }
 
 /** @throws {UserError} */

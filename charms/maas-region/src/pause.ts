@@ -1,7 +1,6 @@
-import { hostname } from 'node:os';
-import { run, tryRun } from '@maas-ha/host';
+import { run } from '@maas-ha/host';
 import { markPaused, pausedStatus, unmarkPaused } from '@maas-ha/maas';
-import { awaitServing, installedServices, stopGracefully } from './regiond.ts';
+import { installedServices, startWebServer, stopGracefully } from './regiond.ts';
 import type { RegionJuju } from './state.ts';
 
 /** Takes a region out of service until it is resumed: for work on its machine. Twice is harmless. */
@@ -15,13 +14,9 @@ export async function pauseRegion(juju: RegionJuju): Promise<Readonly<Record<str
   return { paused: 'true' };
 }
 
-/** Brings a paused region back. Its status follows with the next hook. */
+/** Has a paused region come back; that is for the hooks, which know whether it may run. */
 export async function resumeRegion({ context }: RegionJuju): Promise<Readonly<Record<string, string>>> {
   await unmarkPaused(context);
-  const units = installedServices().map((name) => `${name}.service`);
-  await run(['systemctl', 'enable', '--quiet', '--now', ...units]);
-  // Where the web server is started by the file that regiond writes for it.
-  await tryRun(['systemctl', 'start', 'maas-http.path']);
-  await awaitServing(hostname());
+  await startWebServer();
   return { paused: 'false' };
 }

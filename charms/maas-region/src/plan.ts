@@ -35,7 +35,7 @@ import { CLIENT_PACKAGE, connectionsNeeded, inTurn, migrateDatabase } from './da
 import { migrateDnsOptions } from './dns.ts';
 import type { endpoints, Hostnames, Schema, TlsServed } from './endpoints.ts';
 import { observability } from './observability.ts';
-import { awaitAnother, awaitServing, restartRegion, stopGracefully } from './regiond.ts';
+import { awaitAnother, awaitServing, restartRegion, startRegion, stopGracefully } from './regiond.ts';
 import { changeSettings, settingChanges, wantedSettings, type Settings } from './settings.ts';
 import { rotation, rotationOf } from './secret.ts';
 import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
@@ -45,7 +45,6 @@ import {
   notReady,
   obstacleOf,
   releaseRegion,
-  startRegion,
   upgradeInWords,
   upgradeOf,
   upgradeResources,

@@ -57,6 +57,17 @@ async function servesInTime(hostname: string): Promise<boolean> {
   return true;
 }
 
+/** Starts the services of a region that was stopped gracefully. */
+export async function startRegion(services: readonly string[]): Promise<void> {
+  await run(['systemctl', 'enable', '--quiet', '--now', ...services.map((name) => `${name}.service`)]);
+  await startWebServer();
+}
+
+/** What {@link stopGracefully} has stopped first; where it is started by the file that regiond writes for it. */
+export async function startWebServer(): Promise<void> {
+  await tryRun(['systemctl', 'start', 'maas-http.path']);
+}
+
 /** Restarts what has read a regiond.conf that has changed since; what does not run reads it when it starts. */
 export async function restartRegion(services: readonly string[], hostname: string): Promise<void> {
   const running = (await serviceStates(services)).filter(({ isRunning }) => isRunning);

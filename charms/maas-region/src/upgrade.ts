@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { deleteFile, replaceFile, run, tryRun, type Resource } from '@maas-ha/host';
+import { deleteFile, replaceFile, run, type Resource } from '@maas-ha/host';
 import { inWords, oldestPostgresql, majorMinor } from '@maas-ha/maas';
 import { unitNumber, UserError, type HookContext } from 'juju-ts-ops';
 import { REGION_SERVICES, stopGracefully } from './regiond.ts';
@@ -115,14 +115,6 @@ async function holdRegion(): Promise<void> {
 export async function releaseRegion(): Promise<void> {
   for (const path of HOLD_FILES) await deleteFile(path);
   await run(['systemctl', 'daemon-reload']);
-}
-
-/** Starts the services of a region that has been upgraded. */
-export async function startRegion(services: readonly string[]): Promise<void> {
-  const units = services.map((name) => `${name}.service`);
-  await run(['systemctl', 'enable', '--quiet', '--now', ...units]);
-  // Where the web server is started by the file that regiond writes for it.
-  await tryRun(['systemctl', 'start', 'maas-http.path']);
 }
 
 /** The file by which the leader knows that it has been asked to look for newer packages. */
