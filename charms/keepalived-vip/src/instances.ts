@@ -1,5 +1,5 @@
 import { inSubnet, type InterfaceAddress } from '@maas-ha/host';
-import type { Peer, State } from './state.ts';
+import type { Known, Peer } from './state.ts';
 
 /** A virtual address with the prefix it gets. */
 export interface PlacedVip {
@@ -29,7 +29,7 @@ export type Placement =
   | { readonly kind: 'placed'; readonly instances: readonly Instance[] }
   | { readonly kind: 'wrong'; readonly problem: string };
 
-export function placeVips(state: State): Placement {
+export function placeVips(state: Known): Placement {
   const { options, peers } = state;
   const byName = new Map<string, Instance>();
   for (const { address, family, prefix } of options.vip) {
@@ -57,8 +57,23 @@ export function placeVips(state: State): Placement {
   return { kind: 'placed', instances: [...byName.values()] };
 }
 
+/**
+ * Which units have to send VRRP to this one before it may start an instance. Until its holder does it would hear
+ * nobody, and take the addresses for itself. Of units that start at the same time the leader goes first.
+ */
+export function strangersTo(instance: Instance, { running, peers, isLeader }: Known): readonly string[] {
+  if (running.has(instance.name)) return [];
+  const started = peers.filter(({ unit, instances }) =>
+    instance.peers.some(
+      (peer) => peer.unit === unit && instances.some(({ source }) => source === peer.address),
+    ),
+  );
+  if (started.length === 0 && !isLeader) return ['the leader'];
+  return started.filter(({ sendsTo }) => !sendsTo.includes(instance.source)).map(({ unit }) => unit);
+}
+
 /** The wanted addresses that this machine has by itself, and not from keepalived. */
-export function ownVips({ options, addresses, managed }: State): readonly string[] {
+export function ownVips({ options, addresses, managed }: Known): readonly string[] {
   return options.vip
     .map(({ address }) => address)
     .filter((vip) => !managed.includes(vip) && addresses.some(({ address }) => address === vip));
@@ -81,7 +96,7 @@ export function priorityOf(unitNumber: number, others: readonly number[]): numbe
 const HIGHEST = 254;
 
 function placeOf(
-  { options, addresses }: State,
+  { options, addresses }: Known,
   vip: string,
   family: 'ipv4' | 'ipv6',
 ): InterfaceAddress | undefined {
@@ -104,7 +119,7 @@ function peersOf(peers: readonly Peer[], place: InterfaceAddress): Instance['pee
   });
 }
 
-function noPlace({ options, addresses }: State, vip: string, family: 'ipv4' | 'ipv6'): string {
+function noPlace({ options, addresses }: Known, vip: string, family: 'ipv4' | 'ipv6'): string {
   const own = addresses.filter((address) => address.family === family);
   if (options.interface === '') {
     const subnets = own.map(({ address, prefix }) => `${address}/${prefix}`).join(', ');

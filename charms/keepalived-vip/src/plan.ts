@@ -2,7 +2,7 @@ import type { Resource } from '@maas-ha/host';
 import { active, blocked, SecretRef, unitNumber, waiting, type Plan, type Status } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints, Report } from './endpoints.ts';
-import { ownVips, placeVips, priorityOf, type Instance } from './instances.ts';
+import { ownVips, placeVips, priorityOf, strangersTo, type Instance } from './instances.ts';
 import { daemonReload, settle } from './keepalived.ts';
 import { ownersOf } from './owners.ts';
 import { CHECK_SCRIPT, CHECK_SCRIPT_CONTENT } from './render/check-service.ts';
@@ -48,6 +48,16 @@ export function plan(state: State): KeepalivedPlan {
       ),
     );
   }
+  const [holder] = state.sighted.holders;
+  if (holder) {
+    return stay(
+      blocked(
+        `vip=${holder.address} is in use by another machine, ${holder.mac}: set a free address, or take it from there`,
+      ),
+    );
+  }
+  const clash = options.unicast ? undefined : numberClash(state);
+  if (clash !== undefined && state.running.size === 0) return stay(blocked(clash));
   const { instances } = placement;
   const strangers = new Map(instances.map((instance) => [instance, strangersTo(instance, state)]));
   const ready = instances.filter((instance) => strangers.get(instance)?.length === 0);
@@ -57,6 +67,7 @@ export function plan(state: State): KeepalivedPlan {
     secrets: secretsOf(state),
     databags: [...clusterBag(state, instances), ...clientBags(state, instances)],
     status: [
+      ...(clash === undefined ? [] : [blocked(clash)]),
       ...(missing.length > 0 ? [waiting(`${missing.join(', ')} to learn of this unit`)] : []),
       holding(state),
     ],
@@ -107,21 +118,6 @@ export function leave(): readonly Resource[] {
 /** Nothing changes: what runs goes on. */
 function stay(status: Status): KeepalivedPlan {
   return { machine: [], status: [status] };
-}
-
-/**
- * Which units have to send VRRP to this one before it may start an instance. Until its holder does it would hear
- * nobody, and take the addresses for itself. Of units that start at the same time the leader goes first.
- */
-function strangersTo(instance: Instance, { running, peers, isLeader }: State): readonly string[] {
-  if (running.has(instance.name)) return [];
-  const started = peers.filter(({ unit, instances }) =>
-    instance.peers.some(
-      (peer) => peer.unit === unit && instances.some(({ source }) => source === peer.address),
-    ),
-  );
-  if (started.length === 0 && !isLeader) return ['the leader'];
-  return started.filter(({ sendsTo }) => !sendsTo.includes(instance.source)).map(({ unit }) => unit);
 }
 
 function preparation({ kernel, unit }: State): readonly Resource[] {
@@ -247,11 +243,19 @@ function holding(state: State): Status {
       return `holds ${vip}${time}${rival === undefined ? '' : `, and so does ${rival}: they cannot hear each other`}`;
     return unit === undefined ? `ready to take ${vip}` : `${vip} is on ${unit}${time}`;
   });
-  const text = texts.join('; ');
+  // Over unicast the two do not disturb each other: the firewall drops theirs, and they get none of ours.
+  const clash = numberClash(state);
+  const text = [...texts, ...(clash === undefined ? [] : [clash])].join('; ');
   if (![...running.values()].some(({ state: now }) => now === 'FAULT')) return active(text);
   return waiting(
     `${failing.length > 0 ? failing.join(', ') : 'the network'} to work on this machine; ${text}`,
   );
+}
+
+/** What to do about other routers on the network that have the same number. */
+function numberClash({ sighted: { routers }, options }: State): string | undefined {
+  if (routers.length === 0) return undefined;
+  return `router number ${options['virtual-router-id']} is also that of ${routers.join(', ')} on this network: set another virtual-router-id=`;
 }
 
 /** Seconds since 1970 → `2026-11-24 12:03 UTC`. */

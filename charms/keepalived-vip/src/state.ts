@@ -13,6 +13,7 @@ import {
 import { NotYetError, Redacted, SecretNotFoundError, unitNumber, type Juju, type Options } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import { VrrpState, type endpoints, type Report } from './endpoints.ts';
+import { lookAround } from './neighbours.ts';
 import type { options } from './options.ts';
 import { CHECK_SCRIPT } from './render/check-service.ts';
 import { CONFIG, managedAddresses } from './render/keepalived-conf.ts';
@@ -58,8 +59,20 @@ export interface State {
   /** Tracked services that do not answer here; looked at only where an instance has given up. */
   readonly failing: readonly string[];
   readonly kernel: Kernel;
+  readonly sighted: Sighted;
   /** VRRP version 2 only: what the units authenticate with. */
   readonly authPass?: Redacted;
+}
+
+/** What is known before this unit looks around on the network. */
+export type Known = Omit<State, 'sighted'>;
+
+/** Who else is on the network, and should not be. */
+export interface Sighted {
+  /** Machines outside of this application that have a wanted address, which no unit has held yet. */
+  readonly holders: readonly { readonly address: string; readonly mac: string }[];
+  /** Addresses of routers that send VRRP with our number. */
+  readonly routers: readonly string[];
 }
 
 /** What the kernel of this machine has and permits. */
@@ -87,7 +100,7 @@ export async function read(juju: KeepalivedJuju): Promise<State> {
   const authPass =
     values['vrrp-version'] === 2 ? await readAuthPass(juju, cluster?.appData['auth-secret-id']) : undefined;
   const hasGivenUp = [...running.values()].some(({ state }) => state === 'FAULT');
-  return {
+  const known: Known = {
     unit: juju.context.unit,
     unitNumber: unitNumber(juju.context.unit),
     isLeader,
@@ -111,6 +124,7 @@ export async function read(juju: KeepalivedJuju): Promise<State> {
     kernel,
     ...(authPass && { authPass }),
   };
+  return { ...known, sighted: await lookAround(known) };
 }
 
 /** What the notify script has written; nothing while keepalived does not run. */

@@ -201,6 +201,39 @@ describe('the holder in the status', () => {
   });
 });
 
+describe('who else is on the network', () => {
+  const router = { holders: [], routers: ['10.9.0.66'] };
+  const clash = 'router number 51 is also that of 10.9.0.66 on this network: set another virtual-router-id=';
+
+  test('a machine that has the address is named by its MAC, and nothing is started', () => {
+    const sighted = { holders: [{ address: '10.9.0.100', mac: '52:54:00:12:34:56' }], routers: [] };
+    const planned = planOf(stateOf(1, { sighted }));
+    expect(planned.machine).toEqual([]);
+    expect(planned.status).toEqual([
+      {
+        level: 'blocked',
+        message:
+          'vip=10.9.0.100 is in use by another machine, 52:54:00:12:34:56: set a free address, or take it from there',
+      },
+    ]);
+  });
+
+  test('a router with the same number is reported; over unicast the two do not disturb each other', () => {
+    const state = stateOf(1, { sighted: router });
+    expect(planOf(state).files.has(CONFIG)).toBe(true);
+    expect(status(state)).toEqual({ level: 'active', message: `ready to take 10.9.0.100; ${clash}` });
+  });
+
+  test('over multicast nothing is started beside it, and what runs goes on', () => {
+    const state = stateOf(1, { sighted: router, options: { unicast: false } });
+    expect(planOf(state).machine).toEqual([]);
+    expect(status(state)).toEqual({ level: 'blocked', message: clash });
+    const runs = { ...state, running: running('MASTER') };
+    expect(planOf(runs).files.has(CONFIG)).toBe(true);
+    expect(status(runs)).toEqual({ level: 'blocked', message: clash });
+  });
+});
+
 test('a unit tells the others that it holds an address by having it, whatever the notify script wrote last', () => {
   const told = (state: State): unknown =>
     planOf(state).databags?.find(({ endpoint }) => endpoint === 'vrrp-cluster')?.unit;

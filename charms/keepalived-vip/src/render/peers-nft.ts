@@ -4,9 +4,13 @@ import type { Instance } from '../instances.ts';
 export const TABLE = 'keepalived-vip';
 export const PEERS_NFT = '/etc/keepalived/peers.nft';
 
+/** How long a foreign router is remembered after its last advert. */
+const MEMORY = '10m';
+
 /**
  * nftables rules that let VRRP of this router number in from the peers only, because VRRP version 3 knows no
- * authentication. Other routers' VRRP passes. Loading the file replaces the table of before in one step.
+ * authentication, and remember who else sent it. Other routers' VRRP passes. They stand before routing, because
+ * multicast that nobody has joined goes no further. Loading the file replaces the table of before in one step.
  * Multicast of IPv6 comes from link-local addresses, which nobody knows beforehand: it is not filtered.
  */
 export function renderPeersNft(
@@ -16,19 +20,25 @@ export function renderPeersNft(
 ): string {
   const rules = instances
     .filter(({ family, peers }) => peers.length > 0 && (unicast || family === 'ipv4'))
-    .map(({ interface: name, family, peers }) => {
-      const source = family === 'ipv4' ? 'ip' : 'ip6';
-      const allowed = peers.map(({ address }) => address).join(', ');
+    .flatMap(({ interface: name, family, source, peers }) => {
+      const saddr = family === 'ipv4' ? 'ip saddr' : 'ip6 saddr';
+      const allowed = [source, ...peers.map(({ address }) => address)].join(', ');
       // The second byte of VRRP is the number of the router. https://www.rfc-editor.org/rfc/rfc5798#section-5.2
-      return `        iifname "${name}" meta l4proto 112 @th,8,8 ${virtualRouterId} ${source} saddr != { ${allowed} } drop`;
+      const foreign = `iifname "${name}" meta l4proto 112 @th,8,8 ${virtualRouterId} ${saddr} != { ${allowed} }`;
+      // A full set ends its rule: what drops is one of its own.
+      return [`        ${foreign} update @foreign-${family} { ${saddr} }`, `        ${foreign} drop`];
     });
   return [
     '# Written by the keepalived-vip charm: VRRP comes from the other units only.',
     `table inet ${TABLE}`,
     `delete table inet ${TABLE}`,
     `table inet ${TABLE} {`,
-    '    chain input {',
-    '        type filter hook input priority filter - 10; policy accept;',
+    ...(['ipv4', 'ipv6'] as const).map(
+      (family) =>
+        `    set foreign-${family} { type ${family}_addr; flags dynamic, timeout; timeout ${MEMORY}; size 64; }`,
+    ),
+    '    chain incoming {',
+    '        type filter hook prerouting priority raw; policy accept;',
     ...rules,
     '    }',
     '}',
