@@ -1,7 +1,10 @@
 // Three servers behind one HAProxy of the lab, with the file of the charm: what a client loses when they fail.
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Redacted } from 'juju-ts-ops';
+import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
+import { CERTIFICATE, CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
 import { charmFiles, until, VipMachine, watch, WEB_PORT } from '../../lab/vip.ts';
 import { cfgOf, regions, stateOf } from './states.ts';
@@ -88,3 +91,36 @@ test('HAProxy reloads again and again, with other servers each time: every reque
   });
   expect(seen).toMatchObject({ failed: 0, kinds: [] });
 }, 40_000);
+
+test('the certificate is renewed again and again: every request over HTTPS has an answer', async () => {
+  const [first] = machines;
+  if (!first) throw new Error('no machines');
+  const { machine } = first;
+  const make = async (): Promise<string> => {
+    const subject = ['-subj', '/CN=maas.example', '-days', '9'];
+    const keys = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/run/key'];
+    const certificate = await machine.run(['openssl', 'req', '-x509', ...keys, ...subject]);
+    const key = await machine.run(['cat', '/run/key']);
+    const { pem } = parseCertificate(new Redacted(certificate), new Redacted(key));
+    await machine.write(CERTIFICATE, pem.reveal(), 0o600);
+    const tls = { certificate: { pem }, isForgotten: false };
+    await machine.write(CONFIG, cfgOf(stateOf([regions(1, 2, 3)], { own: ['10.9.0.11'], tls })));
+    await machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);
+    return new X509Certificate(certificate).serialNumber;
+  };
+  const served = async (): Promise<string> => {
+    const shown = await client.try(['openssl', 's_client', '-connect', '10.9.0.11:443']);
+    return /-----BEGIN[^]*?END CERTIFICATE-----/.test(shown.output)
+      ? new X509Certificate(shown.output).serialNumber
+      : '';
+  };
+  let serial = await make();
+  await until(async () => (await served()) === serial);
+  const seen = await watch(client, 'https://10.9.0.11/', 10_000, async () => {
+    for (let round = 0; round < 10; round += 1) {
+      serial = await make();
+      await until(async () => (await served()) === serial);
+    }
+  });
+  expect(seen).toMatchObject({ failed: 0, kinds: [] });
+}, 60_000);
