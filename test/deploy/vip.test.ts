@@ -1,0 +1,215 @@
+// The two subordinates on a small web server, without MAAS, and a CA: what a user does to them, and what clients see.
+// The tests build on each other.
+import { get } from 'node:https';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { stringify } from 'yaml';
+import { describeOnMachines } from '../machines.ts';
+import { eventually, watching } from './client.ts';
+import { buildCharms, LocalModel, type UnitStatus } from './model.ts';
+
+const MINUTE = 60_000;
+const VIP6 = 'fd09::c8';
+const model = new LocalModel('test-vip');
+const charm = (name: string): string => join(import.meta.dirname, '../../dist', `${name}.charm`);
+let vip: string;
+
+async function deploy(): Promise<void> {
+  const bundle = {
+    applications: {
+      web: { charm: charm('web'), num_units: 3 },
+      ca: { charm: charm('self-signed-certificates'), num_units: 1 },
+      haproxy: { charm: charm('haproxy') },
+      'keepalived-vip': { charm: charm('keepalived-vip'), options: { vip } },
+    },
+    relations: [
+      ['web:juju-info', 'haproxy:juju-info'],
+      ['web:api', 'haproxy:reverseproxy'],
+      ['web:juju-info', 'keepalived-vip:juju-info'],
+      ['haproxy:vip', 'keepalived-vip:vip'],
+      ['haproxy:certificates', 'ca:certificates'],
+    ],
+  };
+  const folder = await mkdtemp(join(tmpdir(), 'vip-'));
+  try {
+    await writeFile(join(folder, 'bundle.yaml'), stringify(bundle));
+    await model.juju('deploy', join(folder, 'bundle.yaml'));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function holders(address: string): Promise<readonly UnitStatus[]> {
+  const units = await model.unitsOf('keepalived-vip');
+  const texts = await Promise.all(units.map(({ machine }) => model.on(machine, 'ip -brief address')));
+  return units.filter((_, index) => texts[index]?.includes(`${address}/`));
+}
+
+async function holder(address = vip): Promise<UnitStatus> {
+  const [one, ...more] = await holders(address);
+  if (!one || more.length > 0) throw new Error(`${more.length + (one ? 1 : 0)} units hold ${address}`);
+  return one;
+}
+
+/** What a client of an HTTPS URL reads, and who signed for it. @throws when the CA did not */
+function secure(url: string, ca: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, { ca, agent: false, timeout: 3000 }, (response) => resolve(text(response))).on('error', reject);
+  });
+}
+
+/** The CA's certificate, which units tell their clients. */
+function authority(): string {
+  for (const relation of model.relations()) {
+    const found = /"ca\\*":\s*\\*"(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)/.exec(
+      relation,
+    )?.[1];
+    if (found !== undefined) return found.replaceAll(/\\+n/g, '\n');
+  }
+  throw new Error('the CA has signed nothing');
+}
+
+describeOnMachines('haproxy and keepalived-vip on any principal', () => {
+  beforeAll(async () => {
+    await buildCharms();
+    await model.juju('add-model', model.name);
+    vip = await model.freeAddress();
+    await deploy();
+    await model.settle(400);
+  }, 10 * MINUTE);
+  afterAll(async () => {
+    await model.juju('destroy-model', model.name, '--no-prompt');
+  }, MINUTE);
+
+  test('one unit holds the address, behind which every server answers', async () => {
+    expect(await model.juju('debug-log', '--replay', '--level', 'ERROR')).toBe('');
+    await holder();
+    expect(await (await fetch(`http://${vip}/`)).text()).toMatch(/^web\/\d http\n$/);
+    for (const { message } of await model.unitsOf('haproxy')) expect(message).toMatch(/^3 of 3 backends up/);
+  });
+
+  test('HTTPS is served there with a certificate of the CA', async () => {
+    expect(await secure(`https://${vip}/`, authority())).toMatch(/^web\/\d https\n$/);
+    // On every unit, with a key of its own.
+    for (const { address } of await model.unitsOf('haproxy'))
+      expect(await secure(`https://${address}/`, authority())).toMatch(/https/);
+    expect(model.relations().join('\n')).not.toContain('PRIVATE KEY');
+  });
+
+  test(
+    'another CA: its certificate is taken, and no client notices',
+    async () => {
+      const before = authority();
+      const seen = await watching(`http://${vip}/`, async () => {
+        await model.juju('config', 'ca', 'ca-common-name=another');
+        await eventually(30, () => {
+          expect(authority()).not.toBe(before);
+          return secure(`https://${vip}/`, authority());
+        });
+      });
+      expect(seen.failed).toBe(0);
+      await expect(secure(`https://${vip}/`, before)).rejects.toThrow();
+    },
+    MINUTE,
+  );
+
+  test(
+    'release-vip gives it to another unit, and every unit knows',
+    async () => {
+      const before = await holder();
+      await model.juju('run', before.name, 'release-vip');
+      const after = await eventually(10, () => holder());
+      expect(after.name).not.toBe(before.name);
+      for (const { name } of await model.unitsOf('keepalived-vip')) {
+        await eventually(30, async () => {
+          expect(await model.juju('run', name, 'show-owner')).toContain(`${vip} ${after.name} 20`);
+        });
+      }
+      const messages = (await model.unitsOf('keepalived-vip')).map(({ message }) => message);
+      expect(messages.filter((message) => message.startsWith(`holds ${vip} since`))).toHaveLength(1);
+      expect(messages.filter((message) => message.startsWith(`${vip} is on ${after.name}`))).toHaveLength(2);
+    },
+    MINUTE,
+  );
+
+  test(
+    'an address that another machine has is not taken',
+    async () => {
+      const taken = await model.freeAddress(201);
+      const { machine } = await model.unit('ca/0');
+      await model.on(machine, `ip address add ${taken}/24 dev eth0`);
+      const { name } = await holder();
+      await model.juju('config', 'keepalived-vip', `vip=${vip} ${taken}`);
+      await eventually(60, async () => {
+        for (const unit of await model.unitsOf('keepalived-vip'))
+          expect(unit.message).toMatch(`vip=${taken} is in use by another machine, `);
+      });
+      expect((await holder()).name).toBe(name);
+      await model.on(machine, `ip address delete ${taken}/24 dev eth0`);
+    },
+    MINUTE,
+  );
+
+  test(
+    'IPv4 and IPv6 at once',
+    async () => {
+      for (const [index, { machine }] of (await model.unitsOf('keepalived-vip')).entries())
+        await model.on(machine, `ip address add fd09::${index + 1}/64 dev eth0 nodad`);
+      await model.juju('config', 'keepalived-vip', `vip=${vip} ${VIP6}`);
+      await model.settle(120);
+      const { machine } = await holder(VIP6);
+      await holder();
+      const other = (await model.unitsOf('web')).find((unit) => unit.machine !== machine);
+      const ask = `exec 3<>/dev/tcp/${VIP6}/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
+      expect(await model.on(other?.machine ?? '', `bash -c "${ask.replaceAll('"', '\\"')}"`)).toMatch(
+        /web\/\d http/,
+      );
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    'units come and go, and no request is lost',
+    async () => {
+      const [first] = (await model.unitsOf('web')).toReversed();
+      const coming = await watching(`http://${vip}/`, async () => {
+        await model.juju('add-unit', 'web');
+        await model.settle(240);
+      });
+      expect(coming.failed).toBe(0);
+      const { machine } = await holder();
+      const goes = (await model.unitsOf('web')).find((unit) => unit.machine !== machine) ?? first;
+      const going = await watching(`http://${vip}/`, async () => {
+        await model.juju('remove-unit', goes?.name ?? '', '--no-prompt');
+        await model.settle(240);
+      });
+      expect(going.failed).toBe(0);
+      expect(await model.unitsOf('keepalived-vip')).toHaveLength(3);
+    },
+    6 * MINUTE,
+  );
+
+  test(
+    'the relation goes, and so do the addresses and every file',
+    async () => {
+      const machines = (await model.unitsOf('web')).map(({ machine }) => machine);
+      await model.juju('remove-relation', 'keepalived-vip', 'web');
+      await eventually(60, async () => expect(await model.unitsOf('keepalived-vip')).toEqual([]));
+      for (const machine of machines) {
+        const left = await model.on(
+          machine,
+          'ip -brief address; ls /etc/keepalived /etc/systemd/system/keepalived.service.d /etc/sysctl.d; ! command -v nft',
+        );
+        expect(left).not.toMatch(/\.200\/|c8\/|keepalived\.conf$|keepalived-vip|60-keepalived/m);
+      }
+      await model.juju('remove-application', 'haproxy', '--no-prompt');
+      await eventually(60, async () => expect(await model.unitsOf('haproxy')).toEqual([]));
+      for (const machine of machines)
+        expect(await model.on(machine, '! pgrep haproxy && ! ls /etc/haproxy/charm.pem')).toBe('');
+    },
+    3 * MINUTE,
+  );
+});
