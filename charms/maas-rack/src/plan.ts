@@ -20,11 +20,10 @@ import { RACK_PACKAGE, RACKD_CONF, type State } from './state.ts';
 
 type RackPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
-/** What machines ask a rack for: DNS, DHCP, TFTP, time, the log, images and metadata, and packages through its proxy. */
-const PORTS = [
-  ...['53', '5247', '5248', '8000'].map((port) => `${port}/tcp`),
-  ...['53', '67', '69', '123', '5247'].map((port) => `${port}/udp`),
-];
+/** What machines ask a rack for: DHCP, TFTP, time, the log, images and metadata. */
+const PORTS = ['5247/tcp', '5248/tcp', '67/udp', '69/udp', '123/udp', '5247/udp'] as const;
+/** DNS and packages through its proxy. On a region's machine these are the region's, and Juju lets one unit open a port. */
+const SHARED_PORTS = ['53/tcp', '53/udp', '8000/tcp'] as const;
 
 export function plan(state: State): RackPlan {
   if (state.isLeaving) {
@@ -51,7 +50,7 @@ export function plan(state: State): RackPlan {
           }) as const,
       ),
     ],
-    ports: PORTS,
+    ports: [...PORTS, ...(state.hasRegion ? [] : SHARED_PORTS)],
     ...(version !== undefined && { version }),
     status: [statusOf(state)],
   };

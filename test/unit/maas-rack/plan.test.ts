@@ -3,6 +3,8 @@ import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { leave, plan } from '../../../charms/maas-rack/src/plan.ts';
 import { RACKD_CONF, type State } from '../../../charms/maas-rack/src/state.ts';
+import { plan as planRegion } from '../../../charms/maas-region/src/plan.ts';
+import { serving } from '../maas-region/states.ts';
 import { connected, MAAS_34, MAAS_37, prepared, SECRET } from './states.ts';
 
 const SECRET_FILE = '/var/lib/maas/secret';
@@ -49,6 +51,11 @@ describe('a rackd that has its secret since after it started', () => {
 
 test('the firewall lets in what machines ask a rack for', () => {
   expect(plan(connected()).ports).toEqual(expect.arrayContaining(['5248/tcp', '53/udp', '67/udp', '69/udp']));
+});
+
+test('what a region on the machine has open already is left to it: Juju lets one unit open a port', () => {
+  const region = new Set(planRegion(serving()).ports);
+  expect(plan(connected({ hasRegion: true })).ports?.filter((port) => region.has(port))).toEqual([]);
 });
 
 test('regions learn what the rack is called', () => {
