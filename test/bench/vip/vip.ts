@@ -1,9 +1,15 @@
 // What a client that asks every 20 ms through the virtual address loses, with the charms' files and with the HA
-// guide's, in the same run: node test/bench/vip/vip.ts [rounds] [seconds of saturation]
-// Machines are namespaces of this one: see test/lab.
+// guide's, in the same run. Machines are namespaces of this one: see test/lab.
+//
+//   npm run bench:vip -- [--rounds 10] [--saturation 20] [--only killed] [--reloads 100]
+//
+// `--saturation` is in seconds, 600 for the ten minutes of the README; `--only` takes the events whose names have that.
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+import { CONFIG as KEEPALIVED_CONF } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
+import { PEERS_NFT } from '../../../charms/keepalived-vip/src/render/peers-nft.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
 import { charmFiles, holderOf, until, VIP, VipMachine, watch, type Files, type Seen } from '../../lab/vip.ts';
 import { cfgOf, regions, stateOf } from '../../unit/haproxy/states.ts';
@@ -11,7 +17,18 @@ import { guideFiles } from './guide.ts';
 
 const UNITS = [1, 2, 3];
 const URL = `http://${VIP}/`;
-const [rounds = 10, saturation = 600] = process.argv.slice(2).map(Number);
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '10' },
+    saturation: { type: 'string', default: '20' },
+    reloads: { type: 'string', default: '100' },
+    only: { type: 'string', default: '' },
+  },
+});
+const { only } = values;
+const rounds = Number(values.rounds);
+const saturation = Number(values.saturation);
+const reloads = Number(values.reloads);
 
 /** Three machines and a client. */
 interface Cluster {
@@ -26,12 +43,17 @@ interface Event {
   readonly name: string;
   /** ms that a request may take. */
   readonly patience: number;
-  happen(cluster: Cluster, holder: VipMachine): Promise<void>;
+  /** What the guide has no answer to. */
+  readonly isOursAlone?: boolean;
+  /** @returns what else was measured, in ms, by what it is */
+  happen(cluster: Cluster, holder: VipMachine): Promise<Readonly<Record<string, number>> | void>;
   mend(cluster: Cluster, holder: VipMachine): Promise<void>;
 }
 
 const nothing = (): Promise<void> => Promise.resolve();
-const oldest = (machine: VipMachine): Promise<void> => machine.machine.signal('haproxy', 'SIGUSR2', 'oldest');
+const reload = ({ machine }: VipMachine): Promise<void> => machine.signal('haproxy', 'SIGUSR2', 'oldest');
+const cfgOfUnits = ({ number }: VipMachine, units: readonly number[]): string =>
+  cfgOf(stateOf([regions(...units)], { own: [`10.9.0.1${number}`] }));
 
 const EVENTS: readonly Event[] = [
   {
@@ -39,7 +61,7 @@ const EVENTS: readonly Event[] = [
     patience: 6000,
     happen: async (_, holder) => {
       await holder.machine.kill();
-      await sleep(6000);
+      await sleep(5000);
     },
     mend: async ({ lab, machines, files }, holder) => {
       machines[machines.indexOf(holder)] = await VipMachine.start(lab, holder.number, files(holder.number));
@@ -50,7 +72,7 @@ const EVENTS: readonly Event[] = [
     patience: 6000,
     happen: async (_, holder) => {
       await holder.machine.signal('haproxy', 'SIGKILL');
-      await sleep(4000);
+      await sleep(3000);
     },
     mend: nothing,
   },
@@ -64,13 +86,16 @@ const EVENTS: readonly Event[] = [
     mend: (_, holder) => holder.machine.signal('haproxy', 'SIGCONT'),
   },
   {
-    name: 'its network is cut, and comes back after 6 s',
+    name: 'its network is cut, and comes back after 5 s',
     patience: 6000,
-    happen: async ({ lab }, holder) => {
+    happen: async ({ lab, machines }, holder) => {
+      const owners = await Owners.watch(machines);
       await lab.cut(holder.machine);
-      await sleep(6000);
+      await sleep(5000);
+      const healed = performance.now();
       await lab.heal(holder.machine);
-      await sleep(1000);
+      await sleep(1500);
+      return owners.end(healed);
     },
     mend: nothing,
   },
@@ -82,6 +107,19 @@ const EVENTS: readonly Event[] = [
       await sleep(3000);
     },
     mend: ({ machines }) => Promise.resolve(machines[0]?.startWeb()),
+  },
+  {
+    name: 'a web server is restarted cleanly',
+    patience: 20_000,
+    happen: async ({ machines }) => {
+      for (const machine of machines.slice(0, 1)) {
+        await machine.machine.signal('web', 'SIGTERM');
+        await sleep(500);
+        machine.startWeb();
+      }
+      await sleep(2500);
+    },
+    mend: nothing,
   },
   {
     name: 'a web server hangs for 12 s',
@@ -96,21 +134,95 @@ const EVENTS: readonly Event[] = [
     mend: nothing,
   },
   {
-    name: 'haproxy reloads ten times',
+    name: `haproxy reloads ${reloads} times`,
     patience: 20_000,
-    happen: async ({ files }, holder) => {
-      for (let count = 0; count < 10; count += 1) {
-        const own = files(holder.number).get(CONFIG)?.text ?? '';
-        // Another file each time: the charms' without one of the servers.
-        const other = cfgOf(stateOf([regions(1, 2)], { own: [`10.9.0.1${holder.number}`] }));
-        await holder.machine.write(CONFIG, count % 2 === 0 && own.includes('charm') ? other : own);
-        await oldest(holder);
-        await sleep(300);
+    isOursAlone: true,
+    happen: async (_, holder) => {
+      for (let count = 0; count < reloads; count += 1) {
+        await holder.machine.write(CONFIG, cfgOfUnits(holder, count % 2 === 0 ? [1, 2] : UNITS));
+        await reload(holder);
+        await sleep(150);
       }
     },
     mend: nothing,
   },
+  {
+    name: 'a fourth unit comes, and goes again',
+    patience: 20_000,
+    isOursAlone: true,
+    happen: async ({ lab, machines, files }) => {
+      const four = [...UNITS, 4];
+      // As the charms do it: a unit starts once the others send to it, and is balanced over once it serves.
+      for (const machine of machines) await takePeers(machine, charmFiles(machine.number, four));
+      const fourth = await VipMachine.start(lab, 4, charmFiles(4, four));
+      for (const machine of machines) await takeServers(machine, charmFiles(machine.number, four));
+      await sleep(3000);
+      for (const machine of machines) await takeServers(machine, files(machine.number));
+      await sleep(1000);
+      await fourth.machine.kill();
+      for (const machine of machines) await takePeers(machine, files(machine.number));
+      await sleep(1000);
+    },
+    mend: nothing,
+  },
 ];
+
+async function write(machine: VipMachine, files: Files, path: string): Promise<void> {
+  const { text, mode } = files.get(path) ?? { text: '', mode: 0o600 };
+  await machine.machine.write(path, text, mode);
+}
+
+async function takeServers(machine: VipMachine, files: Files): Promise<void> {
+  await write(machine, files, CONFIG);
+  await reload(machine);
+}
+
+async function takePeers(machine: VipMachine, files: Files): Promise<void> {
+  for (const path of [KEEPALIVED_CONF, PEERS_NFT]) await write(machine, files, path);
+  await machine.machine.run(['nft', '--file', PEERS_NFT]);
+  await machine.machine.signal('keepalived', 'SIGHUP', 'oldest');
+}
+
+/** Notes when machines get the address and when they lose it. */
+class Owners {
+  readonly #owned = new Set<number>();
+  readonly #children: ReturnType<Machine['spawnPiped']>[] = [];
+  #since: number | undefined;
+  #both = 0;
+  #alone = 0;
+
+  static async watch(machines: readonly VipMachine[]): Promise<Owners> {
+    const owners = new Owners();
+    for (const machine of machines) {
+      if (await machine.holds(VIP)) owners.#owned.add(machine.number);
+      const child = machine.machine.spawnPiped(['ip', '-oneline', 'monitor', 'address']);
+      owners.#children.push(child);
+      child.stdout.on('data', (lines: Buffer) => owners.#note(machine.number, lines.toString()));
+    }
+    await sleep(300);
+    return owners;
+  }
+
+  #note(number: number, lines: string): void {
+    for (const line of lines.split('\n').filter((text) => text.includes(` ${VIP}/`))) {
+      if (line.startsWith('Deleted')) this.#owned.delete(number);
+      else this.#owned.add(number);
+      const now = performance.now();
+      if (this.#owned.size > 1) this.#since ??= now;
+      else if (this.#since !== undefined) {
+        this.#both += now - this.#since;
+        this.#since = undefined;
+        this.#alone = now;
+      }
+    }
+  }
+
+  /** @param healed when the network was whole again */
+  end(healed: number): Readonly<Record<string, number>> {
+    for (const child of this.#children) child.kill();
+    return { 'with two owners': this.#both, 'from healing to one owner': Math.max(0, this.#alone - healed) };
+  }
+}
 
 async function startCluster(files: Cluster['files']): Promise<Cluster> {
   const lab = await Lab.start();
@@ -123,18 +235,28 @@ async function startCluster(files: Cluster['files']): Promise<Cluster> {
 /** Until all is as it was: one holder, who answers, and every server up in everybody's eyes. */
 async function settle({ client, machines }: Cluster): Promise<VipMachine> {
   await until(async () => (await client.try(['curl', '-sf', '--max-time', '1', URL])).exitCode === 0);
-  await sleep(4500);
+  await sleep(3500);
   return holderOf(machines);
 }
 
-async function measure(cluster: Cluster, event: Event): Promise<readonly Seen[]> {
-  const seen: Seen[] = [];
+/** What one round came to. */
+interface Round {
+  readonly seen: Seen;
+  readonly more: Readonly<Record<string, number>>;
+}
+
+async function measure(cluster: Cluster, event: Event): Promise<readonly Round[]> {
+  const results: Round[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const holder = await settle(cluster);
-    seen.push(await watch(cluster.client, URL, event.patience, () => event.happen(cluster, holder)));
+    let more: Round['more'] = {};
+    const seen = await watch(cluster.client, URL, event.patience, async () => {
+      more = (await event.happen(cluster, holder)) ?? {};
+    });
+    results.push({ seen, more });
     await event.mend(cluster, holder);
   }
-  return seen;
+  return results;
 }
 
 /** Saturates every core, and counts how often the address moves. */
@@ -159,31 +281,42 @@ async function saturate({ machines }: Cluster, seconds: number): Promise<number>
   return takeovers;
 }
 
-function summary(seen: readonly Seen[]): string {
-  const gaps = seen.map(({ gap }) => gap).toSorted((a, b) => a - b);
-  const failed = seen.reduce((sum, one) => sum + one.failed, 0);
-  const started = seen.reduce((sum, one) => sum + one.started, 0);
-  const median = gaps[Math.floor(gaps.length / 2)] ?? 0;
-  return `${median} / ${gaps.at(-1) ?? 0} ms, ${failed} of ${started} failed`;
+/** Median and worst. */
+function spread(numbers: readonly number[]): string {
+  const sorted = numbers.map(Math.round).toSorted((a, b) => a - b);
+  return `${sorted[Math.floor(sorted.length / 2)] ?? 0} / ${sorted.at(-1) ?? 0} ms`;
 }
 
+function summary(results: readonly Round[]): string {
+  const failed = results.reduce((sum, { seen }) => sum + seen.failed, 0);
+  const started = results.reduce((sum, { seen }) => sum + seen.started, 0);
+  const more = Object.keys(results[0]?.more ?? {}).map(
+    (what) => `${spread(results.map((result) => result.more[what] ?? 0))} ${what}`,
+  );
+  return [spread(results.map(({ seen }) => seen.gap)), `${failed} of ${started} failed`, ...more].join(', ');
+}
+
+const SATURATION = `every core is saturated for ${saturation} s`;
+const chosen = EVENTS.filter(({ name }) => name.includes(only));
 const columns = { charms: (n: number) => charmFiles(n, UNITS), guide: (n: number) => guideFiles(n, UNITS) };
 const table = new Map<string, string[]>();
-for (const files of Object.values(columns)) {
+const note = (event: string, cell: string): void => {
+  table.set(event, [...(table.get(event) ?? []), cell]);
+  console.error(`${event}: ${cell}`);
+};
+for (const [column, files] of Object.entries(columns)) {
+  const events = chosen.filter(({ isOursAlone = false }) => column === 'charms' || !isOursAlone);
   const cluster = await startCluster(files);
   try {
-    for (const event of EVENTS) {
-      const cell = summary(await measure(cluster, event));
-      table.set(event.name, [...(table.get(event.name) ?? []), cell]);
+    for (const event of events) note(event.name, summary(await measure(cluster, event)));
+    if (SATURATION.includes(only)) {
+      await settle(cluster);
+      note(SATURATION, `${await saturate(cluster, saturation)} takeovers`);
     }
-    await settle(cluster);
-    const name = `every core is saturated for ${saturation} s`;
-    const cell = `${await saturate(cluster, saturation)} takeovers`;
-    table.set(name, [...(table.get(name) ?? []), cell]);
   } finally {
     await cluster.lab.stop();
   }
 }
 console.log(`longest time without an answer (median / worst of ${rounds}), and requests without one\n`);
 console.log(`| event | charms | HA guide |\n| --- | --- | --- |`);
-for (const [event, cells] of table) console.log(`| ${event} | ${cells.join(' | ')} |`);
+for (const [event, [charms = '', guide = '']] of table) console.log(`| ${event} | ${charms} | ${guide} |`);
