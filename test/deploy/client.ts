@@ -7,7 +7,8 @@ const PATIENCE = 1000;
 /** What a client saw that asked an address all along. */
 export interface Watch {
   readonly asked: number;
-  readonly failed: number;
+  /** The requests that got no good answer, each with its time of day and the reason. */
+  readonly failures: readonly string[];
   /** The longest time between two good answers, in milliseconds. */
   readonly longestGap: number;
 }
@@ -15,7 +16,8 @@ export interface Watch {
 /** Asks a URL over and over, each time on a connection of its own, while something else happens. */
 export async function watching(url: string, what: () => Promise<void>): Promise<Watch> {
   const over = new AbortController();
-  let [asked, failed, longestGap] = [0, 0, 0];
+  const failures: string[] = [];
+  let [asked, longestGap] = [0, 0];
   let lastGood = Date.now();
   const asking = (async () => {
     while (!over.signal.aborted) {
@@ -29,8 +31,8 @@ export async function watching(url: string, what: () => Promise<void>): Promise<
         if (!response.ok) throw new Error(`status ${response.status}`);
         longestGap = Math.max(longestGap, Date.now() - lastGood);
         lastGood = Date.now();
-      } catch {
-        failed += 1;
+      } catch (error) {
+        failures.push(`${new Date().toISOString()} ${reasonOf(error)}`);
       }
       await sleep(PACE);
     }
@@ -41,7 +43,13 @@ export async function watching(url: string, what: () => Promise<void>): Promise<
     over.abort();
     await asking;
   }
-  return { asked, failed, longestGap: Math.max(longestGap, Date.now() - lastGood) };
+  return { asked, failures, longestGap: Math.max(longestGap, Date.now() - lastGood) };
+}
+
+/** `fetch` says no more than that it failed; why is in its cause. */
+function reasonOf(error: unknown): string {
+  const reason = error instanceof Error ? (error.cause ?? error) : error;
+  return reason instanceof Error ? reason.message : String(reason);
 }
 
 /** Tries something until it does not throw. @throws its last error after `seconds`. */

@@ -1,0 +1,195 @@
+// A rack on a region's machine, and what options make of a MAAS, on machines: the tests build on each other.
+import { X509Certificate } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { stringify } from 'yaml';
+import { describeOnMachines } from '../machines.ts';
+import { eventually } from './client.ts';
+import { buildCharms, LocalModel } from './model.ts';
+
+const MINUTE = 60_000;
+const ROOT = join(import.meta.dirname, '../..');
+const model = new LocalModel('test-shared');
+const charm = (name: string): string => join(ROOT, `dist/${name}.charm`);
+
+/** One PostgreSQL, two regions, and a rack beside the first of them. */
+async function deploy(): Promise<void> {
+  const source = await model.sourceOf('3.7');
+  const folder = await mkdtemp(join(tmpdir(), 'bundle-'));
+  try {
+    const file = join(folder, 'bundle.yaml');
+    const bundle = {
+      'default-base': 'ubuntu@24.04',
+      machines: { '0': {}, '1': {}, '2': {} },
+      applications: {
+        postgresql: { charm: charm('postgresql'), num_units: 1, to: ['0'] },
+        'maas-region': { charm: charm('maas-region'), num_units: 2, to: ['1', '2'], options: { source } },
+        'maas-rack': { charm: charm('maas-rack'), num_units: 1, to: ['1'], options: { source } },
+      },
+      relations: [
+        ['maas-region:database', 'postgresql:database'],
+        ['maas-region:rpc', 'maas-rack:rpc'],
+      ],
+    };
+    await writeFile(file, stringify(bundle));
+    await model.juju('deploy', file);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** What is on the machine that region and rack have in common. */
+const there = async (commandLine: string): Promise<string> =>
+  model.on((await model.unit('maas-rack/0')).machine, commandLine);
+
+const SECRET = 'cat /var/lib/maas/secret';
+const STARTED = 'systemctl show --property=ActiveEnterTimestampMonotonic --value maas-rackd.service';
+
+async function rackIsConnected(): Promise<void> {
+  const regions = (await model.unitsOf('maas-region')).map(({ address }) => address).sort();
+  expect(await model.regionsOfRack(await model.unit('maas-rack/0'))).toEqual(regions);
+  expect((await model.unit('maas-rack/0')).message).toBe(
+    `connected to ${regions.length} of ${regions.length} regions, MAAS 3.7`,
+  );
+}
+
+/** A setting as MAAS has it in its database, in JSON. */
+async function settingOf(name: string): Promise<string> {
+  const { machine } = await model.unit('postgresql/0');
+  const sql = `SELECT value FROM maasserver_config WHERE name = '${name}'`;
+  return model.on(machine, `runuser -u postgres -- psql -At -d maasdb -c "${sql}"`);
+}
+
+describeOnMachines('a rack on a region’s machine', () => {
+  beforeAll(async () => {
+    await buildCharms();
+    await deploy();
+    await model.settle(600);
+  }, 12 * MINUTE);
+
+  afterAll(async () => {
+    await model.juju('destroy-model', model.name, '--no-prompt');
+  }, MINUTE);
+
+  test(
+    'both serve, as one controller, and the rack is connected to both regions',
+    async () => {
+      await eventually(60, rackIsConnected);
+      const listed = await model.juju('run', 'maas-region/leader', 'list-controllers');
+      const id = await there('cat /var/lib/maas/maas_id');
+      expect(listed.match(new RegExp(id, 'g'))).toHaveLength(2);
+    },
+    MINUTE,
+  );
+
+  test(
+    'a region that restarts writes its secret anew, and rackd is not restarted for it',
+    async () => {
+      const started = await there(STARTED);
+      const secret = await there(SECRET);
+      await model.juju('config', 'maas-region', 'debug=true');
+      await model.settle();
+      await model.juju('config', 'maas-rack', 'debug=true');
+      await model.settle();
+      expect(await there(SECRET)).toBe(secret);
+      expect(await there(STARTED)).toBe(started);
+      expect(await there("stat -c '%a %G' /var/lib/maas/secret")).toBe('640 maas');
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    'a new secret reaches the rack whoever writes it first',
+    async () => {
+      const before = await there(SECRET);
+      await model.juju('run', 'maas-region/leader', 'rotate-secret');
+      await model.settle();
+      await eventually(60, rackIsConnected);
+      expect(await there(SECRET)).not.toBe(before);
+      const secrets = await Promise.all(
+        (await model.unitsOf('maas-region')).map(({ machine }) => model.on(machine, SECRET)),
+      );
+      expect(new Set(secrets).size).toBe(1);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    'options become settings of MAAS, and what is set there by hand stays when they go',
+    async () => {
+      await model.juju(
+        'config',
+        'maas-region',
+        'http-proxy=http://proxy.example.com:3128',
+        'upstream-dns=9.9.9.9',
+      );
+      await model.settle();
+      expect(await settingOf('http_proxy')).toBe('"http://proxy.example.com:3128/"');
+      expect(await settingOf('upstream_dns')).toBe('"9.9.9.9"');
+      await model.juju('config', 'maas-region', 'upstream-dns=dns.example.com');
+      await eventually(60, async () =>
+        expect((await model.unit('maas-region/0')).message).toContain('dns.example.com is no IP address'),
+      );
+      await model.juju('config', 'maas-region', '--reset', 'http-proxy,upstream-dns');
+      await model.settle();
+      expect(await settingOf('http_proxy')).toBe('""');
+      expect(await settingOf('upstream_dns')).toBe('""');
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    'tls-mode=passthrough: a CA signs, every region serves HTTPS, and racks notice nothing',
+    async () => {
+      await model.juju('deploy', charm('self-signed-certificates'), '--to', '0');
+      await model.juju('integrate', 'maas-region:certificates', 'self-signed-certificates:certificates');
+      await model.juju('config', 'maas-region', 'tls-mode=passthrough');
+      await model.settle();
+      const started = await there(STARTED);
+      for (const { machine, address } of await model.unitsOf('maas-region')) {
+        const asking = `python3 -c "import ssl, urllib.request as r; print(r.urlopen('https://${address}:5443/MAAS/api/2.0/version/', context=ssl._create_unverified_context()).read().decode())"`;
+        await eventually(60, async () =>
+          expect(await model.on(machine, asking)).toContain('"version": "3.7.0"'),
+        );
+        expect(await model.on(machine, 'ls /run/maas-ha-tls 2>&1 || true')).toContain('No such file');
+      }
+      await rackIsConnected();
+      const [first] = await model.unitsOf('maas-region');
+      const pem = await model.on(
+        first?.machine ?? '',
+        `python3 -c "import ssl; print(ssl.get_server_certificate(('${first?.address}', 5443)))"`,
+      );
+      expect(new X509Certificate(pem).subjectAltName).toContain(`IP Address:${first?.address}`);
+      await model.juju('config', 'maas-region', 'tls-mode=disabled');
+      await model.settle();
+      await eventually(60, async () =>
+        expect(
+          (await fetch(`http://${first?.address}:5240/MAAS/api/2.0/version/`, { redirect: 'manual' })).status,
+        ).toBe(200),
+      );
+      expect(await there(STARTED)).toBe(started);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    'the rack goes, and the region keeps what they had in common',
+    async () => {
+      const { machine } = await model.unit('maas-rack/0');
+      const before = await model.on(machine, `${SECRET} /var/lib/maas/maas_id`);
+      await model.juju('remove-unit', 'maas-rack/0', '--no-prompt');
+      await eventually(120, async () => expect(await model.unitsOf('maas-rack')).toEqual([]));
+      await model.settle();
+      expect(await model.on(machine, `${SECRET} /var/lib/maas/maas_id`)).toBe(before);
+      expect(await model.on(machine, 'systemctl is-active maas-rackd.service || true')).not.toBe('active');
+      for (const { message } of await model.unitsOf('maas-region')) expect(message).toMatch(/^serves http:/);
+      await eventually(90, async () => {
+        const listed = await model.juju('run', 'maas-region/leader', 'list-controllers');
+        expect(listed).toMatch(/racks: ['"]?\[\]/);
+      });
+    },
+    5 * MINUTE,
+  );
+});
