@@ -1,5 +1,6 @@
 // What becomes of a MAAS over the years, on machines: the tests build on each other.
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { join } from 'node:path';
 import { describeOnMachines } from '../machines.ts';
 import { eventually } from './client.ts';
 import { buildCharms, LocalModel, regionsOf } from './model.ts';
@@ -12,12 +13,16 @@ async function onRegions(commandLine: string): Promise<readonly string[]> {
   return Promise.all(units.map(({ machine }) => model.on(machine, commandLine)));
 }
 
-/** The migrations that there were, as MAAS itself wrote them down. */
-async function migrations(): Promise<string> {
+/** What the database says, its rows on one line. */
+async function sql(statement: string): Promise<string> {
   const { machine } = await model.unit('postgresql/0');
-  const sql = 'SELECT version FROM double_migration ORDER BY finished';
-  const rows = await model.on(machine, `runuser -u postgres -- psql -At -d maasdb -c '${sql}'`);
+  const rows = await model.on(machine, `runuser -u postgres -- psql -qAt -d maasdb -c "${statement}"`);
   return rows.split('\n').join(' ');
+}
+
+/** The migrations that there were, as MAAS itself wrote them down. */
+function migrations(): Promise<string> {
+  return sql('SELECT version FROM double_migration ORDER BY finished');
 }
 
 async function versionsOf(app: string): Promise<ReadonlySet<string>> {
@@ -95,7 +100,7 @@ describeOnMachines('the life of a MAAS', () => {
     'a new secret: every region uses it, the rack comes back with it, and nobody ever saw it',
     async () => {
       const [before] = await onRegions('cat /var/lib/maas/secret');
-      expect(await model.juju('run', 'maas-region/leader', 'rotate-secret')).toMatch(/status: active serves/);
+      expect(await model.action('maas-region/leader', 'rotate-secret')).toMatch(/status: active serves/);
       await model.settle();
       const secrets = [
         ...(await onRegions('cat /var/lib/maas/secret')),
@@ -123,7 +128,7 @@ describeOnMachines('the life of a MAAS', () => {
         lost.machine,
         `install -d -o maas -g maas /var/lib/maas/image-storage && echo an image >${image} && sed -i '$a vault_url: http://vault' /etc/maas/regiond.conf`,
       );
-      const made = await model.juju('run', lost.name, 'create-backup', 'database-backup=base-1');
+      const made = await model.action(lost.name, 'create-backup', 'database-backup=base-1');
       const [, id = ''] = /backup-id: (\S+)/.exec(made) ?? [];
       const archive = `/var/backups/maas/${id}.tar`;
       expect(await model.on(lost.machine, `stat -c %a:%U ${archive}`)).toBe('600:root');
@@ -135,22 +140,104 @@ describeOnMachines('the life of a MAAS', () => {
       await model.settle();
       await eventually(120, async () => {
         await model.juju('run-hook', 'maas-region/0', 'update-status');
-        const list = await model.juju('run', 'maas-region/0', 'list-controllers');
+        const list = await model.action('maas-region/0', 'list-controllers');
         expect(list).not.toContain(hostname);
       });
       const { name, machine } = await model.unit('maas-region/2');
       await model.on(machine, `install -d -m 700 /var/backups/maas && echo ${copy} | base64 -d >${archive}`);
-      const wanted = [name, 'restore-backup', `backup-id=${id}`];
-      await expect(model.juju('run', ...wanted, 'database-backup=base-2')).rejects.toThrow(
-        /belongs to the backup base-1/,
+      const wanted = [name, 'restore-backup', `backup-id=${id}`] as const;
+      expect(await model.action(...wanted, 'database-backup=base-2')).toContain(
+        'belongs to the backup base-1',
       );
       const own = await model.on(machine, 'cat /var/lib/maas/maas_id');
-      expect(await model.juju('run', ...wanted, 'database-backup=base-1')).toMatch(/status: active/);
+      expect(await model.action(...wanted, 'database-backup=base-1')).toMatch(/status: active/);
       expect(await model.on(machine, `cat ${image}; stat -c %U ${image}`)).toBe('an image\nroot');
       expect(await model.on(machine, 'cat /etc/maas/regiond.conf')).toContain('vault_url: "http://vault"');
       expect(await model.on(machine, 'cat /var/lib/maas/maas_id')).toBe(own);
       expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
     },
     6 * MINUTE,
+  );
+
+  test(
+    'an administrator, the key, and who is paused and comes back',
+    async () => {
+      const admin = ['username=ada', 'email=ada@example.com'];
+      const made = await model.action('maas-region/leader', 'create-admin', ...admin);
+      expect(made).toMatch(/password: \S{20,}/);
+      expect(await model.action('maas-region/leader', 'create-admin', ...admin)).toContain('already exists');
+      expect(await model.action('maas-region/leader', 'get-api-key', 'username=ada')).toMatch(
+        /api-key: \w+:\w+:\w+/,
+      );
+      const { name, machine } = await model.unit('maas-region/0');
+      const hostname = await model.on(machine, 'hostname');
+      await model.action(name, 'pause');
+      expect((await model.unit(name)).message).toBe(`paused: juju run ${name} resume`);
+      expect(await regionsOf(await model.freeAddress())).not.toContain(hostname);
+      expect(await model.action(name, 'resume')).toMatch(/status: active/);
+      expect(await regionsOf(await model.freeAddress())).toContain(hostname);
+    },
+    4 * MINUTE,
+  );
+
+  test(
+    'two racks serve DHCP; one goes and the other has its networks; the last one is named',
+    async () => {
+      await model.juju('add-unit', 'maas-rack');
+      await model.settle();
+      await eventually(60, racksAreConnected);
+      const configure = ['maas-region/leader', 'configure-dhcp-ha'] as const;
+      expect(await model.action(...configure)).toContain('has no range of dynamic addresses');
+      await sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.10', '10.0.0.99', 5001)");
+      const pair = await model.action(...configure);
+      expect(await model.action(...configure)).toBe(pair);
+      const [, primary] = /primary: (\S+)/.exec(pair) ?? [];
+      const [, secondary = ''] = /secondary: (\S+)/.exec(pair) ?? [];
+      const racks = await model.unitsOf('maas-rack');
+      const names = await Promise.all(racks.map(({ machine }) => model.on(machine, 'hostname')));
+      expect(new Set([primary, secondary])).toEqual(new Set(names));
+      const first = racks[names.indexOf(primary ?? '')];
+      await model.juju('remove-unit', first?.name ?? '', '--no-prompt');
+      await eventually(120, async () => {
+        await model.juju('run-hook', 'maas-region/0', 'update-status');
+        expect(await sql('SELECT hostname FROM maasserver_node WHERE node_type = 2')).toBe(secondary);
+      });
+      const provider =
+        'SELECT hostname FROM maasserver_vlan JOIN maasserver_node ON system_id = primary_rack WHERE dhcp_on';
+      expect(await sql(provider)).toBe(secondary);
+      const [last] = await model.unitsOf('maas-rack');
+      await model.juju('remove-unit', last?.name ?? '', '--no-prompt');
+      await eventually(120, async () => {
+        await model.juju('run-hook', 'maas-region/0', 'update-status');
+        expect((await model.unit('maas-region/0')).message).toContain(
+          `${secondary} is gone and was the only rack with DHCP on fabric-0, VLAN 0`,
+        );
+      });
+    },
+    6 * MINUTE,
+  );
+
+  test(
+    'a region that goes takes its packages along, and what came with them',
+    async () => {
+      // So that its machine stays: Juju removes one that nothing is on.
+      const { machine } = await model.unit('maas-region/2');
+      await model.juju(
+        'deploy',
+        join(import.meta.dirname, '../../dist/web.charm'),
+        '--to',
+        machine,
+        '--config',
+        'port=8099',
+      );
+      await model.settle();
+      await model.juju('remove-unit', 'maas-region/2', '--no-prompt');
+      await eventually(120, async () => expect(await model.unitsOf('maas-region')).toHaveLength(1));
+      const packages = await model.on(machine, "dpkg-query -W -f '${Package} ${db:Status-Abbrev}\\n'");
+      expect(packages).not.toMatch(/^(maas-\S+|bind9|postgresql-client|haproxy|keepalived) ii/m);
+      expect(await model.on(machine, 'ls /etc/apt/sources.list.d')).not.toContain('maas');
+      expect(await model.on(machine, 'ls /var/backups/maas')).toContain('.tar');
+    },
+    5 * MINUTE,
   );
 });

@@ -66,6 +66,21 @@ export class LocalModel {
     return stdout;
   }
 
+  /** Runs an action and returns what the user sees: its results, or why it failed. */
+  async action(unit: string, action: string, ...params: readonly string[]): Promise<string> {
+    const { all } = await execa(
+      join(ROOT, 'node_modules/.bin/juju-local'),
+      ['run', unit, action, ...params],
+      {
+        stdin: 'ignore',
+        reject: false,
+        all: true,
+        env: { JUJU_LOCAL_MODEL: this.name },
+      },
+    );
+    return all;
+  }
+
   /** Every unit, subordinates included. */
   async units(): Promise<readonly UnitStatus[]> {
     const { applications } = ModelStatus.parse(JSON.parse(await this.juju('status', '--format', 'json')));
