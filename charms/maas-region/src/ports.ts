@@ -1,5 +1,40 @@
 import { portHolders } from '@maas-ha/host';
 import { REGION_HTTP_PORT } from '@maas-ha/maas';
+import { isAtLeast } from 'juju-ts-ops';
+import type { TlsServed } from './endpoints.ts';
+import type { State } from './state.ts';
+import { MAAS_TLS_PORT } from './tls.ts';
+
+/** What a region is asked on from other machines. */
+export function portsOf(state: State, tls: TlsServed | undefined): readonly string[] {
+  return [
+    ...[
+      REGION_HTTP_PORT,
+      ...(tls ? [MAAS_TLS_PORT] : []),
+      ...extraPorts(state),
+      '5250-5259',
+      53,
+      8000,
+      ...clusterPorts(state),
+    ].map((port) => `${port}/tcp`),
+    '53/udp',
+  ];
+}
+
+export function hasTemporal(version: string): boolean {
+  return isAtLeast(version, '3.5');
+}
+
+/** What racks ask a region for beside its web server, at the host of their URL: MAAS' internal API and Temporal. */
+export function extraPorts({ version }: State): readonly number[] {
+  if (version === undefined) return [];
+  return [...(isAtLeast(version, '3.6') ? [5242] : []), ...(hasTemporal(version) ? [5271] : [])];
+}
+
+/** What the parts of Temporal on the regions ask each other for. */
+function clusterPorts({ version }: State): readonly string[] {
+  return version !== undefined && hasTemporal(version) ? ['5272-5274', '5281-5284'] : [];
+}
 
 /** A program that listens where a part of MAAS would. */
 export interface PortConflict {

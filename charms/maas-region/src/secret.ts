@@ -7,6 +7,9 @@ import { askForRotation, inTurn } from './database.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
 import { read, type RegionJuju, type State } from './state.ts';
 
+/** The Juju secret that racks are given. */
+export const SECRET_LABEL = 'maas-rpc-secret';
+
 /**
  * How MAAS itself keeps the secret, in its database or in Vault: `maas-region` has no command for it. The new one comes
  * on stdin. MAAS 3.3 and later.

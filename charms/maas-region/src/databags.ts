@@ -1,0 +1,158 @@
+import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
+import { REQUESTED_SECRETS } from '@maas-ha/interfaces/postgresql_client';
+import { majorMinor, REGION_HTTP_PORT } from '@maas-ha/maas';
+import { SecretRef, type DatabagPlan } from 'juju-ts-ops';
+import { charmcraft } from './charmcraft.ts';
+import type { Departed } from './controllers.ts';
+import type { endpoints, Hostnames, TlsServed } from './endpoints.ts';
+import { schemaOf, type Known } from './known.ts';
+import { observability } from './observability.ts';
+import { extraPorts } from './ports.ts';
+import { rotationOf, SECRET_LABEL } from './secret.ts';
+import { wantedSettings } from './settings.ts';
+import type { State } from './state.ts';
+import { MAAS_TLS_PORT, servedTls, tlsPorts } from './tls.ts';
+import type { Upgrade } from './upgrade.ts';
+
+type Databag = DatabagPlan<typeof charmcraft, typeof endpoints>;
+
+/** What a region says to others depends on. */
+export interface Standing {
+  readonly url: string | undefined;
+  /** Known once the database has been migrated. */
+  readonly known: Known | undefined;
+  readonly upgrade: Upgrade | undefined;
+  readonly tls: TlsServed | undefined;
+}
+
+/** What a region says on each of its relations. */
+export function databagsOf(state: State, { url, known, upgrade, tls }: Standing): readonly Databag[] {
+  const { request } = state.tls;
+  return [
+    ...databaseRequests(state),
+    ...clusterBags(state, url, known, upgrade),
+    ...(known ? apiBags(state, tls) : []),
+    ...(state.secret && url !== undefined ? rpcBags(state, url, known) : []),
+    ...observerBags(state, tls),
+    ...(request ? [{ endpoint: 'certificates', relation: request.relation, app: request.bag } as const] : []),
+  ];
+}
+
+/** Old servers read the request from each unit, newer ones from the application. */
+function databaseRequests({ databaseRelations, options }: State): readonly Databag[] {
+  const database = options['database-name'];
+  return [
+    ...databaseRelations.db.map(
+      (relation) => ({ endpoint: 'db', relation, app: { database }, unit: { database } }) as const,
+    ),
+    ...databaseRelations.database.map(
+      (relation) =>
+        ({
+          endpoint: 'database',
+          relation,
+          app: { database, 'requested-secrets': [...REQUESTED_SECRETS] },
+        }) as const,
+    ),
+  ];
+}
+
+/** @param known once the database has been migrated */
+function clusterBags(
+  state: State,
+  url: string | undefined,
+  known: Known | undefined,
+  upgrade: Upgrade | undefined,
+): readonly Databag[] {
+  const { cluster, hostname, address, unit, peers, racks, departed, packageVersion, preparation } = state;
+  if (cluster === undefined) return [];
+  const present = Object.fromEntries([
+    [unit, hostname],
+    ...peers.flatMap((peer) => (peer.hostname === undefined ? [] : [[peer.unit, peer.hostname] as const])),
+  ]);
+  return [
+    {
+      endpoint: 'region-cluster',
+      relation: cluster.id,
+      app: {
+        schema: known ? schemaOf(state, known) : cluster.schema,
+        url,
+        target: known ? undefined : upgrade?.to,
+        rotation: rotationOf(state) || undefined,
+        look: preparation.asked === '' ? undefined : preparation.asked,
+        regions: { ...remembered(cluster.regions, departed?.regions), ...present },
+        racks: { ...remembered(cluster.racks, departed?.racks), ...racks },
+        settings:
+          known && state.isServing
+            ? { relation: known.relation, values: wantedSettings(state.options) }
+            : cluster.settings,
+        tls: servedTls(state, known?.relation),
+      },
+      unit: { hostname, address, version: packageVersion, ready: preparation.version },
+    },
+  ];
+}
+
+/** Who has to be remembered: of those that are gone, only who MAAS still knows; all of them while it cannot be asked. */
+function remembered(hostnames: Hostnames, departed: readonly Departed[] | undefined): Hostnames {
+  const forgotten = new Set(
+    (departed ?? []).filter(({ systemId }) => systemId === undefined).map(({ unit }) => unit),
+  );
+  return Object.fromEntries(Object.entries(hostnames).filter(([unit]) => !forgotten.has(unit)));
+}
+
+function apiBags(state: State, tls: TlsServed | undefined): readonly Databag[] {
+  const { api, address } = state;
+  const ports = [...extraPorts(state), ...tlsPorts(tls)];
+  return api.map(
+    (relation) =>
+      ({
+        endpoint: 'api',
+        relation,
+        unit: {
+          hostname: address,
+          port: REGION_HTTP_PORT,
+          'health-check': '/MAAS/rpc/',
+          ...(ports.length > 0 && { 'tcp-ports': ports }),
+        },
+      }) as const,
+  );
+}
+
+function observerBags(
+  { observers, app, model, version, options }: State,
+  tls: TlsServed | undefined,
+): readonly Databag[] {
+  const web = tls
+    ? ({ scheme: 'https', port: MAAS_TLS_PORT } as const)
+    : ({ scheme: 'http', port: REGION_HTTP_PORT } as const);
+  const seen = observability(version, web, options['prometheus-metrics']);
+  return observers.map(
+    (relation) =>
+      ({
+        endpoint: 'cos-agent',
+        relation,
+        unit: { config: cosAgentConfig({ charm: charmcraft.name, app, model }, seen) },
+      }) as const,
+  );
+}
+
+/** @param known once the database has been migrated */
+function rpcBags(state: State, url: string, known: Known | undefined): readonly Databag[] {
+  const { rpc, hostname, peers, cluster } = state;
+  const schema = known ? schemaOf(state, known) : cluster?.schema;
+  const regions = [hostname, ...peers.flatMap((peer) => peer.hostname ?? [])].toSorted();
+  return rpc.map(
+    ({ id }) =>
+      ({
+        endpoint: 'rpc',
+        relation: id,
+        app: {
+          'maas-url': url,
+          'maas-secret-id': new SecretRef(SECRET_LABEL),
+          'maas-version': schema && majorMinor(schema.version),
+          regions,
+        },
+        unit: { maas_url: url },
+      }) as const,
+  );
+}

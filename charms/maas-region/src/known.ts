@@ -1,0 +1,83 @@
+import type { DatabaseConnection } from '@maas-ha/interfaces/database';
+import { maasUrl, REGION_HTTP_PORT, tooOld } from '@maas-ha/maas';
+import { unitNumber } from 'juju-ts-ops';
+import type { Schema } from './endpoints.ts';
+import type { State } from './state.ts';
+import { obstacleOf, type Upgrade } from './upgrade.ts';
+
+/** Everything that is known before a region can be configured. */
+export interface Known {
+  readonly url: string;
+  readonly database: DatabaseConnection;
+  readonly version: string;
+  readonly packageVersion: string;
+  /** The relation over which the database was got. */
+  readonly relation: number;
+}
+
+/**
+ * Where regions and racks reach MAAS: what the user says, or the virtual address behind the balancer's port, or
+ * without one the first region. The leader decides, for a unit that has just come does not know the others yet;
+ * while it cannot, what it decided before stays.
+ */
+export function urlOf(state: State): string | undefined {
+  const { isLeader, cluster } = state;
+  return (isLeader ? decideUrl(state) : undefined) ?? cluster?.url;
+}
+
+function decideUrl({ options, vip, balancer, unit, address, peers }: State): string | undefined {
+  if (options['maas-url'] !== '') return options['maas-url'];
+  if (vip) {
+    if (vip.address === undefined || (balancer && !balancer.frontend)) return undefined;
+    // What is yet to have a certificate says http until then.
+    if (options['tls-mode'] === 'termination' && balancer?.frontend?.scheme !== 'https') return undefined;
+    const { scheme, port } = balancer?.frontend ?? { scheme: 'http', port: REGION_HTTP_PORT };
+    return maasUrl(scheme, vip.address, port);
+  }
+  const [first] = [...peers, { unit, address }].toSorted((a, b) => unitNumber(a.unit) - unitNumber(b.unit));
+  return first?.address === undefined || first.address === ''
+    ? undefined
+    : maasUrl('http', first.address, REGION_HTTP_PORT);
+}
+
+export function knownOf(state: State, url: string | undefined): Known | undefined {
+  const { database, databaseRelations, version, packageVersion, isServing } = state;
+  // One that serves already goes on, whoever has come with its name.
+  if (!isServing && twinOf(state) !== undefined) return undefined;
+  const [relation] = [...databaseRelations.database, ...databaseRelations.db];
+  if (database.kind !== 'ready' || url === undefined || version === undefined || relation === undefined)
+    return undefined;
+  if (packageVersion === undefined || tooOld(version) !== undefined) return undefined;
+  return { url, database: database.connection, version, packageVersion, relation };
+}
+
+/** An earlier region with the same host name, by which MAAS would take the two for one. */
+export function twinOf({ unit, hostname, peers }: State): string | undefined {
+  return peers.find((peer) => peer.hostname === hostname && unitNumber(peer.unit) < unitNumber(unit))?.unit;
+}
+
+/** Whether this very database has the schema of the installed MAAS: another one may be empty. */
+export function isMigrated({ cluster }: State, { packageVersion, relation }: Known): boolean {
+  return cluster?.schema?.version === packageVersion && cluster.schema.relation === relation;
+}
+
+/**
+ * Whether the leader may migrate: a database that no region uses yet, or one whose regions have all stopped to be
+ * upgraded. What somebody has installed on one machine by hand is no reason to.
+ */
+export function canMigrate(state: State, { relation }: Known, upgrade: Upgrade | undefined): boolean {
+  if (!state.isLeader || obstacleOf(state) !== undefined) return false;
+  if (upgrade) return !upgrade.isBehind && upgrade.lagging.length === 0;
+  return state.cluster?.schema?.relation !== relation;
+}
+
+/** What the database is at once this unit serves. */
+export function schemaOf({ cluster }: State, { packageVersion, relation }: Known): Schema {
+  const before = cluster?.schema;
+  if (before?.version === packageVersion && before.relation === relation) return before;
+  return {
+    version: packageVersion,
+    relation,
+    ...(before?.relation === relation && { from: before.version }),
+  };
+}

@@ -1,0 +1,104 @@
+import { inWords, tooOld } from '@maas-ha/maas';
+import { active, blocked, maintenance, waiting, type Status } from 'juju-ts-ops';
+import { connectionsNeeded } from './database.ts';
+import { twinOf, type Known } from './known.ts';
+import type { State } from './state.ts';
+import { tlsStatus } from './tls.ts';
+import { notReady, obstacleOf, upgradeInWords, type Upgrade } from './upgrade.ts';
+
+export function statusesOf(
+  state: State,
+  url: string | undefined,
+  known: Known | undefined,
+  { mayServe, upgrade }: { readonly mayServe: boolean; readonly upgrade: Upgrade | undefined },
+): readonly Status[] {
+  const missing = missingForConfig(state, url);
+  if (missing) return [missing];
+  if (!known) return [waiting('the packages of MAAS')];
+  const obstacle = state.isLeader ? obstacleOf(state) : undefined;
+  if (obstacle !== undefined) return [blocked(obstacle)];
+  if (!mayServe) return [notServing(state, known, upgrade)];
+  const { portConflict } = state;
+  if (portConflict) {
+    const { holder, port, part } = portConflict;
+    return [blocked(`${holder} listens on port ${port}, where ${part} would: stop and remove it`)];
+  }
+  if (!state.isServing) return [waiting('regiond to serve')];
+  if (state.dnsProblem !== undefined)
+    return [blocked(`named does not take its configuration, mend /etc/bind: ${state.dnsProblem}`)];
+  const tlsProblem = tlsStatus(state);
+  if (tlsProblem) return [tlsProblem];
+  return [active([`serves ${known.url}`, ...notesOf(state)].join('; '))];
+}
+
+/** Why regiond cannot be configured yet; nothing if it can. */
+function missingForConfig(state: State, url: string | undefined): Status | undefined {
+  const { database, vip, balancer, app, isLeader, options, version } = state;
+  const age = version === undefined ? undefined : tooOld(version);
+  if (age !== undefined) return blocked(age);
+  if (database.kind === 'none') {
+    return blocked(`no database: juju integrate ${app}:database postgresql:database`);
+  }
+  if (database.kind === 'waiting') return waiting(database.reason);
+  const twin = twinOf(state);
+  if (twin !== undefined) {
+    return blocked(
+      `${twin} has the host name ${state.hostname} too, and MAAS would take the two for one: hostnamectl set-hostname <another>`,
+    );
+  }
+  if (url !== undefined) return undefined;
+  if (options['tls-mode'] === 'termination') return tlsStatus(state);
+  if (vip && vip.address === undefined) return waiting(`${vip.app} to have a virtual address`);
+  if (balancer && !balancer.frontend) return waiting(`${balancer.app} to say where it listens`);
+  return waiting(isLeader ? 'this unit to have an address' : 'the leader to say where MAAS is reached');
+}
+
+/** What a region waits for that could run and does not, because the database is not that of its MAAS. */
+function notServing(
+  { isLeader, cluster, app }: State,
+  { packageVersion, relation }: Known,
+  upgrade: Upgrade | undefined,
+): Status {
+  if (upgrade) {
+    const what = isLeader && upgrade.lagging.length > 0 ? `${upgrade.lagging.join(', ')} to stop` : undefined;
+    return maintenance(
+      `${upgradeInWords(upgrade)}: waiting for ${what ?? 'the leader to migrate the database'}`,
+    );
+  }
+  const schema = cluster?.schema;
+  if (schema === undefined || schema.relation !== relation)
+    return waiting('the leader to migrate the database');
+  const [here, there] = inWords(packageVersion, schema.version);
+  return blocked(
+    `MAAS ${here} is installed here, and the database is that of ${there}: juju run ${app}/leader upgrade`,
+  );
+}
+
+/** What the user should know, though MAAS serves. */
+function notesOf(state: State): readonly string[] {
+  const { options, vip, isLeader, departed, connectionLimit, peers, database } = state;
+  if (!isLeader) return [];
+  const regions = peers.length + 1;
+  const needed = connectionsNeeded(regions, options['num-workers']);
+  return [
+    ...[notReady(state)].filter((note) => note !== undefined),
+    ...(options['maas-url'] === '' && !vip && regions > 1
+      ? ['this is the address of one region: relate keepalived-vip for one that outlives it']
+      : []),
+    ...(connectionLimit !== undefined && connectionLimit < needed && database.kind === 'ready'
+      ? [
+          `PostgreSQL allows ${connectionLimit} connections, ${regions} regions need max_connections=${needed}`,
+        ]
+      : []),
+    ...(departed?.regions ?? []).flatMap(({ hostname, systemId, isRunning }) =>
+      systemId === undefined ? [] : [`MAAS still lists ${hostname}${isRunning ? ' as running' : ''}`],
+    ),
+    ...(departed?.racks ?? []).flatMap(({ hostname, systemId, soleDhcpOf }) => {
+      if (systemId === undefined) return [];
+      if (soleDhcpOf.length === 0) return [`MAAS still lists ${hostname}`];
+      return [
+        `${hostname} is gone and was the only rack with DHCP on ${soleDhcpOf.join(' and ')}: add a rack there`,
+      ];
+    }),
+  ];
+}
