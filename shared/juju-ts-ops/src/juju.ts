@@ -87,9 +87,12 @@ export class Juju<
     this.#print = print;
   }
 
-  /** Says something in `juju debug-log`. Debug lines cost nothing: Juju keeps what a hook prints as debug. */
+  /**
+   * Says something in `juju debug-log`. Debug lines of a hook cost nothing: Juju keeps what it prints as debug. What an
+   * action prints, Juju shows to whoever asked for it.
+   */
   async log(level: LogLevel, message: string): Promise<void> {
-    if (level === 'DEBUG') this.#print(message);
+    if (level === 'DEBUG' && this.context.event.kind !== 'action') this.#print(message);
     else await this.tools.jujuLog(level, message);
   }
 

@@ -57,7 +57,11 @@ export async function runEvent<
     if (event.kind === 'action') {
       const isAdmin = !BUILT_IN_ACTIONS.some((name) => name === event.name);
       if (isAdmin)
-        surroundings.print(securityEvent(`authz_admin:${unit},${event.name}`, 'was asked for', context));
+        // What an action prints, Juju shows to whoever asked for it.
+        await tools.jujuLog(
+          'DEBUG',
+          securityEvent(`authz_admin:${unit},${event.name}`, 'was asked for', context),
+        );
       await run.action(event.name);
     } else if (event.kind === 'lifecycle' && (event.name === 'stop' || event.name === 'remove'))
       await run.leave();
