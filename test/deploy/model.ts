@@ -115,7 +115,9 @@ export class LocalModel {
   /** The regions that a rack has connections to, by address. */
   async regionsOfRack({ machine }: UnitStatus): Promise<readonly string[]> {
     const listing = await this.on(machine, 'ss --no-header --tcp --numeric state established');
-    const peers = [...listing.matchAll(/\s(\d+\.\d+\.\d+\.\d+):525\d(?:\s|$)/g)].map(([, address = '']) => address);
+    const peers = [...listing.matchAll(/\s(\d+\.\d+\.\d+\.\d+):525\d(?:\s|$)/g)].map(
+      ([, address = '']) => address,
+    );
     return [...new Set(peers)].sort();
   }
 
