@@ -1,14 +1,14 @@
 // Hooks are killed at random moments of everything that happens to a MAAS: the ones after them have to make up for it.
 // CHAOS_KILLS says how many for each thing that happens; absent: 2.
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../deploy/client.ts';
-import { buildCharms, LocalModel } from '../deploy/model.ts';
+import { deployed, MINUTE, racksAreConnected } from '../deploy/deployed.ts';
+import { LocalModel } from '../deploy/model.ts';
 import { describeOnMachines } from '../machines.ts';
 
-const MINUTE = 60_000;
 const KILLS = Number(process.env['CHAOS_KILLS'] ?? 2);
 const DIST = join(import.meta.dirname, '../../dist');
 const model = new LocalModel('test-chaos');
@@ -78,13 +78,6 @@ async function settle(): Promise<void> {
   });
 }
 
-async function migrations(): Promise<string> {
-  const { machine } = await model.unit('postgresql/0');
-  const sql = 'SELECT version FROM double_migration ORDER BY finished';
-  const rows = await model.on(machine, `runuser -u postgres -- psql -At -d maasdb -c '${sql}'`);
-  return rows.split('\n').join(' ');
-}
-
 async function secrets(): Promise<ReadonlySet<string>> {
   const units = [...(await model.unitsOf('maas-region')), ...(await model.unitsOf('maas-rack'))];
   return new Set(
@@ -94,20 +87,13 @@ async function secrets(): Promise<ReadonlySet<string>> {
 
 /** The rack is connected to every region, and no unit says anything but that it works. */
 async function everythingWorks(): Promise<void> {
-  const regions = (await model.unitsOf('maas-region')).map(({ address }) => address).sort();
-  await eventually(60, async () => {
-    for (const rack of await model.unitsOf('maas-rack'))
-      expect(await model.regionsOfRack(rack)).toEqual(regions);
-  });
+  await eventually(60, () => racksAreConnected(model));
   expect((await secrets()).size).toBe(1);
 }
 
 describeOnMachines(`hooks killed with SIGKILL, ${KILLS} for each thing that happens`, () => {
-  beforeAll(buildCharms, 5 * MINUTE);
-
-  afterAll(async () => {
-    await model.juju('destroy-model', model.name, '--no-prompt');
-  }, MINUTE);
+  // The first test is the deployment.
+  deployed(model, () => Promise.resolve());
 
   test(
     'while everything is installed and the database migrated',
@@ -121,7 +107,7 @@ describeOnMachines(`hooks killed with SIGKILL, ${KILLS} for each thing that happ
         await model.juju('integrate', 'maas-rack:rpc', 'maas-region:rpc');
         await settle();
       });
-      expect(await migrations()).toBe('3.4');
+      expect(await model.migrations()).toEqual(['3.4']);
       await everythingWorks();
     },
     5 * MINUTE,
@@ -140,7 +126,7 @@ describeOnMachines(`hooks killed with SIGKILL, ${KILLS} for each thing that happ
             expect(await model.on(unit.machine, 'cat /usr/share/maas/version')).toBe('3.7.0');
         });
       });
-      expect(await migrations()).toBe('3.4 3.7');
+      expect(await model.migrations()).toEqual(['3.4', '3.7']);
       await everythingWorks();
     },
     5 * MINUTE,
@@ -184,7 +170,7 @@ describeOnMachines(`hooks killed with SIGKILL, ${KILLS} for each thing that happ
         expect(list.match(/regions: .*/)?.[0].match(/system_id/g)).toHaveLength(1);
       });
       await everythingWorks();
-      expect(await migrations()).toBe('3.4 3.7');
+      expect(await model.migrations()).toEqual(['3.4', '3.7']);
     },
     6 * MINUTE,
   );

@@ -1,11 +1,11 @@
 // bundle.yaml on real machines: what a user does to it, and what must be seen then. The tests build on each other.
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { describeOnMachines } from '../machines.ts';
 import { eventually, watching } from './client.ts';
-import { buildCharms, LocalModel, regionsOf } from './model.ts';
+import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
+import { LocalModel, regionsOf } from './model.ts';
 
-const MINUTE = 60_000;
 const model = new LocalModel('test-bundle');
 let vip: string;
 /** Begins the name of everything that the model makes on this machine. */
@@ -25,24 +25,11 @@ async function hostNamesOf(app: string): Promise<readonly string[]> {
   return Object.values(await onEach(app, 'hostname')).sort();
 }
 
-async function migrations(): Promise<readonly string[]> {
-  const sql = "'SELECT version FROM double_migration'";
-  const { machine } = await model.unit('postgresql/0');
-  const rows = await model.on(machine, `runuser -u postgres -- psql -At -d maasdb -c ${sql}`);
-  return rows.split('\n').filter((row) => row !== '');
-}
-
 async function holders(address: string): Promise<readonly string[]> {
   const addresses = await onEach('keepalived-vip', 'ip -brief address');
   return Object.entries(addresses)
     .filter(([, text]) => text.includes(`${address}/`))
     .map(([name]) => name);
-}
-
-async function racksAreConnectedTo(app: string): Promise<void> {
-  const regions = (await model.unitsOf(app)).map(({ address }) => address).sort();
-  for (const rack of await model.unitsOf('maas-rack'))
-    expect(await model.regionsOfRack(rack)).toEqual(regions);
 }
 
 /** What restarts and writes there were: when services started, and the identity of each file that a charm writes. */
@@ -56,18 +43,13 @@ async function fingerprint(): Promise<unknown> {
 }
 
 describeOnMachines('bundle.yaml', () => {
-  beforeAll(async () => {
-    await buildCharms();
+  deployed(model, async () => {
     await model.deploy({ bundle: 'bundle.yaml', version: '3.7' });
     vip = await model.freeAddress();
     await model.settle(600);
     const [hostname = ''] = await hostNamesOf('postgresql');
     prefix = hostname.replace(/^juju-(.*)-\d+$/, 'jl$1');
-  }, 12 * MINUTE);
-
-  afterAll(async () => {
-    await model.juju('destroy-model', model.name, '--no-prompt');
-  }, MINUTE);
+  });
 
   test('no hook failed on the way', async () => {
     const log = await model.juju('debug-log', '--replay', '--level', 'ERROR');
@@ -81,7 +63,7 @@ describeOnMachines('bundle.yaml', () => {
   test('each rack names the virtual address and is connected to every region', async () => {
     for (const text of Object.values(await onEach('maas-rack', 'cat /etc/maas/rackd.conf')))
       expect(text).toContain(`"http://${vip}/MAAS"`);
-    await eventually(60, () => racksAreConnectedTo('maas-region'));
+    await eventually(60, () => racksAreConnected(model));
   });
 
   test('configuration and secret are the same on all regions, and only root and MAAS read them', async () => {
@@ -122,8 +104,8 @@ describeOnMachines('bundle.yaml', () => {
       for (const { address } of await model.unitsOf('maas-region'))
         for (const text of Object.values(await onEach('haproxy', 'cat /etc/haproxy/haproxy.cfg')))
           expect(text).toContain(`${address}:5240`);
-      expect(await migrations()).toEqual(['3.7']);
-      await eventually(60, () => racksAreConnectedTo('maas-region'));
+      expect(await model.migrations()).toEqual(['3.7']);
+      await eventually(60, () => racksAreConnected(model));
     },
     6 * MINUTE,
   );
@@ -148,7 +130,7 @@ describeOnMachines('bundle.yaml', () => {
         expect(text).not.toMatch(new RegExp(`${address}\\b`));
       await eventually(60, async () => {
         expect(await regionsOf(vip)).toEqual(await hostNamesOf('maas-region'));
-        await racksAreConnectedTo('maas-region');
+        await racksAreConnected(model);
       });
     },
     6 * MINUTE,
@@ -247,7 +229,7 @@ describeOnMachines('bundle.yaml', () => {
       });
       expect(watch.longestGap).toBeLessThan(1000);
       expect(await holders(vip)).toHaveLength(1);
-      await eventually(60, () => racksAreConnectedTo('maas-region'));
+      await eventually(60, () => racksAreConnected(model));
     },
     5 * MINUTE,
   );

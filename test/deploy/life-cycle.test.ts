@@ -1,28 +1,16 @@
 // What becomes of a MAAS over the years, on machines: the tests build on each other.
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { describeOnMachines } from '../machines.ts';
 import { eventually } from './client.ts';
-import { buildCharms, LocalModel, regionsOf } from './model.ts';
+import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
+import { LocalModel, regionsOf } from './model.ts';
 
-const MINUTE = 60_000;
 const model = new LocalModel('test-life');
 
 async function onRegions(commandLine: string): Promise<readonly string[]> {
   const units = await model.unitsOf('maas-region');
   return Promise.all(units.map(({ machine }) => model.on(machine, commandLine)));
-}
-
-/** What the database says, its rows on one line. */
-async function sql(statement: string): Promise<string> {
-  const { machine } = await model.unit('postgresql/0');
-  const rows = await model.on(machine, `runuser -u postgres -- psql -qAt -d maasdb -c "${statement}"`);
-  return rows.split('\n').join(' ');
-}
-
-/** The migrations that there were, as MAAS itself wrote them down. */
-function migrations(): Promise<string> {
-  return sql('SELECT version FROM double_migration ORDER BY finished');
 }
 
 async function versionsOf(app: string): Promise<ReadonlySet<string>> {
@@ -31,27 +19,15 @@ async function versionsOf(app: string): Promise<ReadonlySet<string>> {
   return new Set(await Promise.all(units.map(({ machine }) => model.on(machine, query))));
 }
 
-/** Each rack to each region, as the kernel sees it. */
-async function racksAreConnected(): Promise<void> {
-  const regions = (await model.unitsOf('maas-region')).map(({ address }) => address).sort();
-  for (const rack of await model.unitsOf('maas-rack'))
-    expect(await model.regionsOfRack(rack)).toEqual(regions);
-}
-
 describeOnMachines('the life of a MAAS', () => {
-  beforeAll(async () => {
-    await buildCharms();
+  deployed(model, async () => {
     await model.deploy({
       bundle: 'bundle-postgresql-14.yaml',
       version: '3.4',
       units: { 'maas-region': 2, 'maas-rack': 1 },
     });
     await model.settle(600);
-  }, 12 * MINUTE);
-
-  afterAll(async () => {
-    await model.juju('destroy-model', model.name, '--no-prompt');
-  }, MINUTE);
+  });
 
   test(
     'an upgrade: every region stops, one migrates, all start, and the rack follows when it is told to',
@@ -70,7 +46,7 @@ describeOnMachines('the life of a MAAS', () => {
       expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
       expect((await model.unit('maas-rack/0')).message).toMatch(/^connected to .* MAAS 3\.7$/);
       // The stand-in refuses to migrate while an old region runs.
-      expect(await migrations()).toBe('3.4 3.7');
+      expect(await model.migrations()).toEqual(['3.4', '3.7']);
       const said = (await onRegions('journalctl --output cat --identifier maas-dbupgrade')).join('\n');
       expect(said.match(/0003_secrets/g)).toHaveLength(2);
       expect(said).not.toMatch(/deadlock|Error/);
@@ -108,7 +84,7 @@ describeOnMachines('the life of a MAAS', () => {
       ];
       expect(new Set(secrets)).toEqual(new Set([expect.stringMatching(/^[0-9a-f]{32}$/)]));
       expect(secrets[0]).not.toBe(before);
-      await eventually(60, racksAreConnected);
+      await eventually(60, () => racksAreConnected(model));
       const texts = [
         await model.juju('status', '--format', 'json'),
         await model.juju('debug-log', '--replay', '--level', 'TRACE'),
@@ -185,10 +161,10 @@ describeOnMachines('the life of a MAAS', () => {
     async () => {
       await model.juju('add-unit', 'maas-rack');
       await model.settle();
-      await eventually(60, racksAreConnected);
+      await eventually(60, () => racksAreConnected(model));
       const configure = ['maas-region/leader', 'configure-dhcp-ha'] as const;
       expect(await model.action(...configure)).toContain('has no range of dynamic addresses');
-      await sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.10', '10.0.0.99', 5001)");
+      await model.sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.10', '10.0.0.99', 5001)");
       const pairOf = (said: string): readonly (string | undefined)[] =>
         ['primary', 'secondary'].map((which) => new RegExp(`${which}: (\\S+)`).exec(said)?.[1]);
       const [primary, secondary = ''] = pairOf(await model.action(...configure));
@@ -200,11 +176,13 @@ describeOnMachines('the life of a MAAS', () => {
       await model.juju('remove-unit', first?.name ?? '', '--no-prompt');
       await eventually(120, async () => {
         await model.juju('run-hook', 'maas-region/0', 'update-status');
-        expect(await sql('SELECT hostname FROM maasserver_node WHERE node_type = 2')).toBe(secondary);
+        expect(await model.sql('SELECT hostname FROM maasserver_node WHERE node_type = 2')).toEqual([
+          secondary,
+        ]);
       });
       const provider =
         'SELECT hostname FROM maasserver_vlan JOIN maasserver_node ON system_id = primary_rack WHERE dhcp_on';
-      expect(await sql(provider)).toBe(secondary);
+      expect(await model.sql(provider)).toEqual([secondary]);
     },
     6 * MINUTE,
   );

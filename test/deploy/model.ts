@@ -121,6 +121,18 @@ export class LocalModel {
     return [...new Set(peers)].sort();
   }
 
+  /** What MAAS' database says to a statement without double quotes, row by row. */
+  async sql(statement: string): Promise<readonly string[]> {
+    const { machine } = await this.unit('postgresql/0');
+    const rows = await this.on(machine, `runuser -u postgres -- psql -qAt -d maasdb -c "${statement}"`);
+    return rows.split('\n').filter((row) => row !== '');
+  }
+
+  /** The versions that the database was migrated to, as MAAS itself wrote them down. */
+  migrations(): Promise<readonly string[]> {
+    return this.sql('SELECT version FROM double_migration ORDER BY finished');
+  }
+
   /** Waits until every unit is idle and active. @throws with what the units say when it takes longer. */
   async settle(seconds = 300): Promise<void> {
     await this.juju('wait', '--timeout', String(seconds));

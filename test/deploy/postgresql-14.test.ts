@@ -1,26 +1,21 @@
 // The same deployment over the relation of the HA guide, `maas-region:db postgresql:db`, with an older MAAS.
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { describeOnMachines } from '../machines.ts';
 import { eventually } from './client.ts';
-import { buildCharms, LocalModel, regionsOf } from './model.ts';
+import { deployed, MINUTE } from './deployed.ts';
+import { LocalModel, regionsOf } from './model.ts';
 
-const MINUTE = 60_000;
 const model = new LocalModel('test-db');
 
 describeOnMachines('bundle-postgresql-14.yaml', () => {
-  beforeAll(async () => {
-    await buildCharms();
+  deployed(model, async () => {
     await model.deploy({
       bundle: 'bundle-postgresql-14.yaml',
       version: '3.4',
       units: { 'maas-region': 2, 'maas-rack': 1 },
     });
     await model.settle(600);
-  }, 12 * MINUTE);
-
-  afterAll(async () => {
-    await model.juju('destroy-model', model.name, '--no-prompt');
-  }, MINUTE);
+  });
 
   test('ends active, with the regions behind the virtual address', async () => {
     const regions = await model.unitsOf('maas-region');

@@ -3,13 +3,13 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { describeOnMachines } from '../machines.ts';
 import { eventually } from './client.ts';
-import { buildCharms, LocalModel } from './model.ts';
+import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
+import { LocalModel } from './model.ts';
 
-const MINUTE = 60_000;
 const ROOT = join(import.meta.dirname, '../..');
 const model = new LocalModel('test-shared');
 const charm = (name: string): string => join(ROOT, `dist/${name}.charm`);
@@ -48,30 +48,23 @@ const SECRET = 'cat /var/lib/maas/secret';
 const STARTED = 'systemctl show --property=ActiveEnterTimestampMonotonic --value maas-rackd.service';
 
 async function rackIsConnected(): Promise<void> {
-  const regions = (await model.unitsOf('maas-region')).map(({ address }) => address).sort();
-  expect(await model.regionsOfRack(await model.unit('maas-rack/0'))).toEqual(regions);
+  await racksAreConnected(model);
+  const { length } = await model.unitsOf('maas-region');
   expect((await model.unit('maas-rack/0')).message).toBe(
-    `connected to ${regions.length} of ${regions.length} regions, MAAS 3.7`,
+    `connected to ${length} of ${length} regions, MAAS 3.7`,
   );
 }
 
 /** A setting as MAAS has it in its database, in JSON. */
-async function settingOf(name: string): Promise<string> {
-  const { machine } = await model.unit('postgresql/0');
-  const sql = `SELECT value FROM maasserver_config WHERE name = '${name}'`;
-  return model.on(machine, `runuser -u postgres -- psql -At -d maasdb -c "${sql}"`);
+function settingOf(name: string): Promise<readonly string[]> {
+  return model.sql(`SELECT value FROM maasserver_config WHERE name = '${name}'`);
 }
 
 describeOnMachines('a rack on a region’s machine', () => {
-  beforeAll(async () => {
-    await buildCharms();
+  deployed(model, async () => {
     await deploy();
     await model.settle(600);
-  }, 12 * MINUTE);
-
-  afterAll(async () => {
-    await model.juju('destroy-model', model.name, '--no-prompt');
-  }, MINUTE);
+  });
 
   test(
     'both serve, as one controller, and the rack is connected to both regions',
@@ -126,16 +119,16 @@ describeOnMachines('a rack on a region’s machine', () => {
         'upstream-dns=9.9.9.9',
       );
       await model.settle();
-      expect(await settingOf('http_proxy')).toBe('"http://proxy.example.com:3128/"');
-      expect(await settingOf('upstream_dns')).toBe('"9.9.9.9"');
+      expect(await settingOf('http_proxy')).toEqual(['"http://proxy.example.com:3128/"']);
+      expect(await settingOf('upstream_dns')).toEqual(['"9.9.9.9"']);
       await model.juju('config', 'maas-region', 'upstream-dns=dns.example.com');
       await eventually(60, async () =>
         expect((await model.unit('maas-region/0')).message).toContain('dns.example.com is no IP address'),
       );
       await model.juju('config', 'maas-region', '--reset', 'http-proxy,upstream-dns');
       await model.settle();
-      expect(await settingOf('http_proxy')).toBe('""');
-      expect(await settingOf('upstream_dns')).toBe('""');
+      expect(await settingOf('http_proxy')).toEqual(['""']);
+      expect(await settingOf('upstream_dns')).toEqual(['""']);
     },
     3 * MINUTE,
   );

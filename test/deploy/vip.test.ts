@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { describeOnMachines } from '../machines.ts';
 import { eventually, watching } from './client.ts';
-import { buildCharms, LocalModel, type UnitStatus } from './model.ts';
+import { deployed, MINUTE } from './deployed.ts';
+import { LocalModel, type UnitStatus } from './model.ts';
 
-const MINUTE = 60_000;
 const VIP6 = 'fd09::c8';
 const model = new LocalModel('test-vip');
 const charm = (name: string): string => join(import.meta.dirname, '../../dist', `${name}.charm`);
@@ -73,16 +73,12 @@ function authority(): string {
 }
 
 describeOnMachines('haproxy and keepalived-vip on any principal', () => {
-  beforeAll(async () => {
-    await buildCharms();
+  deployed(model, async () => {
     await model.juju('add-model', model.name);
     vip = await model.freeAddress();
     await deploy();
     await model.settle(400);
-  }, 10 * MINUTE);
-  afterAll(async () => {
-    await model.juju('destroy-model', model.name, '--no-prompt');
-  }, MINUTE);
+  });
 
   test('one unit holds the address, behind which every server answers', async () => {
     expect(await model.juju('debug-log', '--replay', '--level', 'ERROR')).toBe('');

@@ -1,7 +1,11 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { readFileIfExists } from '@maas-ha/host';
-import { requestCertificate, TLS_SECRET, type TlsRequest } from '@maas-ha/interfaces/tls-certificates';
+import {
+  belongTogether,
+  requestCertificate,
+  TLS_SECRET,
+  type TlsRequest,
+} from '@maas-ha/interfaces/tls-certificates';
 import { Redacted, UserError } from 'juju-ts-ops';
 import { z } from 'zod';
 import { CERTIFICATE } from './render/haproxy-cfg.ts';
@@ -87,12 +91,8 @@ const HOW = 'a Juju secret with the keys certificate and key, both PEM';
 
 /** @throws {UserError} when they are not PEM, or do not belong together */
 export function parseCertificate(certificate: Redacted, key: Redacted): Certificate {
-  let fits: boolean;
-  try {
-    fits = new X509Certificate(certificate.reveal()).checkPrivateKey(createPrivateKey(key.reveal()));
-  } catch {
-    throw new UserError(`certificate= needs to be ${HOW}`);
-  }
+  const fits = belongTogether(certificate, key);
+  if (fits === undefined) throw new UserError(`certificate= needs to be ${HOW}`);
   if (!fits) throw new UserError('certificate= has a key that is not of its certificate: juju update-secret');
   return { pem: join(certificate.reveal(), key) };
 }

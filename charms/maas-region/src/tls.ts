@@ -1,8 +1,13 @@
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastLines, tryRun, type Resource } from '@maas-ha/host';
-import { requestCertificate, TLS_SECRET, type TlsRequest } from '@maas-ha/interfaces/tls-certificates';
+import {
+  belongTogether,
+  requestCertificate,
+  TLS_SECRET,
+  type TlsRequest,
+} from '@maas-ha/interfaces/tls-certificates';
 import {
   blocked,
   isAtLeast,
@@ -85,16 +90,12 @@ export function parseCertificate(
   now: number,
 ): Pick<Tls, 'certificate' | 'problem'> {
   if (!certificate || !key) return { problem: `certificate= needs to be ${HOW}` };
-  let leaf: X509Certificate;
-  try {
-    leaf = new X509Certificate(certificate.reveal());
-    if (!leaf.checkPrivateKey(createPrivateKey(key.reveal())))
-      return { problem: 'certificate= has a key that is not of its certificate: juju update-secret' };
-  } catch {
-    return { problem: `certificate= needs to be ${HOW}` };
-  }
-  if (Date.parse(leaf.validTo) < now)
-    return { problem: `certificate= has expired on ${leaf.validTo}: juju update-secret` };
+  const fits = belongTogether(certificate, key);
+  if (fits === undefined) return { problem: `certificate= needs to be ${HOW}` };
+  if (!fits) return { problem: 'certificate= has a key that is not of its certificate: juju update-secret' };
+  const { validTo } = new X509Certificate(certificate.reveal());
+  if (Date.parse(validTo) < now)
+    return { problem: `certificate= has expired on ${validTo}: juju update-secret` };
   return { certificate: { ...split(certificate.reveal()), key } };
 }
 

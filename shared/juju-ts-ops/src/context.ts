@@ -32,7 +32,7 @@ export type Event =
   | { readonly kind: 'storage'; readonly name: StorageHook; readonly storage: string }
   | { readonly kind: 'action'; readonly name: string; readonly id: string };
 
-const LIFECYCLE_HOOKS = [
+export const LIFECYCLE_HOOKS = [
   'install',
   'start',
   'config-changed',

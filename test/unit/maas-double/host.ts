@@ -52,6 +52,16 @@ export class DoubleHost implements AsyncDisposable {
     return host;
   }
 
+  /** Starts the region, and waits until MAAS lists it. */
+  async serve(hostname: string): Promise<ChildProcess> {
+    const regiond = this.startRegion();
+    await until(
+      () => this.regions(),
+      (regions) => regions.includes(hostname),
+    );
+    return regiond;
+  }
+
   read(path: string): Promise<string> {
     return readFile(join(this.root, path), 'utf8');
   }

@@ -1,40 +1,19 @@
 // The stand-in does what the real MAAS 3.4 was seen to do: it exists to fail where MAAS would fail.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MaasApi } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
-import { PostgresqlServer } from '../postgresql.ts';
-import { DoubleHost, until } from './host.ts';
+import { type DoubleHost, until } from './host.ts';
+import { doubleHosts } from './hosts.ts';
 
-let server: PostgresqlServer;
-let hosts: DoubleHost[];
-
-beforeAll(async () => {
-  server = await PostgresqlServer.start();
-}, 60_000);
-
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  hosts = [];
-  await server.sql(
-    'DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS temporal; CREATE SCHEMA public AUTHORIZATION maas',
-  );
-});
-
-afterEach(async () => {
-  for (const host of hosts) await host[Symbol.asyncDispose]();
-});
+const doubles = doubleHosts();
 
 async function machine(number: number, version = '3.4'): Promise<DoubleHost> {
-  const host = await DoubleHost.make(version, `region-${number}`, `127.0.7.${number}`);
-  hosts.push(host);
-  await host.configure(server.connection);
+  const host = await doubles.make(version, `region-${number}`, `127.0.7.${number}`);
+  await host.configure(doubles.server.connection);
   return host;
 }
 
@@ -42,14 +21,6 @@ async function migrated(number = 1, version = '3.4'): Promise<DoubleHost> {
   const host = await machine(number, version);
   expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
   return host;
-}
-
-async function running(host: DoubleHost, hostname: string): Promise<void> {
-  host.startRegion();
-  await until(
-    () => host.regions(),
-    (regions) => regions.includes(hostname),
-  );
 }
 
 describe('dbupgrade', () => {
@@ -76,7 +47,10 @@ describe('dbupgrade', () => {
     const old = await migrated();
     const regiond = old.startRegion();
     await until(
-      () => server.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"),
+      () =>
+        doubles.server.sql(
+          "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'",
+        ),
       (count) => count === '1',
     );
     const newer = await machine(2, '3.7');
@@ -91,7 +65,7 @@ describe('dbupgrade', () => {
 
   test('with nothing to migrate disturbs nobody', async () => {
     const host = await migrated();
-    await running(host, 'region-1');
+    await host.serve('region-1');
     expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
     expect(await host.regions()).toEqual(['region-1']);
   }, 30_000);
@@ -108,7 +82,7 @@ describe('dbupgrade', () => {
 
   test('fails at once, with what PostgreSQL says', async () => {
     const host = await machine(1);
-    await host.configure({ ...server.connection, password: new Redacted('wrong') });
+    await host.configure({ ...doubles.server.connection, password: new Redacted('wrong') });
     const { exitCode, stderr } = await host.region(['dbupgrade']);
     expect(exitCode).toBe(1);
     expect(stderr).toContain('password authentication failed');
@@ -117,8 +91,7 @@ describe('dbupgrade', () => {
 
 describe('regiond.conf', () => {
   test('local_config_get makes an empty file for root and the group', async () => {
-    const host = await DoubleHost.make('3.4', 'region-1', '127.0.7.1');
-    hosts.push(host);
+    const host = await doubles.make('3.4', 'region-1', '127.0.7.1');
     expect(await host.region(['local_config_get'])).toMatchObject({ exitCode: 0, stdout: '{}' });
     expect((await stat(join(host.root, 'etc/maas/regiond.conf'))).mode & 0o777).toBe(0o640);
   });
@@ -128,7 +101,9 @@ describe('regiond.conf', () => {
     const ask = async (...how: readonly string[]): Promise<string> =>
       (await host.region(['local_config_get', ...how])).stdout;
     expect(await ask('--num-workers')).toBe('num_workers: 2');
-    expect(await ask('--json', '--database-port')).toBe(`{"database_port": ${server.connection.port}}`);
+    expect(await ask('--json', '--database-port')).toBe(
+      `{"database_port": ${doubles.server.connection.port}}`,
+    );
     expect(await ask('--plain', '--num-workers', '--database-name')).toBe('maasdb\n2');
   });
 
@@ -136,7 +111,7 @@ describe('regiond.conf', () => {
     const host = await machine(1);
     const path = join(host.root, 'etc/maas/regiond.conf');
     await chmod(path, 0o600);
-    await host.configure(server.connection, { vault_thing: 'kept' });
+    await host.configure(doubles.server.connection, { vault_thing: 'kept' });
     await host.region(['local_config_set', '--num-workers', '3']);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect(parse(await host.read('etc/maas/regiond.conf'))).toMatchObject({
@@ -178,7 +153,7 @@ describe('regiond.conf', () => {
 
   test('a password of digits that is not quoted stops regiond, which does not say why', async () => {
     const host = await migrated();
-    await host.configure(server.connection, { database_pass: 12345 });
+    await host.configure(doubles.server.connection, { database_pass: 12345 });
     expect(await host.region(['local_config_get', '--maas-url'])).toMatchObject({ exitCode: 1 });
     const regiond = host.startRegion();
     await until(
@@ -264,7 +239,7 @@ describe('regions', () => {
 
   test('answer at the addresses of MAAS, and at no others', async () => {
     const host = await migrated();
-    await running(host, 'region-1');
+    await host.serve('region-1');
     const statuses: Record<string, number> = {};
     for (const path of ['/', '/MAAS', '/MAAS/', '/MAAS/rpc', '/MAAS//rpc/', '/rpc/', '/MAAS/metrics'])
       statuses[path] = (await host.get(path)).status;
@@ -282,13 +257,13 @@ describe('regions', () => {
       text: 'Unknown API endpoint: /MAAS/api/2.0/version.',
     });
     expect(JSON.parse((await host.get('/MAAS/accounts/login/')).text)).toMatchObject({ no_users: true });
-    await server.sql("INSERT INTO maasserver_config VALUES ('prometheus_enabled', 'true')");
+    await doubles.server.sql("INSERT INTO maasserver_config VALUES ('prometheus_enabled', 'true')");
     expect(await host.get('/MAAS/metrics')).toMatchObject({ status: 200 });
   }, 30_000);
 
   test('wait for the database, for ever and alive', async () => {
     const host = await machine(1);
-    await host.configure({ ...server.connection, port: 1 });
+    await host.configure({ ...doubles.server.connection, port: 1 });
     const regiond = host.startRegion();
     await until(
       () => host.log.match(/Connection to database cannot be established/g)?.length ?? 0,
@@ -300,13 +275,10 @@ describe('regions', () => {
 
   test('one that was deleted and starts again gets another identity', async () => {
     const one = await migrated();
-    await running(one, 'region-1');
+    await one.serve('region-1');
     const two = await machine(2);
-    const regiond = two.startRegion();
-    await until(
-      () => one.regions(),
-      (regions) => regions.length === 2,
-    );
+    const regiond = await two.serve('region-2');
+    expect(await one.regions()).toHaveLength(2);
     const before = await two.read('var/lib/maas/maas_id');
     expect(before).toMatch(/^[a-z0-9]{6}$/);
     regiond.kill('SIGTERM');
@@ -314,7 +286,7 @@ describe('regions', () => {
       () => one.regions(),
       (regions) => regions.length === 1,
     );
-    await server.sql(`DELETE FROM maasserver_node WHERE system_id = '${before}'`);
+    await doubles.server.sql(`DELETE FROM maasserver_node WHERE system_id = '${before}'`);
     two.startRegion();
     await until(
       () => one.regions(),
@@ -325,10 +297,10 @@ describe('regions', () => {
 
   test('have one secret: of 3.3 and later the database wins over a file', async () => {
     const one = await migrated();
-    await running(one, 'region-1');
+    await one.serve('region-1');
     const two = await machine(2);
     await two.write('var/lib/maas/secret', 'f'.repeat(32));
-    await running(two, 'region-2');
+    await two.serve('region-2');
     const secret = await one.read('var/lib/maas/secret');
     expect(secret).toMatch(/^[0-9a-f]{32}$/);
     expect(await two.read('var/lib/maas/secret')).toBe(secret);
@@ -338,7 +310,7 @@ describe('regions', () => {
   test('have one secret: until 3.2 the first takes its file, and another one with another file never starts', async () => {
     const one = await migrated(1, '3.2');
     await one.write('var/lib/maas/secret', 'a'.repeat(32));
-    await running(one, 'region-1');
+    await one.serve('region-1');
     expect(await one.read('var/lib/maas/secret')).toBe('a'.repeat(32));
     const two = await machine(2, '3.2');
     await two.write('var/lib/maas/secret', 'b'.repeat(32));
@@ -352,7 +324,7 @@ describe('regions', () => {
 
   test('one that is asked to stop is gone at once; one that is killed only after a while', async () => {
     const one = await migrated();
-    await running(one, 'region-1');
+    await one.serve('region-1');
     const [polite, killed] = [await machine(2), await machine(3)];
     const daemons = [polite.startRegion(), killed.startRegion()];
     await until(
@@ -374,7 +346,7 @@ describe('regions', () => {
 
   test('one with a copied maas_id answers and never lists itself', async () => {
     const one = await migrated();
-    await running(one, 'region-1');
+    await one.serve('region-1');
     const two = await machine(2);
     await two.write('var/lib/maas/maas_id', await one.read('var/lib/maas/maas_id'));
     two.startRegion();
@@ -388,13 +360,13 @@ describe('regions', () => {
 
   test('without the database answer 500, and at once again when it is back', async () => {
     const host = await migrated();
-    await running(host, 'region-1');
-    await server.stop();
+    await host.serve('region-1');
+    await doubles.server.stop();
     try {
       expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 500 });
       expect(await host.get('/MAAS/api/2.0/version/')).toMatchObject({ status: 500 });
     } finally {
-      await server.run();
+      await doubles.server.run();
     }
     expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 200 });
   }, 30_000);
@@ -402,8 +374,7 @@ describe('regions', () => {
 
 describe('racks', () => {
   async function rack(secret: string): Promise<DoubleHost> {
-    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
-    hosts.push(host);
+    const host = await doubles.make('3.4', 'rack-1', '127.0.7.9');
     await host.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
     await host.rack(['install-shared-secret'], { input: `${secret}\n` });
     return host;
@@ -411,7 +382,7 @@ describe('racks', () => {
 
   test('connect to every region; a wrong secret that is put right counts from the next start on', async () => {
     const region = await migrated();
-    await running(region, 'region-1');
+    await region.serve('region-1');
     const host = await rack('0'.repeat(32));
     const first = host.startRack();
     await until(
@@ -431,8 +402,7 @@ describe('racks', () => {
   }, 30_000);
 
   test('without a secret for five minutes do nothing more, whatever is installed then', async () => {
-    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9', 0.005);
-    hosts.push(host);
+    const host = await doubles.make('3.4', 'rack-1', '127.0.7.9', 0.005);
     const daemon = host.startRack();
     await until(
       () => host.log,
@@ -444,9 +414,8 @@ describe('racks', () => {
 
   test('follow a changed URL without a restart, and keep their connections while the old one is gone', async () => {
     const one = await migrated();
-    await running(one, 'region-1');
-    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
-    hosts.push(host);
+    await one.serve('region-1');
+    const host = await doubles.make('3.4', 'rack-1', '127.0.7.9');
     await host.rack(['config', '--region-url', 'http://127.0.7.99:5240/MAAS']);
     await host.write('var/lib/maas/secret', await one.read('var/lib/maas/secret'));
     const rackd = host.startRack();
@@ -466,8 +435,7 @@ describe('racks', () => {
   }, 30_000);
 
   test('registered with a secret on stdin stay stopped, with one in the arguments they start', async () => {
-    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
-    hosts.push(host);
+    const host = await doubles.make('3.4', 'rack-1', '127.0.7.9');
     const folder = await host.commands();
     await host.write('bin/systemctl', `#!/bin/sh\necho "$@" >>${host.root}/systemctl.log\n`);
     await chmod(join(folder, 'systemctl'), 0o755);
@@ -492,8 +460,7 @@ describe('racks', () => {
   });
 
   test('`config` makes an empty file, keeps the order of URLs, and refuses what is none', async () => {
-    const host = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
-    hosts.push(host);
+    const host = await doubles.make('3.4', 'rack-1', '127.0.7.9');
     await host.rack(['config']);
     expect(await host.read('etc/maas/rackd.conf')).toBe('');
     await host.rack(['config', '--init', '--region-url', 'http://b/MAAS', '--region-url', 'http://a/MAAS']);
@@ -531,7 +498,7 @@ describe('the API', () => {
 
   test('takes OAuth; answers 400 without it and 401 to a wrong key', async () => {
     const host = await migrated();
-    await running(host, 'region-1');
+    await host.serve('region-1');
     expect(await host.get('/MAAS/api/2.0/regioncontrollers/')).toMatchObject({ status: 400 });
     const stranger = new MaasApi({ host: host.address, port: 5240 }, new Redacted('a:b:c'));
     await expect(stranger.regionControllers()).rejects.toThrow('Invalid API key');
@@ -541,13 +508,10 @@ describe('the API', () => {
 
   test('refuses to forget a region that runs, forgets one that does not, and knows no other', async () => {
     const one = await migrated();
-    await running(one, 'region-1');
+    await one.serve('region-1');
     const two = await machine(2);
-    const regiond = two.startRegion();
-    await until(
-      () => one.regions(),
-      (regions) => regions.length === 2,
-    );
+    const regiond = await two.serve('region-2');
+    expect(await one.regions()).toHaveLength(2);
     const maas = await api(one);
     const id = (await two.read('var/lib/maas/maas_id')).trim();
     await expect(maas.deleteController('region', id)).rejects.toThrow(
@@ -565,9 +529,8 @@ describe('the API', () => {
 
   test('a rack on a region’s machine is one controller with it, and either goes for itself', async () => {
     const region = await migrated();
-    await running(region, 'region-1');
-    const both = await DoubleHost.make('3.4', 'region-1', '127.0.7.9');
-    hosts.push(both);
+    await region.serve('region-1');
+    const both = await doubles.make('3.4', 'region-1', '127.0.7.9');
     await both.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
     await both.write('var/lib/maas/secret', await region.read('var/lib/maas/secret'));
     await both.write('var/lib/maas/maas_id', await region.read('var/lib/maas/maas_id'));
@@ -585,9 +548,8 @@ describe('the API', () => {
 
   test('has DHCP on a VLAN only with a range and a primary rack, and never on one rack twice', async () => {
     const host = await migrated();
-    await running(host, 'region-1');
-    const rack = await DoubleHost.make('3.4', 'rack-1', '127.0.7.9');
-    hosts.push(rack);
+    await host.serve('region-1');
+    const rack = await doubles.make('3.4', 'rack-1', '127.0.7.9');
     await rack.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
     await rack.rack(['install-shared-secret'], { input: await host.read('var/lib/maas/secret') });
     const rackd = rack.startRack();
@@ -601,7 +563,7 @@ describe('the API', () => {
     await expect(maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: id })).rejects.toThrow(
       'dhcp_on: dhcp can only be turned on when a dynamic IP range is defined.',
     );
-    await server.sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.100', '10.0.0.200', 5001)");
+    await doubles.server.sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.100', '10.0.0.200', 5001)");
     await expect(maas.updateVlan(vlan, { dhcp_on: 'true' })).rejects.toThrow(
       'when a primary rack controller is set',
     );
@@ -616,7 +578,7 @@ describe('the API', () => {
       'no other rack controller can provide DHCP',
     );
     // One that goes takes its secret along and starts anew, to wait for another.
-    await server.sql('UPDATE maasserver_vlan SET dhcp_on = false');
+    await doubles.server.sql('UPDATE maasserver_vlan SET dhcp_on = false');
     await maas.deleteController('rack', id);
     await once(rackd, 'exit');
     await expect(rack.read('var/lib/maas/secret')).rejects.toThrow('ENOENT');

@@ -1,5 +1,5 @@
 // What the versions of MAAS differ in, and that the charms' own files and commands are right for each that they know.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,45 +12,19 @@ import { plan as planRegion } from '../../../charms/maas-region/src/plan.ts';
 import { REGIOND_CONF } from '../../../charms/maas-region/src/state.ts';
 import { connected } from '../maas-rack/states.ts';
 import { fileOf, fresh, machineOf } from '../maas-region/states.ts';
-import { PostgresqlServer } from '../postgresql.ts';
-import { DoubleHost, until } from './host.ts';
+import { type DoubleHost, until } from './host.ts';
+import { doubleHosts } from './hosts.ts';
 
 const KNOWN = ['3.2', '3.4', '3.7'] as const;
-let server: PostgresqlServer;
-let hosts: DoubleHost[];
-
-beforeAll(async () => {
-  server = await PostgresqlServer.start();
-}, 60_000);
-
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  hosts = [];
-  await server.sql(
-    'DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS temporal; CREATE SCHEMA public AUTHORIZATION maas',
-  );
-});
-
-afterEach(async () => {
-  for (const host of hosts) await host[Symbol.asyncDispose]();
-});
-
-async function machine(version: string, hostname: string, address: string): Promise<DoubleHost> {
-  const host = await DoubleHost.make(version, hostname, address);
-  hosts.push(host);
-  return host;
-}
+const doubles = doubleHosts();
 
 /** A region that runs with the file that the charm writes for this version. */
 async function region(version: string): Promise<DoubleHost> {
-  const host = await machine(version, 'region-0', '127.0.7.51');
+  const host = await doubles.make(version, 'region-0', '127.0.7.51');
   const state = fresh({
     version,
     packageVersion: `1:${version}.0-1`,
-    database: { kind: 'ready', connection: server.connection },
+    database: { kind: 'ready', connection: doubles.server.connection },
     options: { ...fresh().options, 'maas-url': 'http://127.0.7.51:5240/MAAS', 'num-workers': 2 },
   });
   await host.write('etc/maas/regiond.conf', fileOf(state, REGIOND_CONF) ?? '');
@@ -71,7 +45,7 @@ test.each(KNOWN)(
   'MAAS %s: region and rack run with what the charms write',
   async (version) => {
     const one = await region(version);
-    const rack = await machine(version, 'rack-0', '127.0.7.52');
+    const rack = await doubles.make(version, 'rack-0', '127.0.7.52');
     const secret = new Redacted(await one.read('var/lib/maas/secret'));
     const state = connected({
       version,
@@ -108,7 +82,7 @@ test('an older MAAS is refused in words by both charms, and nothing of it is con
 
 describe('MAAS 2.3', () => {
   test('knows neither workers nor debug lines, and its rack one URL only', async () => {
-    const host = await machine('2.3', 'region-0', '127.0.7.53');
+    const host = await doubles.make('2.3', 'region-0', '127.0.7.53');
     for (const flag of ['--num-workers', '--debug'])
       expect(await host.region(['local_config_set', flag, '1'])).toMatchObject({ exitCode: 2 });
     await host.rack(['config', '--region-url', 'http://a/MAAS', '--region-url', 'http://b/MAAS']);
@@ -117,8 +91,8 @@ describe('MAAS 2.3', () => {
   });
 
   test('has no web server before regiond: refused until it serves, and no page without it', async () => {
-    const host = await machine('2.3', 'region-0', '127.0.7.54');
-    await host.configure(server.connection, { num_workers: undefined });
+    const host = await doubles.make('2.3', 'region-0', '127.0.7.54');
+    await host.configure(doubles.server.connection, { num_workers: undefined });
     await host.region(['dbupgrade']);
     expect(await host.get('/MAAS/r/')).toMatchObject({ status: 0 });
     const regiond = host.startRegion();
@@ -135,15 +109,15 @@ describe('MAAS 2.3', () => {
   }, 30_000);
 
   test('starts a rack without a secret, which is refused', async () => {
-    const host = await machine('2.3', 'region-0', '127.0.7.55');
-    await host.configure(server.connection, { num_workers: undefined });
+    const host = await doubles.make('2.3', 'region-0', '127.0.7.55');
+    await host.configure(doubles.server.connection, { num_workers: undefined });
     await host.region(['dbupgrade']);
     host.startRegion();
     await until(
       () => host.regions(),
       (regions) => regions.includes('region-0'),
     );
-    const rack = await machine('2.3', 'rack-0', '127.0.7.56');
+    const rack = await doubles.make('2.3', 'rack-0', '127.0.7.56');
     await rack.rack(['config', '--region-url', 'http://127.0.7.55:5240/MAAS']);
     rack.startRack();
     await until(
@@ -161,7 +135,7 @@ describe('edit_named_options', () => {
   async function named(
     content: string,
   ): Promise<{ host: DoubleHost; run: () => ReturnType<DoubleHost['region']> }> {
-    const host = await machine('3.4', 'region-0', '127.0.7.57');
+    const host = await doubles.make('3.4', 'region-0', '127.0.7.57');
     await mkdir(join(host.root, 'etc/bind'), { recursive: true });
     await host.write('etc/bind/named.conf.options', content);
     const path = join(host.root, 'etc/bind/named.conf.options');
@@ -176,7 +150,7 @@ describe('edit_named_options', () => {
 
   test('moves what conflicts into MAAS, once, and keeps what was there', async () => {
     const { host, run } = await named(CONFLICT);
-    await host.configure(server.connection);
+    await host.configure(doubles.server.connection);
     await host.region(['dbupgrade']);
     expect(await run()).toMatchObject({ exitCode: 0, stdout: '' });
     const after = await host.read('etc/bind/named.conf.options');
@@ -186,9 +160,9 @@ describe('edit_named_options', () => {
     const [backup = ''] = await backups(host);
     expect((await stat(join(host.root, 'etc/bind', backup))).mode & 0o777).toBe(0o660);
     expect(await host.read(`etc/bind/${backup}`)).toBe(CONFLICT);
-    expect(await server.sql("SELECT value FROM maasserver_config WHERE name = 'upstream_dns'")).toContain(
-      '8.8.8.8 1.1.1.1',
-    );
+    expect(
+      await doubles.server.sql("SELECT value FROM maasserver_config WHERE name = 'upstream_dns'"),
+    ).toContain('8.8.8.8 1.1.1.1');
     expect(await run()).toMatchObject({ exitCode: 0 });
     expect(await host.read('etc/bind/named.conf.options')).toBe(after);
     expect(await backups(host)).toHaveLength(1);

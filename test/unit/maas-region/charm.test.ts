@@ -2,23 +2,13 @@
 import { expect, test } from '@jest/globals';
 import { inProcess, stateOf, type State } from 'juju-ts-ops/testing';
 import { charm } from '../../../charms/maas-region/src/charm.ts';
+import { database, old, PASSWORD } from './relations.ts';
 
 const SOURCE = 'deb [trusted=yes] file:/srv/maas-apt/3.7 ./';
-const PASSWORD = 'dbPassw0rd';
 
 type RegionState = State<typeof charm.charmcraft>;
 
 const peers = { id: 1, endpoint: 'region-cluster', app: 'maas-region' } as const;
-
-const database = {
-  id: 4,
-  endpoint: 'database',
-  app: 'postgresql',
-  appData: { database: 'maasdb', endpoints: '10.0.0.5:5432', 'secret-user': 'secret:9m4e2mr0ui3e8a215n4g' },
-  units: { 'postgresql/0': {} },
-} as const;
-
-const old = { id: 5, endpoint: 'db', app: 'pg14', units: { 'pg14/0': {} } } as const;
 
 const secret = {
   id: '9m4e2mr0ui3e8a215n4g',

@@ -1,8 +1,7 @@
 // What the regions settle among themselves in the database, on a real PostgreSQL.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -16,10 +15,10 @@ import {
   serverFacts,
 } from '../../../charms/maas-region/src/database.ts';
 import { PostgresqlServer } from '../postgresql.ts';
+import { programsOnPath } from '../programs.ts';
 
 let server: PostgresqlServer;
-let folder: string;
-const path = process.env['PATH'];
+const programs = programsOnPath();
 
 beforeAll(async () => {
   server = await PostgresqlServer.start();
@@ -30,33 +29,21 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'maas-region-'));
-  process.env['PATH'] = `${folder}:${path}`;
-  await program('systemd-cat', 'shift; exec "$@"');
+  await programs.program('systemd-cat', 'shift; exec "$@"');
   await dbupgrade('sleep 0.3');
   await server.sql('DROP SCHEMA IF EXISTS maas_ha CASCADE');
 });
 
-afterEach(async () => {
-  process.env['PATH'] = path;
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function program(name: string, script: string): Promise<void> {
-  await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`);
-  await chmod(join(folder, name), 0o755);
-}
-
 /** A migration that writes down when it begins and ends, its arguments and its environment. */
 async function dbupgrade(script: string): Promise<void> {
-  await program(
+  await programs.program(
     'maas-region',
-    `echo "begin $*" >>${folder}/log; ${script}; code=$?; echo "end $code" >>${folder}/log; exit $code`,
+    `echo "begin $*" >>${programs.folder}/log; ${script}; code=$?; echo "end $code" >>${programs.folder}/log; exit $code`,
   );
 }
 
 async function logged(): Promise<readonly string[]> {
-  const text = await readFile(join(folder, 'log'), 'utf8').catch(() => '');
+  const text = await readFile(join(programs.folder, 'log'), 'utf8').catch(() => '');
   return text.trim().split('\n').filter(Boolean);
 }
 
@@ -123,7 +110,10 @@ test('a database that does not answer, or lets nobody in, is waited for', async 
 });
 
 test('the password is in no argument list while psql runs', async () => {
-  await program('psql', `tr '\\0' ' ' </proc/$$/cmdline >>${folder}/log; exec /usr/bin/psql "$@"`);
+  await programs.program(
+    'psql',
+    `tr '\\0' ' ' </proc/$$/cmdline >>${programs.folder}/log; exec /usr/bin/psql "$@"`,
+  );
   await migrateDatabase(server.connection, '3.7', 'maas-region/0');
   const text = (await logged()).join('\n');
   expect(text).toContain('--set=version=3.7');

@@ -3,8 +3,8 @@ import { Redacted } from 'juju-ts-ops';
 import { stateOf } from 'juju-ts-ops/testing';
 import { charm } from '../../../charms/maas-region/src/charm.ts';
 import { testEvents } from '../events.ts';
+import { database, old, PASSWORD } from './relations.ts';
 
-const PASSWORD = 'dbPassw0rd';
 const SECRET = '0123456789abcdef0123456789abcdef';
 /** Of the packages: installed, and what the database was migrated to. */
 const VERSION = '1:3.7.0-17960-g.abc';
@@ -19,14 +19,6 @@ const cluster = {
   },
   units: { 'maas-region/1': { hostname: 'region-1', address: '10.0.0.11' } },
 };
-const database = {
-  id: 4,
-  endpoint: 'database',
-  app: 'postgresql',
-  appData: { database: 'maasdb', endpoints: '10.0.0.5:5432', 'secret-user': 'secret:9m4e2mr0ui3e8a215n4g' },
-  units: { 'postgresql/0': {} },
-} as const;
-const old = { id: 5, endpoint: 'db', app: 'pg14', units: { 'pg14/0': {} } } as const;
 const vip = {
   id: 6,
   endpoint: 'vip',

@@ -1,54 +1,41 @@
 // What a unit finds out about a newer MAAS before anything stops, with programs in place of apt's.
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { chmod, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { beforeEach, expect, test } from '@jest/globals';
+import { readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { preparation, preparing } from '@maas-ha/maas';
 import { MAAS_34, MAAS_37 } from './states.ts';
+import { programsOnPath } from '../programs.ts';
 
 const SOURCE = 'ppa:maas/3.7';
 const HOOK = { kind: 'lifecycle', name: 'config-changed' } as const;
 const REFRESH = { kind: 'lifecycle', name: 'upgrade-charm' } as const;
 
-let folder: string;
-const path = process.env['PATH'];
+const programs = programsOnPath();
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'prepare-'));
-  process.env['PATH'] = `${folder}:${path}`;
   await machine({ installed: MAAS_34, offered: MAAS_37 });
 });
 
-afterEach(async () => {
-  process.env['PATH'] = path;
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function program(name: string, script: string): Promise<void> {
-  await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`);
-  await chmod(join(folder, name), 0o755);
-}
-
 async function machine({ installed, offered }: { installed: string; offered: string }): Promise<void> {
-  await program('dpkg-query', `echo 'maas-region-api ${installed} ii '`);
-  await program(
+  await programs.program('dpkg-query', `echo 'maas-region-api ${installed} ii '`);
+  await programs.program(
     'apt-cache',
     offered === '' ? '' : `echo ' maas-region-api | ${offered} | file:/srv ./ Packages'`,
   );
-  await program('apt-get', `echo "$*" >>${folder}/calls`);
+  await programs.program('apt-get', `echo "$*" >>${programs.folder}/calls`);
 }
 
 /** What this unit is prepared for, after it has looked where it has to. */
 async function look(source = SOURCE, event: typeof HOOK | typeof REFRESH = HOOK, asked = '') {
-  const hook = { stateDirectory: folder, event };
+  const hook = { stateDirectory: programs.folder, event };
   for (const resource of preparing(await preparation(hook, source, asked), ['maas-region-api']))
     if (resource.kind === 'step') await resource.run();
-  return (await preparation({ stateDirectory: folder, event: HOOK }, source, asked)).version;
+  return (await preparation({ stateDirectory: programs.folder, event: HOOK }, source, asked)).version;
 }
 
 async function calls(): Promise<string> {
-  const text = await readFile(join(folder, 'calls'), 'utf8').catch(() => '');
-  await rm(join(folder, 'calls'), { force: true });
+  const text = await readFile(join(programs.folder, 'calls'), 'utf8').catch(() => '');
+  await rm(join(programs.folder, 'calls'), { force: true });
   return text;
 }
 
@@ -79,7 +66,7 @@ test('a refresh of the charm looks again', async () => {
   await look();
   await machine({ installed: MAAS_34, offered: MAAS_37 });
   // As an earlier hook wrote it.
-  await utimes(join(folder, 'prepared'), 0, 0);
+  await utimes(join(programs.folder, 'prepared'), 0, 0);
   expect(await look()).toBe(MAAS_34);
   expect(await look(SOURCE, REFRESH)).toBe(MAAS_37);
 });
@@ -94,7 +81,7 @@ test('an older MAAS is refused before anything is fetched', async () => {
 });
 
 test('packages for another release are refused, and a source without any', async () => {
-  await program('apt-get', 'echo "The following packages have unmet dependencies:"; exit 100');
+  await programs.program('apt-get', 'echo "The following packages have unmet dependencies:"; exit 100');
   await expect(look()).rejects.toMatchObject({
     remedy: 'user',
     message: expect.stringContaining('these packages are not for this machine'),

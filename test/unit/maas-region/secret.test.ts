@@ -1,29 +1,18 @@
 // The rotation of the secret: what each region does about it, and when racks are told.
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { expect, test } from '@jest/globals';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
 import type { State } from '../../../charms/maas-region/src/state.ts';
 import { bagOf, CLUSTER, inputsOf, machineOf, serving } from './states.ts';
+import { programsOnPath } from '../programs.ts';
 
 const STEP = 'step:rotate-secret';
 const follower = (known: Partial<State> = {}): State =>
   serving({ unit: 'maas-region/1', hostname: 'region-1', isLeader: false, ...known });
 const publishes = (state: State): boolean => (plan(state).secrets ?? []).length > 0;
 
-let folder: string;
-const path = process.env['PATH'];
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'secret-'));
-  process.env['PATH'] = `${folder}:${path}`;
-});
-
-afterEach(async () => {
-  process.env['PATH'] = path;
-  await rm(folder, { recursive: true, force: true });
-});
+const programs = programsOnPath();
 
 test('nobody restarts for a secret that was never changed', () => {
   expect(machineOf(serving({ rotation: 0 }))).not.toContain(STEP);
@@ -61,20 +50,18 @@ test('what a leader has begun that is no more, the next one does again', () => {
 
 test('the new secret is given to MAAS on stdin', async () => {
   // No psql: the turn is given at once, and MAAS answers nothing, so that the step ends when it has been told.
-  await program('psql', 'echo turn; cat >/dev/null');
-  await program('maas-region', `echo "$@" >>${folder}/argv; cat >>${folder}/stdin; exit 1`);
+  await programs.program('psql', 'echo turn; cat >/dev/null');
+  await programs.program(
+    'maas-region',
+    `echo "$@" >>${programs.folder}/argv; cat >>${programs.folder}/stdin; exit 1`,
+  );
   const step = plan(serving({ rotation: 1, peers: [] })).machine.find(
     (resource) => resource.kind === 'step' && resource.id === 'rotate-secret',
   );
   await expect(step?.kind === 'step' ? step.run() : undefined).rejects.toThrow('maas-region shell failed');
-  const secret = (await readFile(join(folder, 'stdin'), 'utf8')).trim();
+  const secret = (await readFile(join(programs.folder, 'stdin'), 'utf8')).trim();
   expect(secret).toMatch(/^[0-9a-f]{32}$/);
-  const argv = await readFile(join(folder, 'argv'), 'utf8');
+  const argv = await readFile(join(programs.folder, 'argv'), 'utf8');
   expect(argv).toMatch(/^shell --command import sys/);
   expect(argv).not.toContain(secret);
 });
-
-async function program(name: string, script: string): Promise<void> {
-  await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`);
-  await chmod(join(folder, name), 0o755);
-}

@@ -7,7 +7,7 @@ import {
   settingOptions,
   wantedSettings,
 } from '../../../charms/maas-region/src/settings.ts';
-import { DoubleHost, until } from '../maas-double/host.ts';
+import { DoubleHost } from '../maas-double/host.ts';
 import { PostgresqlServer } from '../postgresql.ts';
 import { bagOf, CLUSTER, machineOf, serving } from './states.ts';
 
@@ -88,11 +88,7 @@ describe('in MAAS itself', () => {
     host = await DoubleHost.make('3.4', 'region-1', '127.0.7.21');
     await host.configure(server.connection);
     await host.region(['dbupgrade']);
-    host.startRegion();
-    await until(
-      () => host.regions(),
-      (regions) => regions.includes('region-1'),
-    );
+    await host.serve('region-1');
     await host.region(['createadmin', '--username', 'admin', '--email', 'a@example.com'], {
       input: 'p\np\n\n',
     });

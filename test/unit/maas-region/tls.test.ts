@@ -209,11 +209,7 @@ describe('in MAAS itself', () => {
     host = await DoubleHost.make('3.7', 'region-1', '127.0.7.31');
     await host.configure(server.connection);
     await host.region(['dbupgrade']);
-    host.startRegion();
-    await until(
-      () => host.regions(),
-      (regions) => regions.includes('region-1'),
-    );
+    await host.serve('region-1');
     authority = await file('root.pem');
     process.env['PATH'] = `${await host.commands()}:${path}`;
   }, 60_000);

@@ -1,9 +1,8 @@
 // The traps of TRAPS.md that no other test is about, and whether TRAPS.md names tests that there are.
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
 import { forgetIdentity, IDENTITY, MAAS_SECRET, renderMaasConfig } from '@maas-ha/maas';
@@ -14,25 +13,10 @@ import { plan } from '../../../charms/maas-region/src/plan.ts';
 import { findPortConflict } from '../../../charms/maas-region/src/ports.ts';
 import { liveRegions } from '../../../charms/maas-region/src/regiond.ts';
 import { bagOf, fresh, machineOf, serving } from './states.ts';
+import { programsOnPath } from '../programs.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
-let folder: string;
-const path = process.env['PATH'];
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'traps-'));
-  process.env['PATH'] = `${folder}:${path}`;
-});
-
-afterEach(async () => {
-  process.env['PATH'] = path;
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function program(name: string, script: string): Promise<void> {
-  await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`);
-  await chmod(join(folder, name), 0o755);
-}
+const programs = programsOnPath();
 
 test('the package that brings a PostgreSQL of its own is never installed', () => {
   const names = plan(fresh()).machine.flatMap((resource) => ('names' in resource ? resource.names : []));
@@ -53,36 +37,37 @@ test('the identity of a reused machine is forgotten once, before the first start
 });
 
 test('nothing of another MAAS stays on a reused machine, certificates included', async () => {
-  await program('systemctl', `echo "$@" >>${folder}/called`);
+  await programs.program('systemctl', `echo "$@" >>${programs.folder}/called`);
   const stale = ['maas_id', 'secret', 'certificates/cluster.key', 'certificates/cacerts.pem', 'rpc.state'];
   const left = async (): Promise<readonly string[]> =>
-    (await readdir(join(folder, 'var/lib/maas'), { recursive: true })).toSorted();
+    (await readdir(join(programs.folder, 'var/lib/maas'), { recursive: true })).toSorted();
   const fill = async (): Promise<void> => {
-    await mkdir(join(folder, 'var/lib/maas/certificates'), { recursive: true });
-    for (const name of [...stale, 'image']) await writeFile(join(folder, 'var/lib/maas', name), 'old');
+    await mkdir(join(programs.folder, 'var/lib/maas/certificates'), { recursive: true });
+    for (const name of [...stale, 'image'])
+      await writeFile(join(programs.folder, 'var/lib/maas', name), 'old');
   };
   await fill();
-  await forgetIdentity('maas-regiond', folder);
+  await forgetIdentity('maas-regiond', programs.folder);
   expect(await left()).toEqual(['image']);
   // regiond does not run meanwhile, or it would write them again.
-  expect(await readFile(join(folder, 'called'), 'utf8')).toBe('stop maas-regiond.service\n');
+  expect(await readFile(join(programs.folder, 'called'), 'utf8')).toBe('stop maas-regiond.service\n');
 
   // A rack that is here too has them for its own.
   await fill();
-  await mkdir(join(folder, 'usr/lib/systemd/system'), { recursive: true });
-  await writeFile(join(folder, 'usr/lib/systemd/system/maas-rackd.service'), '');
-  await forgetIdentity('maas-regiond', folder);
+  await mkdir(join(programs.folder, 'usr/lib/systemd/system'), { recursive: true });
+  await writeFile(join(programs.folder, 'usr/lib/systemd/system/maas-rackd.service'), '');
+  await forgetIdentity('maas-regiond', programs.folder);
   expect(await left()).toEqual(expect.arrayContaining(stale));
 });
 
 test('a program that listens where MAAS would is named', async () => {
   const holders = (port: number, ...names: readonly string[]): string =>
     `case "$*" in *:${port}*) ${names.map((name) => `echo 'LISTEN 0 32 0.0.0.0:${port} 0.0.0.0:* users:(("${name}",pid=7,fd=4))'`).join('; ')};; esac`;
-  await program('ss', [holders(53, 'systemd-resolve', 'named'), holders(5240, 'nginx')].join('\n'));
+  await programs.program('ss', [holders(53, 'systemd-resolve', 'named'), holders(5240, 'nginx')].join('\n'));
   expect(await findPortConflict()).toBeUndefined();
-  await program('ss', holders(53, 'systemd-resolve', 'dnsmasq'));
+  await programs.program('ss', holders(53, 'systemd-resolve', 'dnsmasq'));
   expect(await findPortConflict()).toEqual({ port: 53, holder: 'dnsmasq', part: 'named' });
-  await program('ss', holders(5240, 'apache2'));
+  await programs.program('ss', holders(5240, 'apache2'));
   expect(await findPortConflict()).toMatchObject({ port: 5240, holder: 'apache2' });
 });
 
@@ -191,20 +176,20 @@ test.each([
 });
 
 test('an administrator is made without a question that nobody answers, and without a password in the arguments', async () => {
-  await program(
+  await programs.program(
     'maas-region',
-    `if (: </dev/tty) 2>/dev/null; then exit 3; fi\necho "$@" >${folder}/argv\ncat >${folder}/stdin`,
+    `if (: </dev/tty) 2>/dev/null; then exit 3; fi\necho "$@" >${programs.folder}/argv\ncat >${programs.folder}/stdin`,
   );
   await createAdmin('admin', 'admin@example.com', new Redacted('s3cret'));
-  expect(await readFile(join(folder, 'argv'), 'utf8')).toBe(
+  expect(await readFile(join(programs.folder, 'argv'), 'utf8')).toBe(
     'createadmin --username admin --email admin@example.com\n',
   );
-  expect(await readFile(join(folder, 'stdin'), 'utf8')).toMatch(/^s3cret\ns3cret\n\n/);
+  expect(await readFile(join(programs.folder, 'stdin'), 'utf8')).toMatch(/^s3cret\ns3cret\n\n/);
 });
 
 test('an administrator who exists already is told in the words of MAAS', async () => {
   const words = 'AlreadyExistingUser: A user with the email admin@example.com already exists.';
-  await program('maas-region', `cat >/dev/null; echo "${words}" >&2; exit 1`);
+  await programs.program('maas-region', `cat >/dev/null; echo "${words}" >&2; exit 1`);
   const made = createAdmin('admin', 'admin@example.com', new Redacted('s3cret'));
   await expect(made).rejects.toMatchObject({ remedy: 'user', message: expect.stringContaining(words) });
 });

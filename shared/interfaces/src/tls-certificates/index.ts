@@ -101,6 +101,15 @@ export interface TlsWish {
   readonly now: number;
 }
 
+/** Whether a user's certificate and key, both PEM, belong together; `undefined` where one of them is not readable. */
+export function belongTogether(certificate: Redacted, key: Redacted): boolean | undefined {
+  try {
+    return new X509Certificate(certificate.reveal()).checkPrivateKey(createPrivateKey(key.reveal()));
+  } catch {
+    return undefined;
+  }
+}
+
 /** The share of its time after which a certificate is replaced, unless the CA says when. */
 const WORN = 0.9;
 /** A CA that signs what is worn already is not asked again in every hook. */

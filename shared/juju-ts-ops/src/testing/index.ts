@@ -1,3 +1,4 @@
+export type { LifecycleHook as TestLifecycle } from '../context.ts';
 export { checkConsistency, InconsistentStateError } from './consistency.ts';
 export { builtCharm } from './dispatch.ts';
 export type { BuiltOptions } from './dispatch.ts';
@@ -20,5 +21,4 @@ export type {
   StatusState,
   StorageState,
   TestEvent,
-  TestLifecycle,
 } from './state.ts';

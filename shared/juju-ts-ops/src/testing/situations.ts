@@ -1,6 +1,7 @@
 import { BUILT_IN_ACTIONS, type ActionName, type Charmcraft } from '../charmcraft.ts';
+import { LIFECYCLE_HOOKS } from '../context.ts';
 import { checkConsistency, InconsistentStateError } from './consistency.ts';
-import type { RelationState, SecretState, State, TestEvent, TestLifecycle } from './state.ts';
+import type { RelationState, SecretState, State, TestEvent } from './state.ts';
 
 /** An event, and the state as it is when Juju runs it. */
 export interface Situation<C extends Charmcraft> {
@@ -11,17 +12,6 @@ export interface Situation<C extends Charmcraft> {
   /** Whether the unit goes: in `stop`, `remove`, and where its own departure is told. */
   readonly isLast: boolean;
 }
-
-const LIFECYCLE: readonly TestLifecycle[] = [
-  'start',
-  'config-changed',
-  'upgrade-charm',
-  'update-status',
-  'leader-elected',
-  'leader-settings-changed',
-  'stop',
-  'remove',
-];
 
 /**
  * Every event that Juju may run in a state: those of the unit, of each relation and each of its units, of secrets and
@@ -46,7 +36,13 @@ export function situations<C extends Charmcraft>(
       state: { ...state, relations: [], secrets: [] },
       isLast: false,
     } as const,
-    ...LIFECYCLE.map((event) => ({ name: event, event, state, isLast: ['stop', 'remove'].includes(event) })),
+    // `install` comes before Juju knows any of the rest.
+    ...LIFECYCLE_HOOKS.filter((hook) => hook !== 'install').map((event) => ({
+      name: event,
+      event,
+      state,
+      isLast: ['stop', 'remove'].includes(event),
+    })),
     ...state.relations.flatMap((relation) => ofRelation(state, relation)),
     ...state.secrets.flatMap((secret) => ofSecret(state, secret)),
     ...state.storage.flatMap(({ instance }) =>

@@ -1,4 +1,5 @@
 import type { ActionName, Charmcraft, EndpointName, OptionName, OptionValue } from '../charmcraft.ts';
+import type { LifecycleHook } from '../context.ts';
 import type { RawBag } from '../databag.ts';
 import type { StatusLevel } from '../status.ts';
 
@@ -117,7 +118,7 @@ export interface CloudState {
 
 /** What Juju runs the charm for. */
 export type TestEvent<C extends Charmcraft = Charmcraft> =
-  | TestLifecycle
+  | LifecycleHook
   | {
       readonly relation: 'created' | 'joined' | 'changed' | 'departed' | 'broken';
       readonly id: number;
@@ -134,17 +135,6 @@ export type TestEvent<C extends Charmcraft = Charmcraft> =
       readonly revision?: number;
     }
   | { readonly storage: 'attached' | 'detaching'; readonly instance: string };
-
-export type TestLifecycle =
-  | 'install'
-  | 'start'
-  | 'config-changed'
-  | 'upgrade-charm'
-  | 'update-status'
-  | 'leader-elected'
-  | 'leader-settings-changed'
-  | 'stop'
-  | 'remove';
 
 /** A state of a charm's first unit, fresh from `juju deploy`, but for what `known` says. */
 export function stateOf<C extends Charmcraft>(
