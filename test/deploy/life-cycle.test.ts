@@ -157,7 +157,7 @@ describeOnMachines('the life of a MAAS', () => {
   );
 
   test(
-    'two racks serve DHCP; one goes, and the other has its networks',
+    'two racks serve DHCP; one goes and the other has its networks; the last one is named',
     async () => {
       await model.juju('add-unit', 'maas-rack');
       await model.settle();
@@ -183,6 +183,15 @@ describeOnMachines('the life of a MAAS', () => {
       const provider =
         'SELECT hostname FROM maasserver_vlan JOIN maasserver_node ON system_id = primary_rack WHERE dhcp_on';
       expect(await model.sql(provider)).toEqual([secondary]);
+      const last = racks.find(({ name }) => name !== first?.name);
+      await model.juju('remove-unit', last?.name ?? '', '--no-prompt');
+      await eventually(120, async () => {
+        const leader = (await model.unitsOf('maas-region')).find(({ isLeader }) => isLeader)?.name ?? '';
+        await model.juju('run-hook', leader, 'update-status');
+        expect((await model.unit(leader)).message).toContain(
+          `${secondary} is gone and was the only rack with DHCP on fabric-0, VLAN 0`,
+        );
+      });
     },
     6 * MINUTE,
   );
