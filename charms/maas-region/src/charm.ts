@@ -15,6 +15,8 @@ export const charm = defineCharm(charmcraft, {
   plan,
   leave: () => Promise.resolve(leave(installedServices(), isControllerInstalled('maas-rackd'))),
   machine,
+  // A region waits up to a minute for another one to serve, and may take a minute and a half to start: twice that, and more.
+  turns: { endpoint: 'region-cluster', patience: 600 },
   actions,
   walkAfter: ['restore-backup', 'resume', 'rotate-secret', 'upgrade'],
 });

@@ -1,17 +1,15 @@
-import { lastLines, runDuring, tryRun } from '@maas-ha/host';
+import { lastLines, tryRun } from '@maas-ha/host';
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import { NotYetError } from 'juju-ts-ops';
 
 /** What the charm needs of PostgreSQL is asked with its own client. */
 export const CLIENT_PACKAGE = 'postgresql-client';
 
-/** The first number of our advisory locks. MAAS itself uses 20120116. */
-const LOCK_CLASS = 1_297_367_891;
-/** The second number: what is locked. */
-const LOCKS = { migration: 1, restart: 2 } as const;
+/** The two numbers of our advisory lock. MAAS itself uses 20120116. */
+const MIGRATION_LOCK = [1_297_367_891, 1] as const;
 
-/** How long to wait for another region that migrates, in seconds, and for one that restarts. */
-const LOCK_TIMEOUT = { migration: 1200, restart: 240 } as const;
+/** How long to wait for another region that migrates, in seconds. */
+const LOCK_TIMEOUT = 1200;
 /** How long a migration may take, in milliseconds. */
 const MIGRATION_TIMEOUT = 60 * 60_000;
 const QUESTION_TIMEOUT = 10_000;
@@ -32,12 +30,6 @@ const PSQL = [
 const KEEPALIVE =
   'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;';
 
-function lock(what: keyof typeof LOCKS): string {
-  return `SET lock_timeout = '${LOCK_TIMEOUT[what]}s';
-SELECT FROM pg_advisory_lock(${LOCK_CLASS}, ${LOCKS[what]});
-`;
-}
-
 /**
  * Migrates the database to the installed MAAS, unless that was done before: which versions were, the database itself
  * remembers. MAAS takes no lock, and of two migrations at once one fails. So psql holds one, and runs the migration
@@ -53,7 +45,8 @@ export async function migrateDatabase(
 ): Promise<void> {
   // What the migration says goes to the journal, because the pipes of this process break when it dies.
   const script = `${KEEPALIVE}
-${lock('migration')}
+SET lock_timeout = '${LOCK_TIMEOUT}s';
+SELECT FROM pg_advisory_lock(${MIGRATION_LOCK.join(', ')});
 CREATE SCHEMA IF NOT EXISTS maas_ha;
 CREATE TABLE IF NOT EXISTS maas_ha.migration (
   version text PRIMARY KEY, unit text NOT NULL, finished timestamptz NOT NULL DEFAULT now());
@@ -93,30 +86,6 @@ export async function hasMigrated(
     timeout: QUESTION_TIMEOUT,
   });
   return exitCode === 0 ? stdout.trim() === '1' : undefined;
-}
-
-/**
- * Runs something while no other region does the same. The lock is a session of the database, which ends with this
- * process or its machine.
- * @throws {NotYetError} when another region keeps it for too long
- */
-export async function inTurn<T>(connection: DatabaseConnection, use: () => Promise<T>): Promise<T> {
-  const said = { hasTurn: false };
-  try {
-    return await runDuring(
-      PSQL,
-      { stdin: `${KEEPALIVE}\n${lock('restart')}\\echo turn\n`, env: environment(connection) },
-      'turn',
-      () => {
-        said.hasTurn = true;
-        return use();
-      },
-    );
-  } catch (error) {
-    if (said.hasTurn) throw error;
-    const reason = error instanceof Error ? lastLines(withoutPassword(error.message, connection), 2) : '';
-    throw new NotYetError(`waiting for another region to have restarted: ${reason}`, { cause: error });
-  }
 }
 
 /** What the leader asks the server. */

@@ -12,7 +12,7 @@ import { waiting, type Plan, type Redacted } from 'juju-ts-ops';
 import { restore } from './backup.ts';
 import type { charmcraft } from './charmcraft.ts';
 import { forgetController, type Departed } from './controllers.ts';
-import { CLIENT_PACKAGE, inTurn, migrateDatabase } from './database.ts';
+import { CLIENT_PACKAGE, migrateDatabase } from './database.ts';
 import { databagsOf } from './databags.ts';
 import { migrateDnsOptions } from './dns.ts';
 import type { endpoints } from './endpoints.ts';
@@ -41,21 +41,27 @@ export function plan(state: State): RegionPlan {
   const tls = servedTls(state, known?.relation);
   return {
     // What is restored changes what follows from it: the rest comes in the next round.
-    machine: state.isRestoring
-      ? [...installation(state), restoration(state)]
-      : [
-          ...installation(state),
-          ...(upgrade && isBehind ? upgradeResources(state, upgrade) : []),
-          ...(known && !isBehind ? [configuration(state, known)] : []),
-          ...(known && !isBehind && !hasSchema
-            ? [...standstill(state), ...(mayMigrate ? [migration(state, known)] : [])]
-            : []),
-          ...(known && mayServe ? serving(state, known) : []),
-          ...(state.isServing ? dutiesOf(state) : []),
-          ...(known && state.isServing && state.isLeader
-            ? [...settingSteps(state, known), ...tlsSteps(state, known.relation)]
-            : []),
-        ],
+    ...(state.isRestoring
+      ? { machine: [...installation(state), restoration(state)] }
+      : {
+          machine: [
+            ...installation(state),
+            ...(upgrade && isBehind ? upgradeResources(state, upgrade) : []),
+            ...(known && !isBehind ? [configuration(state, known)] : []),
+            ...(known && !isBehind && !hasSchema
+              ? [...standstill(state), ...(mayMigrate ? [migration(state, known)] : [])]
+              : []),
+            ...(known && mayServe ? atOnce(state, known) : []),
+          ],
+          inTurn: known && mayServe ? oneByOne(state, known) : [],
+          afterTurn: [
+            ...(known && mayServe ? serving(state) : []),
+            ...(state.isServing ? dutiesOf(state) : []),
+            ...(known && state.isServing && state.isLeader
+              ? [...settingSteps(state, known), ...tlsSteps(state, known.relation)]
+              : []),
+          ],
+        }),
     secrets: [
       // A region that does not serve may have missed that there is a new one.
       ...(state.secret && url !== undefined && (state.isServing || rotationOf(state) === 0)
@@ -173,55 +179,71 @@ function migration({ unit, cluster }: State, { database, packageVersion, relatio
   };
 }
 
-function serving(state: State, known: Known): readonly Resource[] {
-  const { services, isServing, hostname, isHeld, portConflict } = state;
+/** What a region may do without asking the others: no region that does not serve is missed. */
+function atOnce(state: State, known: Known): readonly Resource[] {
   return [
-    restart(state, known),
-    ...(isHeld ? [{ kind: 'step', id: 'release-region', run: releaseRegion } satisfies Resource] : []),
-    ...(schemaOf(state, known).from === undefined ? [] : [startInTurn(state, known)]),
-    ...services.map((name): Resource => ({ kind: 'service', name, state: 'running', enabled: true })),
-    ...(isServing
-      ? rotation(state, known.database)
-      : portConflict
-        ? []
-        : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(hostname) } satisfies Resource]),
+    ...(restartsInTurn(state, known) ? [] : [restart(state, known)]),
+    ...(isUpgraded(state, known) ? [] : release(state)),
   ];
 }
 
+/** What interrupts a region, or brings it back: one after the other, so that others serve meanwhile. */
+function oneByOne(state: State, known: Known): readonly Resource[] {
+  return [
+    ...(restartsInTurn(state, known) ? [restart(state, known)] : []),
+    ...(isUpgraded(state, known) ? [...release(state), startUpgraded(state, known)] : []),
+    ...(state.isServing ? rotation(state) : []),
+  ];
+}
+
+function serving({ services, isServing, portConflict, hostname }: State): readonly Resource[] {
+  return [
+    ...services.map((name): Resource => ({ kind: 'service', name, state: 'running', enabled: true })),
+    ...(isServing || portConflict
+      ? []
+      : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(hostname) } satisfies Resource]),
+  ];
+}
+
+function release({ isHeld }: State): readonly Resource[] {
+  return isHeld ? [{ kind: 'step', id: 'release-region', run: releaseRegion }] : [];
+}
+
+/** Whether the database had another MAAS before. */
+function isUpgraded(state: State, known: Known): boolean {
+  return schemaOf(state, known).from !== undefined;
+}
+
 /** After an upgrade no region runs: the leader starts first, and the others one after the other. */
-function startInTurn({ services, hostname }: State, { database, packageVersion }: Known): Resource {
+function startUpgraded({ services, hostname }: State, { packageVersion }: Known): Resource {
   return {
     kind: 'step',
     id: 'start-upgraded',
     inputs: { version: packageVersion },
-    run: () =>
-      inTurn(database, async () => {
-        await startRegion(services);
-        await awaitServing(hostname);
-      }),
+    run: async () => {
+      await startRegion(services);
+      await awaitServing(hostname);
+    },
   };
 }
 
-/**
- * Everything that has read regiond.conf restarts when it changes: one region after the other, but for a new place of
- * the database, because no region that looks for the old one serves anyway.
- */
+/** In turn, but for a new place of the database, because no region that looks for the old one serves anyway. */
+function restartsInTurn({ currentConf, isServing }: State, { database: { host, port } }: Known): boolean {
+  return isServing && currentConf['database_host'] === host && currentConf['database_port'] === port;
+}
+
+/** Everything that has read regiond.conf restarts when it changes. */
 function restart(state: State, known: Known): Resource {
-  const { currentConf, services, hostname, isServing, peers } = state;
-  const { host, port } = known.database;
-  const hasMoved = currentConf['database_host'] !== host || currentConf['database_port'] !== port;
-  const others = peers.flatMap((peer) => peer.address ?? []);
+  const { services, hostname, peers } = state;
+  const others = restartsInTurn(state, known) ? peers.flatMap((peer) => peer.address ?? []) : [];
   return {
     kind: 'step',
     id: 'restart-regiond',
     inputs: { conf: regiondConf(state, known).digest() },
-    run: () =>
-      hasMoved || !isServing
-        ? restartRegion(services, hostname)
-        : inTurn(known.database, async () => {
-            await awaitAnother(others);
-            await restartRegion(services, hostname);
-          }),
+    run: async () => {
+      await awaitAnother(others);
+      await restartRegion(services, hostname);
+    },
   };
 }
 

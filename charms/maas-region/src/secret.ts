@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFileIfExists, run, type Resource } from '@maas-ha/host';
-import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import { SECRET_FILE } from '@maas-ha/maas';
 import { NotYetError, UserError } from 'juju-ts-ops';
-import { askForRotation, inTurn } from './database.ts';
+import { askForRotation } from './database.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
 import { read, type RegionJuju, type State } from './state.ts';
 
@@ -29,7 +28,7 @@ export function rotationOf({ isLeader, isServing, rotation: asked = 0, cluster }
  * Has this region use the newest secret: the leader makes it first, and once it uses it itself tells racks and regions,
  * so that racks always have a region that takes them in. If it dies in between, whoever leads next makes another one.
  */
-export function rotation(state: State, database: DatabaseConnection): readonly Resource[] {
+export function rotation(state: State): readonly Resource[] {
   const { services, hostname, peers, cluster } = state;
   const number = rotationOf(state);
   if (number === 0) return [];
@@ -40,16 +39,15 @@ export function rotation(state: State, database: DatabaseConnection): readonly R
       kind: 'step',
       id: 'rotate-secret',
       inputs: { number },
-      run: () =>
-        inTurn(database, async () => {
-          const old = await readFileIfExists(SECRET_FILE);
-          if (isNew) await run(['maas-region', 'shell', '--command', SET_SECRET], { stdin: newSecret() });
-          await awaitAnother(others);
-          await restartRegion(services, hostname);
-          await awaitServing(hostname);
-          if (isNew && (await readFileIfExists(SECRET_FILE)) === old)
-            throw new NotYetError('waiting for regiond to write its new secret');
-        }),
+      run: async () => {
+        const old = await readFileIfExists(SECRET_FILE);
+        if (isNew) await run(['maas-region', 'shell', '--command', SET_SECRET], { stdin: newSecret() });
+        await awaitAnother(others);
+        await restartRegion(services, hostname);
+        await awaitServing(hostname);
+        if (isNew && (await readFileIfExists(SECRET_FILE)) === old)
+          throw new NotYetError('waiting for regiond to write its new secret');
+      },
     },
   ];
 }

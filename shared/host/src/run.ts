@@ -48,42 +48,6 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<string>
   throw new HostError('command', 'bug', `${program} ${verb} failed: ${lastLines(stderr || stdout)}`);
 }
 
-/**
- * Runs `use` while a program runs: from when it has printed the line `ready`, until its stdin is closed. When this
- * process dies, the program sees its stdin close all the same.
- * @throws {HostError} with the last lines of its error output, when it ends before it is ready.
- */
-export async function runDuring<T>(
-  [program, ...args]: Argv,
-  { stdin, env = {} }: Required<Pick<RunOptions, 'stdin'>> & Pick<RunOptions, 'env'>,
-  ready: string,
-  use: () => Promise<T>,
-): Promise<T> {
-  const child = execa(program, args, {
-    reject: false,
-    stdin: 'pipe',
-    env: { HOME: '/root', LC_ALL: 'C.UTF-8', ...env },
-  });
-  // A program that ends at once closes the pipe; what it said tells why.
-  child.stdin.on('error', () => {});
-  child.stdin.write(stdin);
-  const isReady = new Promise<boolean>((resolve) => {
-    let text = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
-      if (text.split('\n').includes(ready)) resolve(true);
-    });
-    void child.then(() => resolve(false));
-  });
-  try {
-    if (await isReady) return await use();
-  } finally {
-    child.stdin.end();
-  }
-  const { stderr, shortMessage } = await child;
-  throw new HostError('command', 'retry', `${program}: ${lastLines(stderr ?? '') || (shortMessage ?? '')}`);
-}
-
 /** The end of what a program said, on one line, for a message. */
 export function lastLines(text: string, count = 3): string {
   return text

@@ -10,12 +10,14 @@ import type {
   Only,
   OptionName,
   OptionSchemas,
+  PeerName,
 } from './charmcraft.ts';
 import type { HookContext } from './context.ts';
 import type { BagSchema, NoBag } from './databag.ts';
 import { UserError } from './errors.ts';
 import type { Juju } from './juju.ts';
 import type { Plan } from './plan.ts';
+import type { Turns } from './turns.ts';
 
 /** What an action gives: keys of `a-z`, `0-9` and `-`, with `.` between levels. */
 export type ActionResults = Readonly<Record<string, string>>;
@@ -69,6 +71,8 @@ export interface CharmDefinition<
   /** What the unit keeps in the controller from one hook to the next, where it does. */
   readonly stored?: B;
   readonly machine: Machine<Resource>;
+  /** How units take turns, where a plan has something `inTurn`. */
+  readonly turns?: Turns<PeerName<C>>;
   /** What Juju and the machine say, parsed. Bad input ends here. */
   read(juju: Juju<C, S, E, B>): Promise<State>;
   /** What follows from it. Pure: no I/O, no clock, no random. */

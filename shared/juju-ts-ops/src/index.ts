@@ -57,4 +57,5 @@ export type {
   SecretMetadata,
   SecretSettings,
 } from './tools.ts';
+export type { Turns } from './turns.ts';
 export { isAtLeast } from './version.ts';

@@ -10,13 +10,15 @@ import {
 } from './charmcraft.ts';
 import { describeEvent, hookContext, type HookContext } from './context.ts';
 import type { BagSchema } from './databag.ts';
-import { NotLeaderError, remedyOf, UserError } from './errors.ts';
+import { CharmBugError, NotLeaderError, remedyOf, UserError } from './errors.ts';
 import { Juju } from './juju.ts';
 import { leavingOf } from './leaving.ts';
+import type { Plan } from './plan.ts';
 import { processSurroundings, type Surroundings, type ToolRunner } from './process.ts';
 import { active, blocked, statusText, waiting, worst, worstFirst, type Status } from './status.ts';
 import { hookTools } from './tools.ts';
 import { Trace } from './tracing.ts';
+import { hasTurn, nextAsked, nextGiven, turnBags, turnStatus, turnText, type TurnBags } from './turns.ts';
 
 /** How often one hook walks the road: what it did to the machine (a daemon wrote a file) may let it do more. */
 const MOST_ROUNDS = 5;
@@ -110,10 +112,20 @@ class Run<
     try {
       for (let round = 1; ; round += 1) {
         const plan = charm.plan(await charm.read(juju));
-        const machineChanges = await charm.machine.apply(plan.machine, juju.context);
+        const turn = await this.#turnFor(plan);
+        const machineChanges = await charm.machine.apply(
+          turn.isWaitedFor ? plan.machine : wholeMachine(plan),
+          juju.context,
+        );
         await this.#report(machineChanges);
         if (machineChanges.length > 0 && round < MOST_ROUNDS) continue;
 
+        await this.#settleTurns(turn);
+        if (turn.isWaitedFor) {
+          const statuses = [turnStatus(turn.bags), ...plan.status];
+          if (!isInstall) await this.#show(statuses);
+          return worst(statuses);
+        }
         await this.#report(await applyToJuju(plan, charm, juju, 'apply'));
         if (plan.version !== undefined && (round > 1 || isNew))
           await juju.tools.applicationVersionSet(plan.version);
@@ -126,9 +138,45 @@ class Run<
       const status = expectedStatus(error);
       if (!status) throw error;
       await juju.log('WARNING', status.message);
+      // What holds up this unit holds up no other.
+      await this.#settleTurns();
       await this.#show([status]);
       return status;
     }
+  }
+
+  /** Whether a plan needs this unit to have its turn, and whether it has. */
+  async #turnFor({ inTurn = [] }: Plan<C, E, R, B>): Promise<Turn> {
+    const [{ turns, machine }, juju] = [this.#charm, this.#juju];
+    if (!turns) {
+      if (inTurn.length > 0)
+        throw new CharmBugError('the charm declares no turns, and plans something in turn');
+      return { isWanted: false, isWaitedFor: false };
+    }
+    const bags = await turnBags(juju, turns.endpoint);
+    const isWanted = inTurn.length > 0 && (await machine.preview(inTurn, juju.context)).length > 0;
+    const isWaitedFor = isWanted && !(bags && hasTurn(bags, turns.patience, Date.now()));
+    return { isWanted, isWaitedFor, ...(bags && { bags }) };
+  }
+
+  /**
+   * Asks for this unit's turn, or ends it; and on the leader, says whose turn it is.
+   * @param turn absent where it is not known what this unit wants: what it has said stays
+   */
+  async #settleTurns(turn?: Turn): Promise<void> {
+    const [{ turns }, juju] = [this.#charm, this.#juju];
+    if (!turns) return;
+    const bags = turn?.bags ?? (await turnBags(juju, turns.endpoint));
+    if (!bags) return;
+    const { relation, unit, given } = bags;
+    const said = bags.asked.get(unit);
+    const asked = turn ? nextAsked(bags, turn.isWanted) : said;
+    if (asked && asked !== said)
+      await juju.tools.relationSet(relation, 'unit', { turn: turnText.asked(asked) });
+    if (!(await juju.isLeader())) return;
+    const now = { ...bags, asked: new Map(bags.asked).set(unit, asked) };
+    const next = nextGiven(now, turns.patience, Date.now());
+    if (next && next !== given) await juju.tools.relationSet(relation, 'app', { turn: turnText.given(next) });
   }
 
   async leave(): Promise<void> {
@@ -169,7 +217,7 @@ class Run<
     const [charm, juju] = [this.#charm, this.#juju];
     const plan = charm.plan(await charm.read(juju));
     const changes = [
-      ...(await charm.machine.preview(plan.machine, juju.context)),
+      ...(await charm.machine.preview(wholeMachine(plan), juju.context)),
       ...(await applyToJuju(plan, charm, juju, 'preview')),
     ];
     return [...changes.map(inWords), `status: ${lineOf(worst(plan.status))}`].join('\n');
@@ -179,7 +227,9 @@ class Run<
   async #showStatus(): Promise<string> {
     const [charm, juju] = [this.#charm, this.#juju];
     try {
-      const { status } = charm.plan(await charm.read(juju));
+      const plan = charm.plan(await charm.read(juju));
+      const { isWaitedFor, bags } = await this.#turnFor(plan);
+      const status = [...(isWaitedFor ? [turnStatus(bags)] : []), ...plan.status];
       return worstFirst(status.length > 0 ? status : [active()])
         .map(lineOf)
         .join('\n');
@@ -200,6 +250,28 @@ class Run<
   async #report(changes: readonly Change[]): Promise<void> {
     if (changes.length > 0) await this.#juju.log('INFO', changes.map(inWords).join('\n'));
   }
+}
+
+/** Where a unit stands with its turn. */
+interface Turn {
+  /** Whether there is something to be done in turn. */
+  readonly isWanted: boolean;
+  /** Whether that has to wait. */
+  readonly isWaitedFor: boolean;
+  readonly bags?: TurnBags;
+}
+
+/** What a machine is to be like in the end. */
+function wholeMachine<R>({
+  machine,
+  inTurn = [],
+  afterTurn = [],
+}: {
+  readonly machine: readonly R[];
+  readonly inTurn?: readonly R[];
+  readonly afterTurn?: readonly R[];
+}): readonly R[] {
+  return [...machine, ...inTurn, ...afterTurn];
 }
 
 /** An action as it is called: charmcraft.yaml's types for its parameters have been checked by then. */

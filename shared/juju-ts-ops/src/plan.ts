@@ -36,6 +36,14 @@ export interface SecretPlan {
 export interface Plan<C extends Charmcraft, E extends Endpoints<C>, Resource, B extends BagSchema = NoBag> {
   /** What the machine should be like, in the order in which it is brought about. */
   readonly machine: readonly Resource[];
+  /**
+   * What comes then, and is brought about by one unit after the other: while there is something to change, this unit asks
+   * for its turn, and until it has it shows `waiting`, and nothing of the plan but `machine` is brought about. The charm
+   * says in `turns` how its units agree.
+   */
+  readonly inTurn?: readonly Resource[];
+  /** What comes after `inTurn`: at once where nothing of that has to change. */
+  readonly afterTurn?: readonly Resource[];
   readonly secrets?: readonly SecretPlan[];
   readonly databags?: readonly DatabagPlan<C, E>[];
   /** Every port that should be open, `80/tcp`, `8000-8010/udp`, `icmp`; the others are closed. Absent: ports are left alone. */

@@ -33,6 +33,11 @@ const fewerActions = { crash: charm.actions.crash };
 // @ts-expect-error
 export const missingAction = defineCharm(charmcraft, { ...parts, actions: fewerActions });
 
+// Turns are taken over a peer relation.
+export const turns = defineCharm(charmcraft, { ...parts, turns: { endpoint: 'cluster', patience: 600 } });
+// @ts-expect-error
+export const otherTurns = defineCharm(charmcraft, { ...parts, turns: { endpoint: 'db', patience: 600 } });
+
 // A parameter of an action.
 export const undeclaredParameter = defineCharm(charmcraft, {
   ...parts,

@@ -1,6 +1,5 @@
 // What the regions settle among themselves in the database, on a real PostgreSQL.
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +9,6 @@ import {
   askForRotation,
   connectionsNeeded,
   hasMigrated,
-  inTurn,
   migrateDatabase,
   serverFacts,
 } from '../../../charms/maas-region/src/database.ts';
@@ -119,42 +117,6 @@ test('the password is in no argument list while psql runs', async () => {
   expect(text).toContain('--set=version=3.7');
   expect(text).not.toContain(server.connection.password.reveal());
 });
-
-test('one after the other', async () => {
-  let running = 0;
-  let most = 0;
-  const turns = [1, 2, 3].map(() =>
-    inTurn(server.connection, async () => {
-      most = Math.max(most, (running += 1));
-      await sleep(200);
-      running -= 1;
-    }),
-  );
-  await Promise.all(turns);
-  expect(most).toBe(1);
-});
-
-test('what goes wrong in a turn is told, and the next one comes', async () => {
-  await expect(inTurn(server.connection, () => Promise.reject(new Error('regiond')))).rejects.toThrow(
-    'regiond',
-  );
-  await expect(inTurn(server.connection, () => Promise.resolve('served'))).resolves.toBe('served');
-});
-
-test('who dies in its turn keeps nobody waiting', async () => {
-  const holder = execa(process.execPath, ['--input-type=module'], {
-    input: `import { Redacted } from 'juju-ts-ops';
-        import { inTurn } from '${import.meta.dirname}/../../../charms/maas-region/src/database.ts';
-        const connection = { ...${JSON.stringify(server.connection)}, password: new Redacted('${server.connection.password.reveal()}') };
-        await inTurn(connection, () => { console.log('holds'); return new Promise((done) => setTimeout(done, 60_000)); });`,
-    reject: false,
-    cwd: join(import.meta.dirname, '../../..'),
-  });
-  await once(holder.stdout, 'data');
-  holder.kill('SIGKILL');
-  await expect(inTurn(server.connection, () => Promise.resolve('mine'))).resolves.toBe('mine');
-  await holder;
-}, 30_000);
 
 test('a new secret that is asked for twice before it is there is one', async () => {
   expect((await serverFacts(server.connection)).rotation).toBe(0);

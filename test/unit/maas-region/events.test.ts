@@ -10,9 +10,13 @@ const SECRET = '0123456789abcdef0123456789abcdef';
 const VERSION = '1:3.7.0-17960-g.abc';
 const options = { source: 'deb [trusted=yes] file:/srv/maas-apt/3.7 ./' };
 const alone = { id: 1, endpoint: 'region-cluster', app: 'maas-region' } as const;
+/** It has its turn, for what a machine without memory has still to do. */
+const turn = { unit: 'maas-region/0', number: 1, since: new Date().toISOString() };
 const cluster = {
   ...alone,
+  ownData: { turn: JSON.stringify({ number: 1, isOver: false }) },
   appData: {
+    turn: JSON.stringify(turn),
     schema: JSON.stringify({ version: VERSION, relation: 4 }),
     url: 'http://10.0.0.200/MAAS',
     regions: JSON.stringify({ 'maas-region/0': 'region-0', 'maas-region/1': 'region-1' }),

@@ -9,6 +9,7 @@ import {
   fileOf,
   fresh,
   inputsOf,
+  inTurnOf,
   MAAS_34,
   machineOf,
   PASSWORD,
@@ -213,6 +214,15 @@ describe('restarts', () => {
     expect(
       inputsOf(serving({ options: { ...serving().options, debug: true } }), 'restart-regiond'),
     ).not.toEqual(before);
+  });
+
+  test('are one after the other, but where the database has moved, or nobody is served', () => {
+    expect(inTurnOf(serving())).toEqual(['step:restart-regiond']);
+    expect(inTurnOf(serving({ currentConf: { database_host: '10.0.0.6', database_port: 5432 } }))).toEqual(
+      [],
+    );
+    expect(inTurnOf(serving({ isServing: false }))).toEqual([]);
+    expect(machineOf(serving({ isServing: false }))).toContain('step:restart-regiond');
   });
 
   test('do not follow from racks, peers, or a secret', () => {

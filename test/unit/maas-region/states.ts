@@ -1,5 +1,5 @@
 import { Redacted } from 'juju-ts-ops';
-import type { Resource } from '@maas-ha/host';
+import type { Resource, StepResource } from '@maas-ha/host';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
 import type { State } from '../../../charms/maas-region/src/state.ts';
 
@@ -104,7 +104,21 @@ export function fresh(known: Partial<State> = {}): State {
 
 /** What a plan does to the machine, in its order: `service:maas-regiond:running`. */
 export function machineOf(state: State): readonly string[] {
-  return plan(state).machine.map((resource) =>
+  return namesOf(resourcesOf(state));
+}
+
+/** The same of what is done in turn. */
+export function inTurnOf(state: State): readonly string[] {
+  return namesOf(plan(state).inTurn ?? []);
+}
+
+function resourcesOf(state: State): readonly Resource[] {
+  const { machine, inTurn = [], afterTurn = [] } = plan(state);
+  return [...machine, ...inTurn, ...afterTurn];
+}
+
+function namesOf(resources: readonly Resource[]): readonly string[] {
+  return resources.map((resource) =>
     resource.kind === 'service' ? `${idOf(resource)}:${resource.state}` : idOf(resource),
   );
 }
@@ -127,8 +141,13 @@ export function fileOf(state: State, path: string): string | undefined {
 
 /** The inputs of a step, which decide whether it runs again. */
 export function inputsOf(state: State, id: string): unknown {
-  const step = plan(state).machine.find((resource) => resource.kind === 'step' && resource.id === id);
-  return step?.kind === 'step' ? step.inputs : undefined;
+  return stepOf(state, id)?.inputs;
+}
+
+export function stepOf(state: State, id: string): StepResource | undefined {
+  return resourcesOf(state).find(
+    (resource): resource is StepResource => resource.kind === 'step' && resource.id === id,
+  );
 }
 
 /** What a plan writes into a databag of an endpoint. */

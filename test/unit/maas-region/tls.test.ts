@@ -16,7 +16,7 @@ import { options, REGIOND_CONF, type State } from '../../../charms/maas-region/s
 import { parseCertificate, type Tls } from '../../../charms/maas-region/src/tls.ts';
 import { DoubleHost, until } from '../maas-double/host.ts';
 import { PostgresqlServer } from '../postgresql.ts';
-import { bagOf, CLUSTER, fileOf, machineOf, serving } from './states.ts';
+import { bagOf, CLUSTER, fileOf, machineOf, serving, stepOf } from './states.ts';
 
 const NOW = Date.now();
 type Given = Readonly<Record<'certificate' | 'key', Redacted>>;
@@ -221,8 +221,8 @@ describe('in MAAS itself', () => {
   });
 
   async function apply(state: State, id: string): Promise<void> {
-    const step = plan(state).machine.find((resource) => resource.kind === 'step' && resource.id === id);
-    if (step?.kind !== 'step') throw new Error(`no step ${id}`);
+    const step = stepOf(state, id);
+    if (!step) throw new Error(`no step ${id}`);
     await step.run();
   }
 

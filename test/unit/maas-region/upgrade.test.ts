@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
 import { REGIOND_CONF, type State } from '../../../charms/maas-region/src/state.ts';
-import { bagOf, CLUSTER, MAAS_34, MAAS_37, machineOf, prepared, serving } from './states.ts';
+import { bagOf, CLUSTER, inTurnOf, MAAS_34, MAAS_37, machineOf, prepared, serving } from './states.ts';
 
 const SOURCE = 'ppa:maas/3.7';
 const OLD = { ...CLUSTER, schema: { version: MAAS_34, relation: 4 } };
@@ -107,6 +107,7 @@ describe('then the leader', () => {
       'step:start-upgraded',
     ];
     expect(steps.filter((step) => order.includes(step))).toEqual(order);
+    expect(inTurnOf(state)).toEqual(order.slice(2));
     expect(bagOf(state, 'region-cluster', 'app')).toMatchObject({
       schema: { version: MAAS_37, from: MAAS_34, relation: 4 },
       target: undefined,
@@ -147,9 +148,10 @@ describe('the others', () => {
       message: 'upgrading from 3.4 to 3.7: waiting for the leader to migrate the database',
     });
     const schema = { version: MAAS_37, from: MAAS_34, relation: 4 };
-    expect(machineOf(follower({ ...installed, cluster: { ...CLUSTER, schema } }))).toEqual(
-      expect.arrayContaining(['step:release-region', 'step:start-upgraded', 'service:maas-regiond:running']),
-    );
+    const starts = follower({ ...installed, cluster: { ...CLUSTER, schema } });
+    expect(inTurnOf(starts)).toEqual(['step:release-region', 'step:start-upgraded']);
+    expect(plan(starts).machine).not.toContainEqual(expect.objectContaining({ state: 'running' }));
+    expect(machineOf(starts)).toContain('service:maas-regiond:running');
   });
 });
 
