@@ -1,18 +1,20 @@
 import { machine } from '@maas-ha/host';
-import { isControllerInstalled } from '@maas-ha/maas';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
 import { leave, plan } from './plan.ts';
-import { options, read } from './state.ts';
+import { maasHere, options, read } from './state.ts';
 
 export const charm = defineCharm(charmcraft, {
   options,
   endpoints,
   read,
   plan,
-  leave: () => Promise.resolve(leave(isControllerInstalled('maas-regiond'))),
+  leave: () => {
+    const maas = maasHere();
+    return Promise.resolve(leave(maas, maas.isInstalled('region')));
+  },
   machine,
   actions,
 });

@@ -1,22 +1,20 @@
 import type { Resource } from '@maas-ha/host';
 import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
 import {
-  forgetIdentity,
-  ID_FILE,
   inWords,
   majorMinor,
   pausedStatus,
   preparing,
   renderMaasConfig,
-  SECRET_FILE,
   tooOld,
+  type Installation,
 } from '@maas-ha/maas';
 import { active, blocked, isAtLeast, waiting, type Plan, type Redacted, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { observability } from './observability.ts';
 import { awaitRegistration, restartRackd } from './rackd.ts';
-import { RACK_PACKAGE, RACKD_CONF, type State } from './state.ts';
+import type { State } from './state.ts';
 
 type RackPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
@@ -34,9 +32,9 @@ export function plan(state: State): RackPlan {
   const { region, version, relations, hostname, observers, app, model } = state;
   const { url, secret } = region ?? {};
   const isKnown = version !== undefined && tooOld(version) === undefined;
-  const known = isKnown && url !== undefined && secret ? { url, secret } : undefined;
+  const known = isKnown && url !== undefined && secret ? { url, secret, version } : undefined;
   return {
-    machine: [...installation(state), ...(known ? connection(state, known.url, known.secret) : [])],
+    machine: [...installation(state), ...(known ? connection(state, known) : [])],
     databags: [
       ...relations.map((relation) => ({ endpoint: 'rpc', relation, unit: { hostname } }) as const),
       ...observers.map(
@@ -57,22 +55,8 @@ export function plan(state: State): RackPlan {
 }
 
 /** What is left when the unit goes: nothing that runs. */
-export function leave(hasRegion: boolean): readonly Resource[] {
-  const services = [
-    'maas-rackd',
-    'maas-dhcpd',
-    'maas-dhcpd6',
-    'maas-agent',
-    ...(hasRegion ? [] : ['maas-http']),
-  ];
-  return [
-    ...services.map((name): Resource => ({ kind: 'service', name, state: 'stopped', enabled: false })),
-    { kind: 'absent-packages', names: [RACK_PACKAGE] },
-    ...(hasRegion ? [] : [{ kind: 'source', name: 'maas', source: '' } satisfies Resource]),
-    { kind: 'absent-file', path: RACKD_CONF },
-    // A region on this machine goes on needing them.
-    ...(hasRegion ? [] : [SECRET_FILE, ID_FILE].map((path): Resource => ({ kind: 'absent-file', path }))),
-  ];
+export function leave(maas: Installation, hasRegion: boolean): readonly Resource[] {
+  return maas.removeRack(hasRegion);
 }
 
 function statusOf(state: State): Status {
@@ -80,7 +64,7 @@ function statusOf(state: State): Status {
   if (!region) return blocked('no region: juju integrate maas-rack:rpc maas-region:rpc');
   const { app, url, secret } = region;
   if (url === undefined || !secret) return waiting(`${app} to give its URL and secret`);
-  if (version === undefined) return waiting('the packages of MAAS');
+  if (version === undefined) return waiting(state.maas.name);
   const age = tooOld(version);
   if (age !== undefined) return blocked(age);
   if (connected === 0)
@@ -114,43 +98,47 @@ function versionNotes({ preparation, packageVersion, version, region, hasRegion 
 }
 
 function installation(state: State): readonly Resource[] {
-  const { source, preparation } = state;
+  const { maas, source, packages, preparation } = state;
   const to = upgradeTo(state);
   return [
-    { kind: 'source', name: 'maas', source },
-    { kind: 'packages', names: [RACK_PACKAGE] },
-    { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity('maas-rackd') },
-    ...preparing(preparation, [RACK_PACKAGE]),
-    ...(to === undefined
-      ? []
-      : [{ kind: 'packages', names: [RACK_PACKAGE], version: to } satisfies Resource]),
+    ...maas.install('rack', source, []),
+    ...preparing(maas, 'rack', preparation),
+    ...(to === undefined ? [] : maas.upgrade(packages, to, source)),
   ];
 }
 
-function connection(state: State, url: string, secret: Redacted): readonly Resource[] {
-  const { options, currentConf, sharesSecret, isSecretNewer, connected } = state;
-  const file = { kind: 'file', mode: 0o640, owner: 'root', group: 'maas' } as const;
+/** What is known before a rack can be connected. */
+interface Known {
+  readonly url: string;
+  readonly secret: Redacted;
+  readonly version: string;
+}
+
+function connection(state: State, { url, secret, version }: Known): readonly Resource[] {
+  const { maas, options, currentConf, sharesSecret, isSecretNewer, connected } = state;
+  const file = { kind: 'file', mode: 0o640, owner: 'root', group: maas.group } as const;
+  const service = maas.rackService(version);
   return [
     {
       ...file,
-      path: RACKD_CONF,
+      path: maas.conf.rack,
       content: renderMaasConfig(currentConf, { maas_url: [url], debug: options.debug }),
     },
-    ...(sharesSecret ? [] : [{ ...file, path: SECRET_FILE, content: secret }]),
+    ...(sharesSecret ? [] : [{ ...file, path: maas.secretFile, content: secret }]),
     {
       kind: 'service',
-      name: 'maas-rackd',
+      name: service,
       state: 'running',
       enabled: true,
       onChange: 'restart',
       // rackd reads a changed URL by itself within half a minute; a restart would stop DHCP. A secret it reads only once.
-      after: [SECRET_FILE],
+      after: [maas.secretFile],
     },
     ...(isSecretNewer && connected === 0
-      ? [{ kind: 'step', id: 'wake-rackd', run: restartRackd } satisfies Resource]
+      ? [{ kind: 'step', id: 'wake-rackd', run: () => restartRackd(service) } satisfies Resource]
       : []),
     ...(connected === 0
-      ? [{ kind: 'step', id: 'await-registration', run: awaitRegistration } satisfies Resource]
+      ? [{ kind: 'step', id: 'await-registration', run: () => awaitRegistration(maas) } satisfies Resource]
       : []),
   ];
 }

@@ -1,19 +1,19 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run, tryRun } from '@maas-ha/host';
-import { connectedRegions, SECRET_FILE } from '@maas-ha/maas';
+import { connectedRegions, type Installation } from '@maas-ha/maas';
 import { NotYetError } from 'juju-ts-ops';
 
 /** How long a hook waits for a region to take the rack in, in milliseconds; it takes a few seconds. */
 const REGISTRATION_TIMEOUT = 30_000;
 
 /** Waits until a region has taken this rack in. @throws {NotYetError} */
-export async function awaitRegistration(): Promise<void> {
+export async function awaitRegistration(maas: Installation): Promise<void> {
   const end = Date.now() + REGISTRATION_TIMEOUT;
   while ((await connectedRegions(undefined)) === 0) {
     if (Date.now() > end)
       throw new NotYetError(
-        'waiting for a region to take this rack in; journalctl -u maas-rackd says why not',
+        `waiting for a region to take this rack in; ${maas.journal('rack')} says why not`,
       );
     await sleep(500);
   }
@@ -23,20 +23,26 @@ export async function awaitRegistration(): Promise<void> {
  * Whether the secret has been written since rackd started. It reads a secret once, and after five minutes without
  * one it runs with no service at all, though systemd calls it active.
  */
-export async function isSecretNewer(): Promise<boolean> {
+export async function isSecretNewer(maas: Installation, version: string): Promise<boolean> {
   const { stdout } = await tryRun(
-    ['systemctl', 'show', '--property=ActiveEnterTimestamp', '--value', 'maas-rackd.service'],
+    [
+      'systemctl',
+      'show',
+      '--property=ActiveEnterTimestamp',
+      '--value',
+      `${maas.rackService(version)}.service`,
+    ],
     { env: { TZ: 'UTC' } },
   );
   const started = Date.parse(stdout.trim().replace(/^\w+ /, ''));
   try {
     // systemd shows whole seconds.
-    return (await stat(SECRET_FILE)).mtimeMs >= started + 1000;
+    return (await stat(maas.secretFile)).mtimeMs >= started + 1000;
   } catch {
     return false;
   }
 }
 
-export async function restartRackd(): Promise<void> {
-  await run(['systemctl', 'restart', 'maas-rackd.service']);
+export async function restartRackd(service: string): Promise<void> {
+  await run(['systemctl', 'restart', `${service}.service`]);
 }

@@ -1,19 +1,19 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { installedVersion, osRelease, readFileIfExists, serviceStates } from '@maas-ha/host';
+import { osRelease, readFileIfExists, serviceStates } from '@maas-ha/host';
 import { MAAS_SECRET_KEY, type maasRpc } from '@maas-ha/interfaces/maas-rpc';
 import {
   connectedRegions,
+  DEB,
   eventLoops,
-  isControllerInstalled,
   MAAS_SECRET,
-  majorMinor,
   maasSource,
+  majorMinor,
   parseMaasConfig,
-  SECRET_FILE,
-  type MaasConfig,
   pauseMark,
   preparation,
+  type Installation,
+  type MaasConfig,
   type Preparation,
 } from '@maas-ha/maas';
 import {
@@ -30,9 +30,6 @@ import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { isSecretNewer } from './rackd.ts';
 
-export const RACKD_CONF = '/etc/maas/rackd.conf';
-export const RACK_PACKAGE = 'maas-rack-controller';
-
 export const options = { source: z.string(), debug: z.boolean() };
 
 export type RackJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
@@ -41,10 +38,13 @@ export type RackJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>
 export interface State {
   readonly options: Options<typeof options>;
   readonly source: string;
+  readonly maas: Installation;
   /** `3.7`; absent until the package is installed. */
   readonly version?: string;
   /** `1:3.7.3-…`, as the package has it. */
   readonly packageVersion?: string;
+  /** What has to be upgraded together. */
+  readonly packages: readonly [string, ...string[]];
   /** What this unit could be upgraded to at once. */
   readonly preparation: Preparation;
   /** The application of region controllers, and what it has told so far; absent where none is related. */
@@ -80,27 +80,36 @@ export interface State {
   readonly sharesSecret: boolean;
 }
 
+/** How MAAS is installed on this machine. */
+export function maasHere(): Installation {
+  return DEB;
+}
+
 export async function read(juju: RackJuju): Promise<State> {
-  const [values, relations, observers, packageVersion, os, conf, secretOnDisk, newer] = await Promise.all([
+  const maas = maasHere();
+  const [values, relations, observers, installed, os, conf, secretOnDisk] = await Promise.all([
     juju.options(),
     juju.relations('rpc'),
     juju.relations('cos-agent'),
-    installedVersion(RACK_PACKAGE),
+    maas.installed('rack'),
     osRelease(),
-    readFileIfExists(RACKD_CONF),
-    readFileIfExists(SECRET_FILE),
-    isSecretNewer(),
+    readFileIfExists(maas.conf.rack),
+    readFileIfExists(maas.secretFile),
   ]);
   const { unit, app, model, leaving } = juju.context;
   const [relation] = relations;
   const region = relation && (await regionOf(juju, relation));
   const source = maasSource(values.source, os);
-  const hasRegion = isControllerInstalled('maas-regiond');
+  const { version: packageVersion, packages } = installed;
+  const version = packageVersion === undefined ? undefined : majorMinor(packageVersion);
+  const hasRegion = maas.isInstalled('region');
   const loops = region?.url === undefined ? undefined : await eventLoops(region.url);
   return {
     options: values,
     source,
+    maas,
     ...(packageVersion !== undefined && { version: majorMinor(packageVersion), packageVersion }),
+    packages,
     preparation: await preparation(juju.context, source),
     ...(region && { region }),
     currentConf: parseMaasConfig(conf ?? ''),
@@ -114,9 +123,9 @@ export async function read(juju: RackJuju): Promise<State> {
     isPaused: existsSync(pauseMark(juju.context)),
     connected: await connectedRegions(loops),
     ...(loops && { regions: loops.size }),
-    isSecretNewer: newer,
+    isSecretNewer: version !== undefined && (await isSecretNewer(maas, version)),
     hasRegion,
-    sharesSecret: hasRegion && (await isKeptByRegion(secretOnDisk?.trim() ?? '', region?.secret)),
+    sharesSecret: hasRegion && (await isKeptByRegion(maas, secretOnDisk?.trim() ?? '', region?.secret)),
   };
 }
 
@@ -124,10 +133,14 @@ export async function read(juju: RackJuju): Promise<State> {
  * Whether the secret in the file is the affair of the region controller on this machine: while that runs it writes the
  * newest one itself, perhaps before Juju has told this rack.
  */
-async function isKeptByRegion(onDisk: string, told: Redacted | undefined): Promise<boolean> {
+async function isKeptByRegion(
+  maas: Installation,
+  onDisk: string,
+  told: Redacted | undefined,
+): Promise<boolean> {
   if (!MAAS_SECRET.test(onDisk)) return false;
   if (onDisk === told?.reveal()) return true;
-  const [regiond] = await serviceStates(['maas-regiond']);
+  const [regiond] = await serviceStates(maas.regionServices().slice(0, 1));
   return regiond?.isRunning ?? false;
 }
 

@@ -6,7 +6,7 @@ import { apiKey, createAdmin, localApi } from './controllers.ts';
 import { configureDhcp } from './dhcp.ts';
 import { pauseRegion, resumeRegion } from './pause.ts';
 import { rotateSecret } from './secret.ts';
-import type { RegionJuju } from './state.ts';
+import { maasHere, type RegionJuju } from './state.ts';
 import { askForUpgrade } from './upgrade.ts';
 
 const username = z
@@ -29,19 +29,19 @@ export const actions = {
     z.object({ username, email: z.email('an e-mail address') }),
     async (params) => {
       const password = new Redacted(randomBytes(18).toString('base64url'));
-      await createAdmin(params.username, params.email, password);
+      await createAdmin(maasHere(), params.username, params.email, password);
       return { username: params.username, password: password.reveal() };
     },
   ),
 
   'get-api-key': defineAction<RegionJuju, { username: string }>(z.object({ username }), async (params) => {
-    const key = await apiKey(params.username);
+    const key = await apiKey(maasHere(), params.username);
     if (!key) throw new UserError(`MAAS has no user ${params.username}`);
     return { 'api-key': key.reveal() };
   }),
 
   'list-controllers': defineAction<RegionJuju, object>(z.object({}), async () => {
-    const api = await localApi();
+    const api = await localApi(maasHere());
     const [regions, racks] = await Promise.all([api.regionControllers(), api.rackControllers()]);
     const list = (controllers: typeof regions): string =>
       JSON.stringify(
@@ -56,7 +56,7 @@ export const actions = {
   'configure-dhcp-ha': defineAction<RegionJuju, z.output<typeof DhcpParams>, z.input<typeof DhcpParams>>(
     DhcpParams,
     async ({ fabric, vlan, primary, secondary }) => {
-      const pair = await configureDhcp(await localApi(), {
+      const pair = await configureDhcp(await localApi(maasHere()), {
         vlan,
         ...(fabric !== undefined && { fabric }),
         ...(primary !== undefined && { primary }),

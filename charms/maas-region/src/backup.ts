@@ -2,24 +2,13 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastLines, readFileIfExists, replaceFile, run, tryRun } from '@maas-ha/host';
-import { ID_FILE, majorMinor, SECRET_FILE } from '@maas-ha/maas';
+import { majorMinor, type Installation } from '@maas-ha/maas';
 import { NotYetError, UserError } from 'juju-ts-ops';
 import { z } from 'zod';
-import { installedServices, startWebServer, stopGracefully } from './regiond.ts';
-import { REGIOND_CONF, read, type RegionJuju, type State } from './state.ts';
+import { read, type RegionJuju, type State } from './state.ts';
 
 /** Where the backups of this unit are. They outlive it for as long as its machine does. */
 export const BACKUP_FOLDER = '/var/backups/maas';
-
-/** What makes a region and is not in the database. */
-export const BACKED_UP = [
-  REGIOND_CONF,
-  SECRET_FILE,
-  ID_FILE,
-  '/var/lib/maas/certificates',
-  // From 3.5 on; before, images are in the database.
-  '/var/lib/maas/image-storage',
-] as const;
 
 const MANIFEST = 'maas-backup.json';
 /** Images are many gigabytes. */
@@ -50,7 +39,11 @@ const HERE: BackupPlace = { root: '/', folder: BACKUP_FOLDER };
  * Archives what the database does not have, for root alone, and returns where. Whatever stops it in the middle, there is
  * a whole backup or none.
  */
-export async function writeBackup(manifest: Manifest, { root, folder }: BackupPlace = HERE): Promise<string> {
+export async function writeBackup(
+  { backedUp }: Installation,
+  manifest: Manifest,
+  { root, folder }: BackupPlace = HERE,
+): Promise<string> {
   const file = join(folder, `${manifest.id}.tar`);
   const unfinished = join(folder, 'unfinished');
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -60,7 +53,7 @@ export async function writeBackup(manifest: Manifest, { root, folder }: BackupPl
   await writeFile(join(unfinished, MANIFEST), JSON.stringify(manifest), { mode: 0o600 });
   const archive = await open(join(unfinished, 'archive'), 'wx', 0o600);
   try {
-    const present = BACKED_UP.map((path) => path.slice(1)).filter((path) => existsSync(join(root, path)));
+    const present = backedUp.map((path) => path.slice(1)).filter((path) => existsSync(join(root, path)));
     const { exitCode, stderr } = await tryRun(
       [
         'tar',
@@ -115,13 +108,13 @@ async function readManifest(file: string): Promise<Manifest | undefined> {
 }
 
 /** The names in a backup that are to be put back. @throws {UserError} where it is not whole */
-async function contentsOf(file: string): Promise<readonly string[]> {
+async function contentsOf({ backedUp }: Installation, file: string): Promise<readonly string[]> {
   const { exitCode, stdout, stderr } = await tryRun(['tar', '--list', `--file=${file}`], {
     timeout: ARCHIVE_TIMEOUT,
   });
   if (exitCode !== 0) throw new UserError(`${file} is no whole backup: ${lastLines(stderr, 1)}`);
   const names = new Set(stdout.split('\n').map((name) => name.replace(/\/$/, '')));
-  return BACKED_UP.map((path) => path.slice(1)).filter((path) => names.has(path));
+  return backedUp.map((path) => path.slice(1)).filter((path) => names.has(path));
 }
 
 /**
@@ -129,12 +122,15 @@ async function contentsOf(file: string): Promise<readonly string[]> {
  * has the name: under another one MAAS has a record of this machine already, and would have it twice.
  */
 export async function unpackBackup(
+  maas: Installation,
   { id, hostname }: Pick<Manifest, 'id' | 'hostname'>,
   here: string,
   { root, folder }: BackupPlace = HERE,
 ): Promise<void> {
   const file = join(folder, `${id}.tar`);
-  const names = (await contentsOf(file)).filter((name) => name !== ID_FILE.slice(1) || hostname === here);
+  const names = (await contentsOf(maas, file)).filter(
+    (name) => name !== maas.idFile.slice(1) || hostname === here,
+  );
   await run(
     ['tar', '--extract', `--file=${file}`, `--directory=${root}`, '--preserve-permissions', ...names],
     {
@@ -146,14 +142,13 @@ export async function unpackBackup(
 const Restoring = Manifest.pick({ id: true, hostname: true });
 
 /** Puts a backup in place of a region that has stopped; it starts again when all of it is there. */
-export async function restore(mark: string, here: string): Promise<void> {
+export async function restore(maas: Installation, mark: string, here: string): Promise<void> {
   const text = await readFileIfExists(mark);
   if (text === undefined) return;
-  await stopGracefully();
-  await run(['systemctl', 'stop', ...installedServices().map((name) => `${name}.service`)]);
-  await unpackBackup(Restoring.parse(JSON.parse(text)), here);
+  await maas.pauseRegion();
+  await unpackBackup(maas, Restoring.parse(JSON.parse(text)), here);
   await rm(mark);
-  await startWebServer();
+  await maas.resumeRegion();
 }
 
 /** @throws {UserError} */
@@ -161,11 +156,11 @@ export async function createBackup(
   juju: RegionJuju,
   databaseBackup: string,
 ): Promise<Readonly<Record<string, string>>> {
-  const { unit, hostname, packageVersion, options } = await read(juju);
-  if (packageVersion === undefined) throw new NotYetError('waiting for the packages of MAAS');
+  const { maas, unit, hostname, packageVersion, options } = await read(juju);
+  if (packageVersion === undefined) throw new NotYetError(`waiting for ${maas.name}`);
   const created = new Date().toISOString();
   const id = `${unit.replace('/', '-')}-${created.replaceAll(/[-:]|\.\d+/g, '')}`;
-  const path = await writeBackup({
+  const path = await writeBackup(maas, {
     id,
     created,
     unit,
@@ -192,7 +187,7 @@ export async function restoreBackup(
   }
   const problem = refusal(state, manifest, databaseBackup);
   if (problem !== undefined) throw new UserError(problem);
-  await contentsOf(join(BACKUP_FOLDER, `${id}.tar`));
+  await contentsOf(state.maas, join(BACKUP_FOLDER, `${id}.tar`));
   const restoring = { id, hostname: manifest.hostname };
   await replaceFile({ path: state.restoreFile, content: JSON.stringify(restoring), mode: 0o600 });
   return { 'backup-id': id };

@@ -1,19 +1,20 @@
 import { machine } from '@maas-ha/host';
-import { isControllerInstalled } from '@maas-ha/maas';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
 import { leave, plan } from './plan.ts';
-import { installedServices } from './regiond.ts';
-import { options, read } from './state.ts';
+import { maasHere, options, read } from './state.ts';
 
 export const charm = defineCharm(charmcraft, {
   options,
   endpoints,
   read,
   plan,
-  leave: () => Promise.resolve(leave(installedServices(), isControllerInstalled('maas-rackd'))),
+  leave: () => {
+    const maas = maasHere();
+    return Promise.resolve(leave(maas, maas.regionServices(), maas.isInstalled('rack')));
+  },
   machine,
   // A region waits up to a minute for another one to serve, and may take a minute and a half to start: twice that, and more.
   turns: { endpoint: 'region-cluster', patience: 600 },

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastLines, tryRun } from '@maas-ha/host';
-import { MAAS_HOME, MaasApi, REGION_HTTP_PORT, type Controller, type Vlan } from '@maas-ha/maas';
+import { MaasApi, REGION_HTTP_PORT, type Controller, type Installation, type Vlan } from '@maas-ha/maas';
 import { NotYetError, Redacted, UserError } from 'juju-ts-ops';
 import { shortName } from './regiond.ts';
 
@@ -23,29 +23,30 @@ export interface Departed {
 }
 
 /** MAAS' API on this region, with the rights of an administrator. @throws {NotYetError} */
-export async function localApi(): Promise<MaasApi> {
-  const [socket] = await webSockets();
+export async function localApi(maas: Installation): Promise<MaasApi> {
+  const [socket] = await webSockets(maas);
   const place = socket === undefined ? { host: '127.0.0.1', port: REGION_HTTP_PORT } : { socketPath: socket };
-  return new MaasApi(place, await charmKey());
+  return new MaasApi(place, await charmKey(maas));
 }
 
 /**
  * Where regiond's workers answer the web server that stands before them from MAAS 3.2 on. With TLS that one redirects
  * whoever asks in plain, to a certificate that is not for this machine's loopback.
  */
-async function webSockets(): Promise<readonly string[]> {
-  const names = await readdir(MAAS_HOME).catch(() => []);
+async function webSockets({ sockets }: Installation): Promise<readonly string[]> {
+  const names = await readdir(sockets).catch(() => []);
   return names
     .filter((name) => /^maas-regiond-webapp\.sock\.\d+$/.test(name))
-    .map((name) => join(MAAS_HOME, name))
+    .map((name) => join(sockets, name))
     .sort();
 }
 
 /** The API key of the charm's own user, which is made when it is first needed. Nobody knows its password. */
-async function charmKey(): Promise<Redacted> {
-  const asked = await apiKey(CHARM_USER);
+async function charmKey(maas: Installation): Promise<Redacted> {
+  const asked = await apiKey(maas, CHARM_USER);
   if (asked) return asked;
   await createAdmin(
+    maas,
     CHARM_USER,
     `${CHARM_USER}@localhost.localdomain`,
     new Redacted(randomBytes(24).toString('base64url')),
@@ -53,14 +54,14 @@ async function charmKey(): Promise<Redacted> {
     // Another region may have been quicker.
     () => undefined,
   );
-  const key = await apiKey(CHARM_USER);
+  const key = await apiKey(maas, CHARM_USER);
   if (!key) throw new NotYetError('waiting for MAAS to make a user for the charm');
   return key;
 }
 
 /** The first API key of a user; `undefined` where there is no such user. @throws {HostError} */
-export async function apiKey(username: string): Promise<Redacted | undefined> {
-  const { exitCode, stdout, stderr } = await tryRun(['maas-region', 'apikey', '--username', username], {
+export async function apiKey(maas: Installation, username: string): Promise<Redacted | undefined> {
+  const { exitCode, stdout, stderr } = await tryRun(maas.region('apikey', '--username', username), {
     timeout: COMMAND_TIMEOUT,
   });
   const key = stdout.trim().split('\n')[0] ?? '';
@@ -74,8 +75,13 @@ export async function apiKey(username: string): Promise<Redacted | undefined> {
  * asks for it twice, and for SSH keys to import. At the end of its input it would ask for ever.
  * @throws {UserError} with MAAS' words
  */
-export async function createAdmin(username: string, email: string, password: Redacted): Promise<void> {
-  const command = ['maas-region', 'createadmin', '--username', username, '--email', email] as const;
+export async function createAdmin(
+  maas: Installation,
+  username: string,
+  email: string,
+  password: Redacted,
+): Promise<void> {
+  const command = maas.region('createadmin', '--username', username, '--email', email);
   const { exitCode, stderr } = await tryRun(['setsid', '--wait', ...command], {
     stdin: `${password.reveal()}\n${password.reveal()}\n\n\n`,
     timeout: COMMAND_TIMEOUT,
@@ -85,13 +91,14 @@ export async function createAdmin(username: string, email: string, password: Red
 
 /** What MAAS knows of the units that are gone; `undefined` while it cannot be asked. */
 export async function departedUnits(
+  maas: Installation,
   kind: 'region' | 'rack',
   gone: readonly { readonly unit: string; readonly hostname: string }[],
   live: ReadonlySet<string>,
 ): Promise<readonly Departed[] | undefined> {
   if (gone.length === 0) return [];
   try {
-    const api = await localApi();
+    const api = await localApi(maas);
     const [controllers, vlans] = await Promise.all([
       kind === 'region' ? api.regionControllers() : api.rackControllers(),
       kind === 'region' ? [] : api.vlans(),
@@ -105,9 +112,13 @@ export async function departedUnits(
 }
 
 /** Makes MAAS forget a controller. Where it refuses, the next hook finds it listed still. */
-export async function forgetController(kind: 'region' | 'rack', systemId: string): Promise<void> {
+export async function forgetController(
+  maas: Installation,
+  kind: 'region' | 'rack',
+  systemId: string,
+): Promise<void> {
   try {
-    await (await localApi()).deleteController(kind, systemId);
+    await (await localApi(maas)).deleteController(kind, systemId);
   } catch (error) {
     if (!(error instanceof UserError || error instanceof NotYetError)) throw error;
   }

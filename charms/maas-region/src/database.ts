@@ -1,5 +1,6 @@
 import { lastLines, tryRun } from '@maas-ha/host';
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
+import type { Installation } from '@maas-ha/maas';
 import { NotYetError } from 'juju-ts-ops';
 
 /** What the charm needs of PostgreSQL is asked with its own client. */
@@ -39,6 +40,7 @@ const KEEPALIVE =
  * @throws {NotYetError} when the database does not answer, or another region takes too long, or the migration fails
  */
 export async function migrateDatabase(
+  maas: Pick<Installation, 'region'>,
   connection: DatabaseConnection,
   version: string,
   unit: string,
@@ -52,7 +54,7 @@ CREATE TABLE IF NOT EXISTS maas_ha.migration (
   version text PRIMARY KEY, unit text NOT NULL, finished timestamptz NOT NULL DEFAULT now());
 SELECT NOT EXISTS (SELECT FROM maas_ha.migration WHERE version = :'version') AS is_missing \\gset
 \\if :is_missing
-  \\set has_migrated \`systemd-cat --identifier=${JOURNAL} maas-region dbupgrade && echo true || echo false\`
+  \\set has_migrated \`systemd-cat --identifier=${JOURNAL} ${maas.region('dbupgrade').map(quoted).join(' ')} && echo true || echo false\`
   \\if :has_migrated
     INSERT INTO maas_ha.migration (version, unit) VALUES (:'version', :'unit');
   \\endif
@@ -67,6 +69,11 @@ SELECT NOT EXISTS (SELECT FROM maas_ha.migration WHERE version = :'version') AS 
   const reason =
     exitCode === 0 ? `journalctl -t ${JOURNAL} says why` : lastLines(withoutPassword(stderr, connection), 2);
   throw new NotYetError(`the database could not be migrated, and will be tried again: ${reason}`);
+}
+
+/** A word for the shell that psql runs. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** Whether the database was migrated to a version; `undefined` while it does not answer. */

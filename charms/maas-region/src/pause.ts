@@ -1,15 +1,11 @@
-import { run } from '@maas-ha/host';
 import { markPaused, pausedStatus, unmarkPaused } from '@maas-ha/maas';
-import { installedServices, startWebServer, stopGracefully } from './regiond.ts';
-import type { RegionJuju } from './state.ts';
+import { maasHere, type RegionJuju } from './state.ts';
 
 /** Takes a region out of service until it is resumed: for work on its machine. Twice is harmless. */
 export async function pauseRegion(juju: RegionJuju): Promise<Readonly<Record<string, string>>> {
   const { context, tools } = juju;
   await markPaused(context);
-  await stopGracefully();
-  const units = installedServices().map((name) => `${name}.service`);
-  await run(['systemctl', 'disable', '--quiet', '--now', ...units]);
+  await maasHere().pauseRegion();
   await tools.statusSet(pausedStatus(context.unit));
   return { paused: 'true' };
 }
@@ -17,6 +13,6 @@ export async function pauseRegion(juju: RegionJuju): Promise<Readonly<Record<str
 /** Has a paused region come back; that is for the hooks, which know whether it may run. */
 export async function resumeRegion({ context }: RegionJuju): Promise<Readonly<Record<string, string>>> {
   await unmarkPaused(context);
-  await startWebServer();
+  await maasHere().resumeRegion();
   return { paused: 'false' };
 }

@@ -1,30 +1,23 @@
 import type { Resource } from '@maas-ha/host';
 import { MAAS_SECRET_KEY } from '@maas-ha/interfaces/maas-rpc';
-import {
-  forgetIdentity,
-  ID_FILE,
-  renderMaasConfig,
-  SECRET_FILE,
-  pausedStatus,
-  preparing,
-} from '@maas-ha/maas';
+import { pausedStatus, preparing, renderMaasConfig, type Installation } from '@maas-ha/maas';
 import { waiting, type Plan, type Redacted } from 'juju-ts-ops';
 import { restore } from './backup.ts';
 import type { charmcraft } from './charmcraft.ts';
-import { forgetController, type Departed } from './controllers.ts';
+import { forgetController, localApi, type Departed } from './controllers.ts';
 import { CLIENT_PACKAGE, migrateDatabase } from './database.ts';
 import { databagsOf } from './databags.ts';
 import { migrateDnsOptions } from './dns.ts';
 import type { endpoints } from './endpoints.ts';
 import { canMigrate, isMigrated, knownOf, schemaOf, urlOf, type Known } from './known.ts';
 import { hasTemporal, portsOf } from './ports.ts';
-import { awaitAnother, awaitServing, restartRegion, startRegion, stopGracefully } from './regiond.ts';
+import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
 import { rotation, rotationOf, SECRET_LABEL } from './secret.ts';
 import { changeSettings, settingChanges, wantedSettings, type Settings } from './settings.ts';
-import { REGION_PACKAGE, REGIOND_CONF, type State } from './state.ts';
+import type { State } from './state.ts';
 import { statusesOf } from './status.ts';
 import { servedTls, tlsSteps, tlsSecrets } from './tls.ts';
-import { HOLD_FILES, releaseRegion, upgradeOf, upgradeResources } from './upgrade.ts';
+import { upgradeOf, upgradeResources } from './upgrade.ts';
 
 type RegionPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
@@ -49,7 +42,7 @@ export function plan(state: State): RegionPlan {
             ...(upgrade && isBehind ? upgradeResources(state, upgrade) : []),
             ...(known && !isBehind ? [configuration(state, known)] : []),
             ...(known && !isBehind && !hasSchema
-              ? [...standstill(state), ...(mayMigrate ? [migration(state, known)] : [])]
+              ? [...state.maas.standstill(state.services), ...(mayMigrate ? [migration(state, known)] : [])]
               : []),
             ...(known && mayServe ? atOnce(state, known) : []),
           ],
@@ -77,9 +70,9 @@ export function plan(state: State): RegionPlan {
 }
 
 /** A unit that is being removed turns the balancers away, then says goodbye to MAAS, and does nothing else any more. */
-function farewell({ isOutOfBalancers, services, api }: State): RegionPlan {
+function farewell({ maas, isOutOfBalancers, services, api }: State): RegionPlan {
   return {
-    machine: isOutOfBalancers && services.length > 0 ? [goodbye()] : [],
+    machine: isOutOfBalancers && services.length > 0 ? [goodbye(maas)] : [],
     databags: api.map((relation) => ({ endpoint: 'api', relation, unit: {} }) as const),
     status: [waiting('to be removed')],
   };
@@ -95,53 +88,42 @@ function pause({ unit, api }: State): RegionPlan {
 }
 
 /** What is left when the unit goes: a region that has said goodbye to the others, and runs no more. */
-export function leave(services: readonly string[], hasRack: boolean): readonly Resource[] {
+export function leave(
+  maas: Installation,
+  services: readonly string[],
+  hasRack: boolean,
+): readonly Resource[] {
   return [
-    ...(services.length > 0 ? [goodbye()] : []),
-    ...[...services, ...(hasRack ? [] : ['maas-http'])].map((name): Resource => ({
-      kind: 'service',
-      name,
-      state: 'stopped',
-      enabled: false,
-    })),
-    { kind: 'absent-packages', names: [REGION_PACKAGE, CLIENT_PACKAGE] },
-    ...(hasRack ? [] : [{ kind: 'source', name: 'maas', source: '' } satisfies Resource]),
-    { kind: 'absent-file', path: REGIOND_CONF },
-    ...HOLD_FILES.map((path): Resource => ({ kind: 'absent-file', path })),
-    // A rack on this machine goes on needing them.
-    ...(hasRack ? [] : [SECRET_FILE, ID_FILE].map((path): Resource => ({ kind: 'absent-file', path }))),
+    ...(services.length > 0 ? [goodbye(maas)] : []),
+    ...maas.removeRegion(services, hasRack, [CLIENT_PACKAGE]),
   ];
 }
 
-function goodbye(): Resource {
+function goodbye(maas: Installation): Resource {
   // Once: later hooks of a unit that is being removed have nothing left to stop.
-  return { kind: 'step', id: 'goodbye', inputs: {}, run: stopGracefully };
+  return { kind: 'step', id: 'goodbye', inputs: {}, run: () => maas.stopRegion() };
 }
 
-function installation({ source, packages, preparation }: State): readonly Resource[] {
-  return [
-    { kind: 'source', name: 'maas', source },
-    { kind: 'packages', names: [REGION_PACKAGE, CLIENT_PACKAGE] },
-    { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity('maas-regiond') },
-    ...preparing(preparation, packages),
-  ];
+function installation({ maas, source, preparation }: State): readonly Resource[] {
+  return [...maas.install('region', source, [CLIENT_PACKAGE]), ...preparing(maas, 'region', preparation)];
 }
 
-function restoration({ restoreFile, hostname }: State): Resource {
-  return { kind: 'step', id: 'restore-backup', run: () => restore(restoreFile, hostname) };
+function restoration({ maas, restoreFile, hostname }: State): Resource {
+  return { kind: 'step', id: 'restore-backup', run: () => restore(maas, restoreFile, hostname) };
 }
 
 function configuration(state: State, known: Known): Resource {
+  const { maas } = state;
   return {
     kind: 'file',
-    path: REGIOND_CONF,
+    path: maas.conf.region,
     content: regiondConf(state, known),
     mode: 0o640,
     owner: 'root',
-    group: 'maas',
+    group: maas.group,
     // MAAS checks every value whenever it reads the file; this makes it do so before the file counts. Its own
     // `local_config_set` would take the password in its arguments, where every user of the machine could read it.
-    validate: ['env', 'MAAS_REGION_CONFIG={}', 'maas-region', 'local_config_get', '--maas-url'],
+    ...(maas.validateRegion && { validate: maas.validateRegion }),
   };
 }
 
@@ -160,12 +142,7 @@ function regiondConf({ options, currentConf, address }: State, { url, database, 
   });
 }
 
-/** No region runs before the schema is ready, not even the one that its package has started. */
-function standstill({ services }: State): readonly Resource[] {
-  return services.map((name) => ({ kind: 'service', name, state: 'stopped', enabled: false }));
-}
-
-function migration({ unit, cluster }: State, { database, packageVersion, relation }: Known): Resource {
+function migration({ maas, unit, cluster }: State, { database, packageVersion, relation }: Known): Resource {
   return {
     kind: 'step',
     id: 'migrate-database',
@@ -175,7 +152,7 @@ function migration({ unit, cluster }: State, { database, packageVersion, relatio
       database: database.database,
       before: cluster?.schema?.version ?? '',
     },
-    run: () => migrateDatabase(database, packageVersion, unit),
+    run: () => migrateDatabase(maas, database, packageVersion, unit),
   };
 }
 
@@ -196,17 +173,18 @@ function oneByOne(state: State, known: Known): readonly Resource[] {
   ];
 }
 
-function serving({ services, isServing, portConflict, hostname }: State): readonly Resource[] {
+function serving(state: State): readonly Resource[] {
+  const { services, isServing, portConflict } = state;
   return [
     ...services.map((name): Resource => ({ kind: 'service', name, state: 'running', enabled: true })),
     ...(isServing || portConflict
       ? []
-      : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(hostname) } satisfies Resource]),
+      : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(state) } satisfies Resource]),
   ];
 }
 
-function release({ isHeld }: State): readonly Resource[] {
-  return isHeld ? [{ kind: 'step', id: 'release-region', run: releaseRegion }] : [];
+function release({ maas, isHeld }: State): readonly Resource[] {
+  return isHeld ? [{ kind: 'step', id: 'release-region', run: () => maas.releaseRegion() }] : [];
 }
 
 /** Whether the database had another MAAS before. */
@@ -215,14 +193,14 @@ function isUpgraded(state: State, known: Known): boolean {
 }
 
 /** After an upgrade no region runs: the leader starts first, and the others one after the other. */
-function startUpgraded({ services, hostname }: State, { packageVersion }: Known): Resource {
+function startUpgraded(state: State, { packageVersion }: Known): Resource {
   return {
     kind: 'step',
     id: 'start-upgraded',
     inputs: { version: packageVersion },
     run: async () => {
-      await startRegion(services);
-      await awaitServing(hostname);
+      await state.maas.startRegion(state.services);
+      await awaitServing(state);
     },
   };
 }
@@ -234,7 +212,7 @@ function restartsInTurn({ currentConf, isServing }: State, { database: { host, p
 
 /** Everything that has read regiond.conf restarts when it changes. */
 function restart(state: State, known: Known): Resource {
-  const { services, hostname, peers } = state;
+  const { peers } = state;
   const others = restartsInTurn(state, known) ? peers.flatMap((peer) => peer.address ?? []) : [];
   return {
     kind: 'step',
@@ -242,25 +220,27 @@ function restart(state: State, known: Known): Resource {
     inputs: { conf: regiondConf(state, known).digest() },
     run: async () => {
       await awaitAnother(others);
-      await restartRegion(services, hostname);
+      await restartRegion(state);
     },
   };
 }
 
 /** What a region that serves does beside: named can answer, and MAAS forgets the controllers that are gone. */
-function dutiesOf({ departed, dnsProblem }: State): readonly Resource[] {
+function dutiesOf({ maas, departed, dnsProblem }: State): readonly Resource[] {
   return [
-    ...(dnsProblem === undefined ? [] : [repairDns(dnsProblem)]),
-    ...(departed?.regions ?? []).flatMap((gone) => forget('region', gone)),
-    ...(departed?.racks ?? []).flatMap((gone) => forget('rack', gone)),
+    ...(dnsProblem === undefined ? [] : [repairDns(maas, dnsProblem)]),
+    ...(departed?.regions ?? []).flatMap((gone) => forget(maas, 'region', gone)),
+    ...(departed?.racks ?? []).flatMap((gone) => forget(maas, 'rack', gone)),
   ];
 }
 
 /** The leader has MAAS set what options say, and what is changed in MAAS itself stays until the option changes. */
-function settingSteps({ options, cluster }: State, known: Known): readonly Resource[] {
+function settingSteps({ maas, options, cluster }: State, known: Known): readonly Resource[] {
   const changes = settingChanges(wantedSettings(options), settingsBefore(cluster, known));
   if (changes.length === 0) return [];
-  return [{ kind: 'step', id: 'change-settings', run: () => changeSettings(changes) }];
+  return [
+    { kind: 'step', id: 'change-settings', run: async () => changeSettings(changes, await localApi(maas)) },
+  ];
 }
 
 /** What MAAS was told to set; nothing of it is in another database. */
@@ -268,14 +248,15 @@ function settingsBefore(cluster: State['cluster'], { relation }: Known): Setting
   return cluster?.settings?.relation === relation ? cluster.settings.values : {};
 }
 
-function repairDns(problem: string): Resource {
-  return { kind: 'step', id: 'migrate-dns-options', inputs: { problem }, run: migrateDnsOptions };
+function repairDns(maas: Installation, problem: string): Resource {
+  return { kind: 'step', id: 'migrate-dns-options', inputs: { problem }, run: () => migrateDnsOptions(maas) };
 }
 
 function forget(
+  maas: Installation,
   kind: 'region' | 'rack',
   { unit, systemId, isRunning, soleDhcpOf }: Departed,
 ): readonly Resource[] {
   if (systemId === undefined || isRunning || soleDhcpOf.length > 0) return [];
-  return [{ kind: 'step', id: `forget-${kind}:${unit}`, run: () => forgetController(kind, systemId) }];
+  return [{ kind: 'step', id: `forget-${kind}:${unit}`, run: () => forgetController(maas, kind, systemId) }];
 }

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { readFileIfExists, run, type Resource } from '@maas-ha/host';
-import { SECRET_FILE } from '@maas-ha/maas';
 import { NotYetError, UserError } from 'juju-ts-ops';
 import { askForRotation } from './database.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
@@ -29,7 +28,7 @@ export function rotationOf({ isLeader, isServing, rotation: asked = 0, cluster }
  * so that racks always have a region that takes them in. If it dies in between, whoever leads next makes another one.
  */
 export function rotation(state: State): readonly Resource[] {
-  const { services, hostname, peers, cluster } = state;
+  const { maas, peers, cluster } = state;
   const number = rotationOf(state);
   if (number === 0) return [];
   const isNew = number > (cluster?.rotation ?? 0);
@@ -40,12 +39,12 @@ export function rotation(state: State): readonly Resource[] {
       id: 'rotate-secret',
       inputs: { number },
       run: async () => {
-        const old = await readFileIfExists(SECRET_FILE);
-        if (isNew) await run(['maas-region', 'shell', '--command', SET_SECRET], { stdin: newSecret() });
+        const old = await readFileIfExists(maas.secretFile);
+        if (isNew) await run(maas.region('shell', '--command', SET_SECRET), { stdin: newSecret() });
         await awaitAnother(others);
-        await restartRegion(services, hostname);
-        await awaitServing(hostname);
-        if (isNew && (await readFileIfExists(SECRET_FILE)) === old)
+        await restartRegion(state);
+        await awaitServing(state);
+        if (isNew && (await readFileIfExists(maas.secretFile)) === old)
           throw new NotYetError('waiting for regiond to write its new secret');
       },
     },

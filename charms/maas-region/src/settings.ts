@@ -2,7 +2,6 @@ import { isIP } from 'node:net';
 import type { MaasApi } from '@maas-ha/maas';
 import type { Options } from 'juju-ts-ops';
 import { z } from 'zod';
-import { localApi } from './controllers.ts';
 
 /** Values of MAAS' own settings, by the names that its API has for them. */
 export type Settings = Readonly<Record<string, string>>;
@@ -83,8 +82,7 @@ export function settingChanges(wanted: Settings, before: Settings): readonly Set
 }
 
 /** Changes settings of MAAS where they differ. @throws {UserError} with MAAS' words, where it refuses one */
-export async function changeSettings(changes: readonly SettingChange[], given?: MaasApi): Promise<void> {
-  const api = given ?? (await localApi());
+export async function changeSettings(changes: readonly SettingChange[], api: MaasApi): Promise<void> {
   for (const { name, value, only } of changes) {
     const current = String((await api.getConfig(name)) ?? '');
     if (current !== value && (only === undefined || current === only)) await api.setConfig(name, value);

@@ -1,21 +1,22 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { installedPackages, osRelease, readFileIfExists } from '@maas-ha/host';
+import { osRelease, readFileIfExists } from '@maas-ha/host';
 import type { DatabaseState } from '@maas-ha/interfaces/database';
 import type { Frontend } from '@maas-ha/interfaces/http';
 import { pgsqlConnection } from '@maas-ha/interfaces/pgsql';
 import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
 import {
+  DEB,
   MAAS_SECRET,
-  majorMinor,
   maasSource,
+  majorMinor,
   normalUrl,
   parseMaasConfig,
-  SECRET_FILE,
-  type MaasConfig,
   pauseMark,
   preparation,
+  type Installation,
+  type MaasConfig,
   type Preparation,
 } from '@maas-ha/maas';
 import {
@@ -34,15 +35,10 @@ import { serverFacts, type ServerFacts } from './database.ts';
 import { findDnsProblem } from './dns.ts';
 import type { endpoints, Hostnames, Schema, SettingsSet, TlsServed } from './endpoints.ts';
 import { findPortConflict, type PortConflict } from './ports.ts';
-import { installedServices, liveRegions, shortName } from './regiond.ts';
+import { liveRegions, shortName } from './regiond.ts';
 import { settingOptions } from './settings.ts';
 import { readTls, tlsOptions, type Tls } from './tls.ts';
-import { isHeld, lookFile } from './upgrade.ts';
-
-export const REGIOND_CONF = '/etc/maas/regiond.conf';
-export const REGION_PACKAGE = 'maas-region-api';
-/** On the same machine it shares packages with the region, and has their version. */
-const RACK_PACKAGE = 'maas-rack-controller';
+import { lookFile } from './upgrade.ts';
 
 const url = z.string().transform((text, context) => {
   if (text === '') return '';
@@ -88,6 +84,7 @@ export interface State {
   readonly isPaused: boolean;
   readonly options: Options<typeof options>;
   readonly source: string;
+  readonly maas: Installation;
   /** `3.7`; absent until the package is installed. */
   readonly version?: string;
   /** `1:3.7.3-…`, as the package has it. */
@@ -156,7 +153,13 @@ export interface State {
   readonly rotation?: number;
 }
 
+/** How MAAS is installed on this machine. */
+export function maasHere(): Installation {
+  return DEB;
+}
+
 export async function read(juju: RegionJuju): Promise<State> {
+  const maas = maasHere();
   const [
     values,
     isLeader,
@@ -186,12 +189,12 @@ export async function read(juju: RegionJuju): Promise<State> {
     juju.relations('cos-agent'),
     juju.relations('region-cluster'),
     juju.network('region-cluster'),
-    installedPackages([REGION_PACKAGE, RACK_PACKAGE]),
+    maas.installed('region'),
     osRelease(),
-    readFileIfExists(REGIOND_CONF),
-    readFileIfExists(SECRET_FILE),
+    readFileIfExists(maas.conf.region),
+    readFileIfExists(maas.secretFile),
     liveRegions(),
-    findDnsProblem(),
+    findDnsProblem(maas),
     readFileIfExists(lookFile(juju.context)),
   ]);
   const [cluster] = clusters;
@@ -201,7 +204,7 @@ export async function read(juju: RegionJuju): Promise<State> {
   const { unit, app, model, leaving } = juju.context;
   const restoreFile = join(juju.context.stateDirectory, 'restoring');
   const isServing = live?.has(shortName(hostname())) ?? false;
-  const packageVersion = installed.get(REGION_PACKAGE);
+  const { version: packageVersion, packages } = installed;
   const source = maasSource(values.source, os);
   // The leader is asked itself, and tells the others. What an earlier leader was asked counts until then.
   const look = [cluster?.appData.look ?? '', isLeader ? (asked ?? '') : ''].toSorted().at(-1) ?? '';
@@ -218,12 +221,13 @@ export async function read(juju: RegionJuju): Promise<State> {
     isPaused: existsSync(pauseMark(juju.context)),
     options: values,
     source,
+    maas,
     ...(packageVersion !== undefined && { version: majorMinor(packageVersion), packageVersion }),
-    packages: installed.has(RACK_PACKAGE) ? [REGION_PACKAGE, RACK_PACKAGE] : [REGION_PACKAGE],
+    packages,
     preparation: await preparation(juju.context, source, look),
     restoreFile,
     isRestoring: existsSync(restoreFile),
-    isHeld: isHeld(),
+    isHeld: maas.isRegionHeld(),
     hostname: hostname(),
     address,
     database: await databaseOf(juju, db, database, values['database-name'], network.egressSubnets),
@@ -246,7 +250,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     ),
     api: api.map(({ id }) => id),
     observers: observers.map(({ id }) => id),
-    services: installedServices(),
+    services: maas.regionServices(),
     currentConf: parseMaasConfig(conf ?? ''),
     ...(secret !== undefined && MAAS_SECRET.test(secret.trim()) && { secret: new Redacted(secret.trim()) }),
     isServing,
@@ -269,8 +273,9 @@ async function duties(
   const present = new Set([unit, ...peers.map((peer) => peer.unit)]);
   const hostnames = new Set([state.hostname, ...peers.flatMap((peer) => peer.hostname ?? [])]);
   const [regions, racks, facts] = await Promise.all([
-    departedUnits('region', gone(cluster?.regions, present, hostnames), live),
+    departedUnits(state.maas, 'region', gone(cluster?.regions, present, hostnames), live),
     departedUnits(
+      state.maas,
       'rack',
       gone(cluster?.racks, new Set(Object.keys(state.racks)), new Set(Object.values(state.racks))),
       live,

@@ -14,7 +14,7 @@ export function statusesOf(
 ): readonly Status[] {
   const missing = missingForConfig(state, url);
   if (missing) return [missing];
-  if (!known) return [waiting('the packages of MAAS')];
+  if (!known) return [waiting(state.maas.name)];
   const obstacle = state.isLeader ? obstacleOf(state) : undefined;
   if (obstacle !== undefined) return [blocked(obstacle)];
   if (!mayServe) return [notServing(state, known, upgrade)];

@@ -8,6 +8,7 @@ import {
   TLS_SECRET,
   type TlsRequest,
 } from '@maas-ha/interfaces/tls-certificates';
+import type { Installation } from '@maas-ha/maas';
 import {
   blocked,
   isAtLeast,
@@ -126,10 +127,13 @@ function fingerprintOf({ leaf, chain }: Certificate): string {
 export function tlsSteps(state: State, relation: number): readonly Resource[] {
   const before = state.cluster?.tls?.relation === relation ? state.cluster.tls : undefined;
   const after = servedTls(state, relation);
+  const { maas } = state;
   const { certificate } = state.tls;
   if (after && certificate && after.fingerprint !== before?.fingerprint)
-    return [{ kind: 'step', id: 'enable-tls', run: () => enableTls(certificate) }];
-  return before && !after ? [{ kind: 'step', id: 'disable-tls', run: disableTls }] : [];
+    return [{ kind: 'step', id: 'enable-tls', run: () => enableTls(maas, certificate) }];
+  return before && !after
+    ? [{ kind: 'step', id: 'disable-tls', run: () => configTls(maas, ['disable']) }]
+    : [];
 }
 
 /** The ports beside the web server's own that clients use, for balancers and the firewall. */
@@ -186,7 +190,7 @@ function isTooOld({ version }: State): boolean {
  * plain port it goes on answering what racks and machines ask, and sends all others to HTTPS.
  * @throws {UserError} with MAAS' words
  */
-async function enableTls({ leaf, chain, key }: Certificate): Promise<void> {
+async function enableTls(maas: Installation, { leaf, chain, key }: Certificate): Promise<void> {
   await rm(FOLDER, { recursive: true, force: true });
   await mkdir(FOLDER, { mode: 0o700 });
   try {
@@ -197,18 +201,14 @@ async function enableTls({ leaf, chain, key }: Certificate): Promise<void> {
     };
     const [keyFile, certFile] = [await file('key.pem', key.reveal()), await file('cert.pem', leaf)];
     const caFile = chain === '' ? [] : ['--cacert', await file('chain.pem', chain)];
-    await configTls(['enable', keyFile, certFile, ...caFile, '--port', String(MAAS_TLS_PORT), '--yes']);
+    await configTls(maas, ['enable', keyFile, certFile, ...caFile, '--port', String(MAAS_TLS_PORT), '--yes']);
   } finally {
     await rm(FOLDER, { recursive: true, force: true });
   }
 }
 
-function disableTls(): Promise<void> {
-  return configTls(['disable']);
-}
-
-async function configTls(args: readonly string[]): Promise<void> {
-  const { exitCode, stderr } = await tryRun(['maas-region', 'config_tls', ...args], {
+async function configTls(maas: Installation, args: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await tryRun(maas.region('config_tls', ...args), {
     timeout: COMMAND_TIMEOUT,
   });
   if (exitCode !== 0) throw new UserError(`MAAS does not take the certificate: ${lastLines(stderr, 1)}`);

@@ -1,17 +1,9 @@
-import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { deleteFile, replaceFile, run, type Resource } from '@maas-ha/host';
+import type { Resource } from '@maas-ha/host';
 import { inWords, oldestPostgresql, majorMinor } from '@maas-ha/maas';
 import { unitNumber, UserError, type HookContext } from 'juju-ts-ops';
-import { REGION_SERVICES, stopGracefully } from './regiond.ts';
 import type { RegionJuju, State } from './state.ts';
-
-/** What keeps a service from starting: packages start theirs when they are installed, and MAAS' would then use a database that is not its own yet. */
-const HOLD = `# While MAAS is upgraded: no region runs before its database has been migrated.
-[Unit]
-ConditionPathExists=/run/maas-ha/nowhere
-`;
 
 /** What is known of an upgrade that is to come, or under way. */
 export interface Upgrade {
@@ -83,38 +75,18 @@ export function upgradeInWords({ from, to }: Pick<Upgrade, 'from' | 'to'>): stri
 }
 
 /** What a region does that is to be upgraded: it stops, stays stopped whatever its packages start, and takes the new ones. */
-export function upgradeResources({ packages }: State, { to }: Upgrade): readonly Resource[] {
+export function upgradeResources({ maas, packages, source }: State, { to }: Upgrade): readonly Resource[] {
   return [
     {
       kind: 'step',
       id: 'stop-for-upgrade',
       run: async () => {
-        await holdRegion();
-        await stopGracefully();
+        await maas.holdRegion();
+        await maas.stopRegion();
       },
     },
-    { kind: 'packages', names: packages, version: to },
+    ...maas.upgrade(packages, to, source),
   ];
-}
-
-/** The files that {@link holdRegion} makes. */
-export const HOLD_FILES: readonly string[] = REGION_SERVICES.map(
-  (name) => `/etc/systemd/system/${name}.service.d/maas-ha-upgrade.conf`,
-);
-
-export function isHeld(): boolean {
-  return HOLD_FILES.some((path) => existsSync(path));
-}
-
-/** Keeps every service of a region from starting, also after the machine does, until it is released. */
-async function holdRegion(): Promise<void> {
-  for (const path of HOLD_FILES) await replaceFile({ path, content: HOLD, mode: 0o644 });
-  await run(['systemctl', 'daemon-reload']);
-}
-
-export async function releaseRegion(): Promise<void> {
-  for (const path of HOLD_FILES) await deleteFile(path);
-  await run(['systemctl', 'daemon-reload']);
 }
 
 /** The file by which the leader knows that it has been asked to look for newer packages. */

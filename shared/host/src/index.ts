@@ -16,6 +16,7 @@ export type { InterfaceAddress } from './network.ts';
 export { inContainer, osRelease } from './os.ts';
 export type { Resource, StepResource } from './resources.ts';
 export { lastLines, run, tryRun } from './run.ts';
+export type { Argv } from './run.ts';
 export { parseSource } from './source.ts';
 export type { Source } from './source.ts';
 export { serviceStates } from './systemd.ts';

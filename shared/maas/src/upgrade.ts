@@ -1,17 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  downloadPackages,
-  installedVersion,
-  isOlder,
-  offeredVersion,
-  readFileIfExists,
-  refreshPackageLists,
-  replaceFile,
-  type Resource,
-} from '@maas-ha/host';
+import { isOlder, readFileIfExists, replaceFile, type Resource } from '@maas-ha/host';
 import { isAtLeast, UserError, type HookContext } from 'juju-ts-ops';
 import { z } from 'zod';
+import type { Installation, Role } from './installation.ts';
 import { majorMinor } from './packages.ts';
 
 const Readiness = z.object({ source: z.string(), version: z.string(), asked: z.string() });
@@ -66,25 +58,23 @@ async function isFromEarlierHook(file: string): Promise<boolean> {
 /**
  * Looks for the newest MAAS that the source offers, and fetches its packages: what cannot be installed on this
  * machine is found out while the old MAAS still runs.
- * @param packages those of MAAS that are installed here, the one that counts first
  */
-export function preparing(
-  prepared: Preparation,
-  packages: readonly [string, ...string[]],
-): readonly Resource[] {
+export function preparing(maas: Installation, role: Role, prepared: Preparation): readonly Resource[] {
   return prepared.version === undefined
-    ? [{ kind: 'step', id: 'prepare-upgrade', run: () => prepare(prepared, packages) }]
+    ? [{ kind: 'step', id: 'prepare-upgrade', run: () => prepare(maas, role, prepared) }]
     : [];
 }
 
 /** @throws {UserError} where it is older than the one that runs: MAAS' database cannot be taken back */
 async function prepare(
+  maas: Installation,
+  role: Role,
   { source, asked, isKnownSource, file }: Preparation,
-  packages: readonly [string, ...string[]],
 ): Promise<void> {
+  if (isKnownSource) await maas.refreshOffers();
+  const { version: installed, packages } = await maas.installed(role);
   const [first] = packages;
-  if (isKnownSource) await refreshPackageLists();
-  const [offered, installed] = await Promise.all([offeredVersion(first), installedVersion(first)]);
+  const offered = await maas.offered(first, source);
   if (offered === undefined || installed === undefined)
     throw new UserError(`no source of this machine has the package ${first}: set source= to one that has`);
   if (await isOlder(offered, installed)) {
@@ -93,7 +83,7 @@ async function prepare(
       `MAAS ${from} cannot go back to ${to}: set source= to one that has ${from} or a newer one`,
     );
   }
-  if (offered !== installed) await downloadPackages(packages, offered);
+  if (offered !== installed) await maas.fetch(packages, offered);
   await replaceFile({
     path: file,
     content: JSON.stringify({ source, version: offered, asked }),

@@ -4,12 +4,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { DEB } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { plan as planRack } from '../../../charms/maas-rack/src/plan.ts';
-import { RACKD_CONF } from '../../../charms/maas-rack/src/state.ts';
 import { plan as planRegion } from '../../../charms/maas-region/src/plan.ts';
-import { REGIOND_CONF } from '../../../charms/maas-region/src/state.ts';
 import { connected } from '../maas-rack/states.ts';
 import { fileOf, fresh, machineOf } from '../maas-region/states.ts';
 import { type DoubleHost, until } from './host.ts';
@@ -27,7 +26,7 @@ async function region(version: string): Promise<DoubleHost> {
     database: { kind: 'ready', connection: doubles.server.connection },
     options: { ...fresh().options, 'maas-url': 'http://127.0.7.51:5240/MAAS', 'num-workers': 2 },
   });
-  await host.write('etc/maas/regiond.conf', fileOf(state, REGIOND_CONF) ?? '');
+  await host.write('etc/maas/regiond.conf', fileOf(state, DEB.conf.region) ?? '');
   expect(await host.region(['local_config_get', '--maas-url'])).toMatchObject({
     exitCode: 0,
     stdout: 'maas_url: http://127.0.7.51:5240/MAAS',
@@ -59,7 +58,7 @@ test.each(KNOWN)(
         typeof file.content === 'string' ? file.content : file.content.reveal(),
       );
     }
-    expect(existsSync(join(rack.root, RACKD_CONF))).toBe(true);
+    expect(existsSync(join(rack.root, DEB.conf.rack))).toBe(true);
     rack.startRack();
     await until(
       () => rack.log,

@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { DEB } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { leave, plan } from '../../../charms/maas-rack/src/plan.ts';
-import { RACKD_CONF, type State } from '../../../charms/maas-rack/src/state.ts';
+import type { State } from '../../../charms/maas-rack/src/state.ts';
 import { plan as planRegion } from '../../../charms/maas-region/src/plan.ts';
 import { serving } from '../maas-region/states.ts';
-import { connected, MAAS_34, MAAS_37, prepared, SECRET } from './states.ts';
+import { connected, MAAS_34, MAAS_37, prepared, RACKD_CONF, SECRET } from './states.ts';
 
 const SECRET_FILE = '/var/lib/maas/secret';
 
@@ -136,7 +137,7 @@ test('a paused rack is left alone, and the status says how to go on', () => {
 
 test('nothing of a removed rack runs or stays, but what a region on its machine needs', () => {
   const names = (hasRegion: boolean): readonly string[] =>
-    leave(hasRegion).flatMap((resource) =>
+    leave(DEB, hasRegion).flatMap((resource) =>
       resource.kind === 'service' ? resource.name : 'path' in resource ? resource.path : [],
     );
   expect(names(false)).toEqual(

@@ -1,6 +1,8 @@
+import { DEB } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import type { State } from '../../../charms/maas-rack/src/state.ts';
 
+export const RACKD_CONF = DEB.conf.rack;
 export const SECRET = '0123456789abcdef0123456789abcdef';
 export const MAAS_34 = '1:3.4.10-14366-g.518bf2c-0ubuntu1';
 export const MAAS_37 = '1:3.7.3-17487-g.362c9ab-0ubuntu1';
@@ -15,6 +17,8 @@ export function connected(known: Partial<State> = {}): State {
   return {
     options: { source: '', debug: false },
     source: 'ppa:maas/3.7',
+    maas: DEB,
+    packages: ['maas-rack-controller'],
     version: '3.7',
     packageVersion: MAAS_37,
     preparation: prepared(MAAS_37),

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { DEB } from '@maas-ha/maas';
 import {
   listBackups,
   refusal,
@@ -56,21 +57,21 @@ const contents = async (): Promise<Record<string, string>> =>
   );
 
 test('a lost machine has everything back, with its modes, and its identity where it has its name', async () => {
-  await writeBackup(MANIFEST, place);
+  await writeBackup(DEB, MANIFEST, place);
   await rm(place.root, { recursive: true });
   await mkdir(place.root);
-  await unpackBackup(MANIFEST, 'region-0', place);
+  await unpackBackup(DEB, MANIFEST, 'region-0', place);
   expect(await contents()).toEqual(FILES);
   expect((await stat(join(place.root, '/var/lib/maas/secret'))).mode & 0o777).toBe(0o640);
   // Again, as after a crash in the middle.
-  await unpackBackup(MANIFEST, 'region-0', place);
+  await unpackBackup(DEB, MANIFEST, 'region-0', place);
   expect(await contents()).toEqual(FILES);
 });
 
 test('a machine with another name keeps its own identity', async () => {
-  await writeBackup(MANIFEST, place);
+  await writeBackup(DEB, MANIFEST, place);
   await writeFile(join(place.root, '/var/lib/maas/maas_id'), 'xyz789');
-  await unpackBackup(MANIFEST, 'region-3', place);
+  await unpackBackup(DEB, MANIFEST, 'region-3', place);
   expect(await contents()).toEqual({ ...FILES, '/var/lib/maas/maas_id': 'xyz789' });
 });
 
@@ -78,7 +79,7 @@ test('only root reads it, and what an interrupted one left goes with the next', 
   await mkdir(join(place.folder, 'unfinished'), { recursive: true });
   await writeFile(join(place.folder, 'unfinished/archive'), 'half');
   expect(await listBackups(place)).toEqual([]);
-  const file = await writeBackup(MANIFEST, place);
+  const file = await writeBackup(DEB, MANIFEST, place);
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   expect((await stat(place.folder)).mode & 0o777).toBe(0o700);
   expect(await readdir(place.folder)).toEqual([`${MANIFEST.id}.tar`]);
@@ -86,16 +87,16 @@ test('only root reads it, and what an interrupted one left goes with the next', 
 
 test('each names the backup of the database that it belongs to; what is none is left out', async () => {
   expect(await listBackups(place)).toEqual([]);
-  await writeBackup(MANIFEST, place);
+  await writeBackup(DEB, MANIFEST, place);
   await writeFile(join(place.folder, 'notes.tar'), 'no archive');
   expect(await listBackups(place)).toEqual([{ ...MANIFEST, size: expect.any(Number) }]);
 });
 
 test('a copy that is not whole changes nothing', async () => {
-  const file = await writeBackup(MANIFEST, place);
+  const file = await writeBackup(DEB, MANIFEST, place);
   await truncate(file, 4000);
   await writeFile(join(place.root, '/var/lib/maas/secret'), 'as it is');
-  await expect(unpackBackup(MANIFEST, 'region-0', place)).rejects.toMatchObject({
+  await expect(unpackBackup(DEB, MANIFEST, 'region-0', place)).rejects.toMatchObject({
     remedy: 'user',
     message: expect.stringContaining('is no whole backup'),
   });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DEB } from '@maas-ha/maas';
 import { execa } from 'execa';
 import { Redacted } from 'juju-ts-ops';
 import {
@@ -49,31 +50,31 @@ const ONCE = ['begin dbupgrade', 'end 0'];
 
 test('one migration, however many regions ask for it at once', async () => {
   const units = ['maas-region/0', 'maas-region/1', 'maas-region/2'];
-  await Promise.all(units.map((unit) => migrateDatabase(server.connection, '3.7', unit)));
+  await Promise.all(units.map((unit) => migrateDatabase(DEB, server.connection, '3.7', unit)));
   expect(await logged()).toEqual(ONCE);
   expect(await hasMigrated(server.connection, '3.7')).toBe(true);
 });
 
 test('the database remembers its migrations, so that a leader who knows of none migrates nothing', async () => {
-  await migrateDatabase(server.connection, '3.7', 'maas-region/0');
-  await migrateDatabase(server.connection, '3.7', 'maas-region/1');
+  await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
+  await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
   expect(await logged()).toEqual(ONCE);
 });
 
 test('another version migrates again', async () => {
-  await migrateDatabase(server.connection, '3.6', 'maas-region/0');
-  await migrateDatabase(server.connection, '3.7', 'maas-region/0');
+  await migrateDatabase(DEB, server.connection, '3.6', 'maas-region/0');
+  await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
   expect(await logged()).toEqual([...ONCE, ...ONCE]);
 });
 
 test('a migration that fails is tried again, and counts only once it has succeeded', async () => {
   await dbupgrade('false');
-  const failed = migrateDatabase(server.connection, '3.7', 'maas-region/0');
+  const failed = migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
   await expect(failed).rejects.toMatchObject({ remedy: 'retry' });
   await expect(failed).rejects.toThrow('journalctl -t maas-dbupgrade');
   expect(await hasMigrated(server.connection, '3.7')).toBe(false);
   await dbupgrade('true');
-  await migrateDatabase(server.connection, '3.7', 'maas-region/0');
+  await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
   expect(await hasMigrated(server.connection, '3.7')).toBe(true);
 });
 
@@ -81,27 +82,30 @@ test('the one who migrates is killed: the migration goes on, and nobody begins a
   await dbupgrade('sleep 2');
   const holder = execa(process.execPath, ['--input-type=module'], {
     input: `import { Redacted } from 'juju-ts-ops';
+        import { DEB } from '@maas-ha/maas';
         import { migrateDatabase } from '${import.meta.dirname}/../../../charms/maas-region/src/database.ts';
         const connection = { ...${JSON.stringify(server.connection)}, password: new Redacted('${server.connection.password.reveal()}') };
-        await migrateDatabase(connection, '3.7', 'maas-region/0');`,
+        await migrateDatabase(DEB, connection, '3.7', 'maas-region/0');`,
     reject: false,
     cwd: join(import.meta.dirname, '../../..'),
   });
   while ((await logged()).length === 0) await sleep(50);
   holder.kill('SIGKILL');
   await holder;
-  await migrateDatabase(server.connection, '3.7', 'maas-region/1');
+  await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
   expect(await logged()).toEqual(ONCE);
   expect(await server.sql('SELECT unit FROM maas_ha.migration')).toBe('maas-region/0');
 }, 30_000);
 
 test('a database that does not answer, or lets nobody in, is waited for', async () => {
   const wrong = { ...server.connection, password: new Redacted('wrong') };
-  const refused = migrateDatabase(wrong, '3.7', 'maas-region/0');
+  const refused = migrateDatabase(DEB, wrong, '3.7', 'maas-region/0');
   await expect(refused).rejects.toMatchObject({ remedy: 'retry' });
   await expect(refused).rejects.toThrow('password authentication failed');
   const nobody = { ...server.connection, port: 1 };
-  await expect(migrateDatabase(nobody, '3.7', 'maas-region/0')).rejects.toMatchObject({ remedy: 'retry' });
+  await expect(migrateDatabase(DEB, nobody, '3.7', 'maas-region/0')).rejects.toMatchObject({
+    remedy: 'retry',
+  });
   expect(await hasMigrated(nobody, '3.7')).toBeUndefined();
   expect(await serverFacts(nobody)).toEqual({});
   expect(await logged()).toEqual([]);
@@ -112,7 +116,7 @@ test('the password is in no argument list while psql runs', async () => {
     'psql',
     `tr '\\0' ' ' </proc/$$/cmdline >>${programs.folder}/log; exec /usr/bin/psql "$@"`,
   );
-  await migrateDatabase(server.connection, '3.7', 'maas-region/0');
+  await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
   const text = (await logged()).join('\n');
   expect(text).toContain('--set=version=3.7');
   expect(text).not.toContain(server.connection.password.reveal());

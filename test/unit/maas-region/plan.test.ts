@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import { DEB } from '@maas-ha/maas';
 import { parse } from 'yaml';
 import { leave, plan } from '../../../charms/maas-region/src/plan.ts';
-import { HOLD_FILES } from '../../../charms/maas-region/src/upgrade.ts';
-import { options, REGIOND_CONF, type State } from '../../../charms/maas-region/src/state.ts';
+import { options, type State } from '../../../charms/maas-region/src/state.ts';
 import {
   bagOf,
   CLUSTER,
@@ -16,7 +16,13 @@ import {
   prepared,
   SECRET,
   serving,
+  REGIOND_CONF,
 } from './states.ts';
+
+/** What keeps services of a region from starting while it is upgraded. */
+const HOLD_FILES = ['maas-regiond', 'maas-apiserver', 'maas-temporal', 'maas-temporal-worker'].map(
+  (name) => `/etc/systemd/system/${name}.service.d/maas-ha-upgrade.conf`,
+);
 
 const confOf = (state: State): Record<string, unknown> => parse(fileOf(state, REGIOND_CONF) ?? '');
 const statusOf = (state: State): unknown => plan(state).status[0];
@@ -263,7 +269,9 @@ describe('a region that is being removed', () => {
 
   test('leaves no package, configuration or secret', () => {
     expect(
-      leave(['maas-regiond'], false).map((resource) => ('path' in resource ? resource.path : resource.kind)),
+      leave(DEB, ['maas-regiond'], false).map((resource) =>
+        'path' in resource ? resource.path : resource.kind,
+      ),
     ).toEqual([
       'step',
       'service',
@@ -278,11 +286,11 @@ describe('a region that is being removed', () => {
   });
 
   test('leaves a rack on the same machine what they share', () => {
-    const paths = leave(['maas-regiond'], true).flatMap((resource) =>
+    const paths = leave(DEB, ['maas-regiond'], true).flatMap((resource) =>
       'path' in resource ? resource.path : [],
     );
     expect(paths).toEqual([REGIOND_CONF, ...HOLD_FILES]);
-    expect(JSON.stringify(leave(['maas-regiond'], true))).not.toContain('maas-http');
+    expect(JSON.stringify(leave(DEB, ['maas-regiond'], true))).not.toContain('maas-http');
   });
 });
 

@@ -2,7 +2,7 @@
 import { beforeEach, expect, test } from '@jest/globals';
 import { readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { preparation, preparing } from '@maas-ha/maas';
+import { DEB, preparation, preparing } from '@maas-ha/maas';
 import { MAAS_34, MAAS_37 } from './states.ts';
 import { programsOnPath } from '../programs.ts';
 
@@ -28,7 +28,7 @@ async function machine({ installed, offered }: { installed: string; offered: str
 /** What this unit is prepared for, after it has looked where it has to. */
 async function look(source = SOURCE, event: typeof HOOK | typeof REFRESH = HOOK, asked = '') {
   const hook = { stateDirectory: programs.folder, event };
-  for (const resource of preparing(await preparation(hook, source, asked), ['maas-region-api']))
+  for (const resource of preparing(DEB, 'region', await preparation(hook, source, asked)))
     if (resource.kind === 'step') await resource.run();
   return (await preparation({ stateDirectory: programs.folder, event: HOOK }, source, asked)).version;
 }

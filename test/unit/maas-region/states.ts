@@ -1,8 +1,10 @@
-import { Redacted } from 'juju-ts-ops';
 import type { Resource, StepResource } from '@maas-ha/host';
+import { DEB } from '@maas-ha/maas';
+import { Redacted } from 'juju-ts-ops';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
 import type { State } from '../../../charms/maas-region/src/state.ts';
 
+export const REGIOND_CONF = DEB.conf.region;
 export const PASSWORD = 'dbPassw0rd';
 export const SECRET = '0123456789abcdef0123456789abcdef';
 
@@ -42,6 +44,7 @@ export function serving(known: Partial<State> = {}): State {
       certificate: undefined,
     },
     source: 'ppa:maas/3.7',
+    maas: DEB,
     version: '3.7',
     packageVersion: MAAS_37,
     packages: ['maas-region-api'],

@@ -12,11 +12,11 @@ import type { TlsRequest } from '@maas-ha/interfaces/tls-certificates';
 import { execa } from 'execa';
 import { Redacted } from 'juju-ts-ops';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
-import { options, REGIOND_CONF, type State } from '../../../charms/maas-region/src/state.ts';
+import { options, type State } from '../../../charms/maas-region/src/state.ts';
 import { parseCertificate, type Tls } from '../../../charms/maas-region/src/tls.ts';
 import { DoubleHost, until } from '../maas-double/host.ts';
 import { PostgresqlServer } from '../postgresql.ts';
-import { bagOf, CLUSTER, fileOf, machineOf, serving, stepOf } from './states.ts';
+import { bagOf, CLUSTER, fileOf, machineOf, serving, stepOf, REGIOND_CONF } from './states.ts';
 
 const NOW = Date.now();
 type Given = Readonly<Record<'certificate' | 'key', Redacted>>;

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
-import { forgetIdentity, IDENTITY, MAAS_SECRET, renderMaasConfig } from '@maas-ha/maas';
+import { DEB, forgetIdentity, MAAS_SECRET, renderMaasConfig } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { createAdmin } from '../../../charms/maas-region/src/controllers.ts';
@@ -31,7 +31,7 @@ test('the identity of a reused machine is forgotten once, before the first start
     plan(state).machine.find((resource) => resource.kind === 'step' && resource.id === 'forget-identity'),
   );
   for (const step of inputs) expect(step).toMatchObject({ inputs: {} });
-  expect(IDENTITY).toEqual(
+  expect(DEB.identity).toEqual(
     expect.arrayContaining(['/var/lib/maas/maas_id', '/var/lib/maas/secret', '/var/lib/maas/certificates']),
   );
 });
@@ -47,7 +47,7 @@ test('nothing of another MAAS stays on a reused machine, certificates included',
       await writeFile(join(programs.folder, 'var/lib/maas', name), 'old');
   };
   await fill();
-  await forgetIdentity('maas-regiond', programs.folder);
+  await forgetIdentity(DEB, 'region', programs.folder);
   expect(await left()).toEqual(['image']);
   // regiond does not run meanwhile, or it would write them again.
   expect(await readFile(join(programs.folder, 'called'), 'utf8')).toBe('stop maas-regiond.service\n');
@@ -56,7 +56,7 @@ test('nothing of another MAAS stays on a reused machine, certificates included',
   await fill();
   await mkdir(join(programs.folder, 'usr/lib/systemd/system'), { recursive: true });
   await writeFile(join(programs.folder, 'usr/lib/systemd/system/maas-rackd.service'), '');
-  await forgetIdentity('maas-regiond', programs.folder);
+  await forgetIdentity(DEB, 'region', programs.folder);
   expect(await left()).toEqual(expect.arrayContaining(stale));
 });
 
@@ -180,7 +180,7 @@ test('an administrator is made without a question that nobody answers, and witho
     'maas-region',
     `if (: </dev/tty) 2>/dev/null; then exit 3; fi\necho "$@" >${programs.folder}/argv\ncat >${programs.folder}/stdin`,
   );
-  await createAdmin('admin', 'admin@example.com', new Redacted('s3cret'));
+  await createAdmin(DEB, 'admin', 'admin@example.com', new Redacted('s3cret'));
   expect(await readFile(join(programs.folder, 'argv'), 'utf8')).toBe(
     'createadmin --username admin --email admin@example.com\n',
   );
@@ -190,7 +190,7 @@ test('an administrator is made without a question that nobody answers, and witho
 test('an administrator who exists already is told in the words of MAAS', async () => {
   const words = 'AlreadyExistingUser: A user with the email admin@example.com already exists.';
   await programs.program('maas-region', `cat >/dev/null; echo "${words}" >&2; exit 1`);
-  const made = createAdmin('admin', 'admin@example.com', new Redacted('s3cret'));
+  const made = createAdmin(DEB, 'admin', 'admin@example.com', new Redacted('s3cret'));
   await expect(made).rejects.toMatchObject({ remedy: 'user', message: expect.stringContaining(words) });
 });
 

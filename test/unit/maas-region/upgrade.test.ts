@@ -1,8 +1,18 @@
 // Three regions of MAAS 3.4 on their way to 3.7.
 import { describe, expect, test } from '@jest/globals';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
-import { REGIOND_CONF, type State } from '../../../charms/maas-region/src/state.ts';
-import { bagOf, CLUSTER, inTurnOf, MAAS_34, MAAS_37, machineOf, prepared, serving } from './states.ts';
+import type { State } from '../../../charms/maas-region/src/state.ts';
+import {
+  bagOf,
+  CLUSTER,
+  inTurnOf,
+  MAAS_34,
+  MAAS_37,
+  machineOf,
+  prepared,
+  serving,
+  REGIOND_CONF,
+} from './states.ts';
 
 const SOURCE = 'ppa:maas/3.7';
 const OLD = { ...CLUSTER, schema: { version: MAAS_34, relation: 4 } };

@@ -1,0 +1,205 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  deleteFile,
+  downloadPackages,
+  installedPackages,
+  offeredVersion,
+  refreshPackageLists,
+  replaceFile,
+  run,
+  tryRun,
+  type Resource,
+} from '@maas-ha/host';
+import { forgetIdentity, hasUnit, type Installation, type Role } from './installation.ts';
+
+const PACKAGES = { region: 'maas-region-api', rack: 'maas-rack-controller' } as const;
+const DAEMONS = { region: 'maas-regiond', rack: 'maas-rackd' } as const;
+const HOME = '/var/lib/maas';
+const SECRET_FILE = `${HOME}/secret`;
+const ID_FILE = `${HOME}/maas_id`;
+const CERTIFICATES = `${HOME}/certificates`;
+const REGIOND_CONF = '/etc/maas/regiond.conf';
+
+/** The services that read regiond.conf, in the order in which they start; MAAS before 3.5 has only the first. */
+const REGION_SERVICES = ['maas-regiond', 'maas-apiserver', 'maas-temporal', 'maas-temporal-worker'] as const;
+
+/** How long regiond may take to say goodbye, in milliseconds; the real one takes some ten seconds. */
+const STOP_TIMEOUT = 30_000;
+
+/** What keeps a service from starting: packages start theirs when they are installed, and MAAS' would then use a database that is not its own yet. */
+const HOLD = `# While MAAS is upgraded: no region runs before its database has been migrated.
+[Unit]
+ConditionPathExists=/run/maas-ha/nowhere
+`;
+const HOLD_FILES: readonly string[] = REGION_SERVICES.map(
+  (name) => `/etc/systemd/system/${name}.service.d/maas-ha-upgrade.conf`,
+);
+
+/** MAAS' Debian packages. */
+export const DEB: Installation = {
+  kind: 'deb',
+  name: 'the packages of MAAS',
+  conf: { region: REGIOND_CONF, rack: '/etc/maas/rackd.conf' },
+  group: 'maas',
+  validateRegion: ['env', 'MAAS_REGION_CONFIG={}', 'maas-region', 'local_config_get', '--maas-url'],
+  secretFile: SECRET_FILE,
+  idFile: ID_FILE,
+  identity: [ID_FILE, SECRET_FILE, CERTIFICATES, `${HOME}/rpc.state`],
+  backedUp: [
+    REGIOND_CONF,
+    SECRET_FILE,
+    ID_FILE,
+    CERTIFICATES,
+    // From 3.5 on; before, images are in the database.
+    `${HOME}/image-storage`,
+  ],
+  sockets: HOME,
+  dnsCommand: '/usr/lib/maas/maas-common',
+  serving: ['maas-regiond', 'maas-apiserver'],
+
+  region: (...args) => ['maas-region', ...args],
+  journal: (role) => `journalctl -u ${DAEMONS[role]}`,
+  isInstalled: (role, root) => hasUnit(DAEMONS[role], ['usr/lib', 'lib'], root),
+  async installed(role) {
+    const installed = await installedPackages(Object.values(PACKAGES));
+    const version = installed.get(PACKAGES[role]);
+    const other = PACKAGES[role === 'region' ? 'rack' : 'region'];
+    return {
+      ...(version !== undefined && { version }),
+      // The two have packages in common.
+      packages: installed.has(other) ? [PACKAGES[role], other] : [PACKAGES[role]],
+    };
+  },
+  regionServices: () => REGION_SERVICES.filter((name) => hasUnit(name, ['usr/lib', 'lib'])),
+  rackService: () => DAEMONS.rack,
+
+  install: (role, source, tools) => [
+    { kind: 'source', name: 'maas', source },
+    { kind: 'packages', names: [PACKAGES[role], ...tools] },
+    { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity(DEB, role) },
+  ],
+  async stopFresh(role) {
+    await run(['systemctl', 'stop', `${DAEMONS[role]}.service`]);
+  },
+  refreshOffers: refreshPackageLists,
+  offered: (name) => offeredVersion(name),
+  fetch: downloadPackages,
+  upgrade: (names, version) => [{ kind: 'packages', names, version }],
+  removeRegion: (services, hasRack, tools) => [
+    ...[...services, ...(hasRack ? [] : ['maas-http'])].map(stopped),
+    { kind: 'absent-packages', names: [PACKAGES.region, ...tools] },
+    ...removeShared('region', hasRack),
+  ],
+  removeRack: (hasRegion) => [
+    ...['maas-rackd', 'maas-dhcpd', 'maas-dhcpd6', 'maas-agent', ...(hasRegion ? [] : ['maas-http'])].map(
+      stopped,
+    ),
+    { kind: 'absent-packages', names: [PACKAGES.rack] },
+    ...removeShared('rack', hasRegion),
+  ],
+
+  async holdRegion() {
+    for (const path of HOLD_FILES) await replaceFile({ path, content: HOLD, mode: 0o644 });
+    await run(['systemctl', 'daemon-reload']);
+  },
+  async releaseRegion() {
+    for (const path of HOLD_FILES) await deleteFile(path);
+    await run(['systemctl', 'daemon-reload']);
+  },
+  isRegionHeld: () => HOLD_FILES.some((path) => existsSync(path)),
+  standstill: (services) => services.map(stopped),
+  stopRegion,
+  async startRegion(services) {
+    await run(['systemctl', 'enable', '--quiet', '--now', ...services.map((name) => `${name}.service`)]);
+    await startWebServer();
+  },
+  async pauseRegion() {
+    await stopRegion();
+    const units = DEB.regionServices().map((name) => `${name}.service`);
+    await run(['systemctl', 'disable', '--quiet', '--now', ...units]);
+  },
+  resumeRegion: startWebServer,
+  async pauseRack() {
+    // systemd stops DHCP with it.
+    await run(['systemctl', 'disable', '--quiet', '--now', 'maas-rackd.service']);
+  },
+  async resumeRack() {
+    await run(['systemctl', 'enable', '--quiet', '--now', 'maas-rackd.service']);
+  },
+};
+
+function stopped(name: string): Resource {
+  return { kind: 'service', name, state: 'stopped', enabled: false };
+}
+
+/** What both kinds of controller have, unless the other one is on this machine and goes on needing it. */
+function removeShared(role: Role, hasOther: boolean): readonly Resource[] {
+  const own = [DEB.conf[role], ...(role === 'region' ? HOLD_FILES : [])];
+  return [
+    ...(hasOther ? [] : [{ kind: 'source', name: 'maas', source: '' } satisfies Resource]),
+    ...[...own, ...(hasOther ? [] : [SECRET_FILE, ID_FILE])].map((path): Resource => ({
+      kind: 'absent-file',
+      path,
+    })),
+  ];
+}
+
+/**
+ * The systemd unit of regiond runs it under a shell, and stops by killing: the dead processes would stay in MAAS' list
+ * for up to two and a half minutes, and racks would go on calling them. So regiond itself is asked first, after the
+ * balancers have been turned away.
+ */
+async function stopRegion(): Promise<void> {
+  await tryRun(['systemctl', 'disable', '--quiet', 'maas-regiond.service']);
+  // Refused connections are tried elsewhere; what the web server says in regiond's place is not.
+  if (!DEB.isInstalled('rack')) await tryRun(['systemctl', 'stop', 'maas-http.path', 'maas-http.service']);
+  const master = await masterProcess();
+  if (master !== undefined) {
+    // By a program, because it may end by itself in between, which is no error.
+    await tryRun(['kill', '-TERM', String(master)]);
+    const end = Date.now() + STOP_TIMEOUT;
+    while (existsSync(`/proc/${master}`) && Date.now() < end) await sleep(200);
+  }
+  await run(['systemctl', 'stop', 'maas-regiond.service']);
+}
+
+/** What {@link stopRegion} has stopped first; where it is started by the file that regiond writes for it. */
+async function startWebServer(): Promise<void> {
+  await tryRun(['systemctl', 'start', 'maas-http.path']);
+}
+
+/** The process that runs the others: regiond itself, or in the packages the child of the shell that they start. */
+async function masterProcess(): Promise<number | undefined> {
+  const { stdout } = await tryRun([
+    'systemctl',
+    'show',
+    '--property=MainPID',
+    '--value',
+    'maas-regiond.service',
+  ]);
+  const main = Number(stdout.trim());
+  if (!Number.isInteger(main) || main <= 0) return undefined;
+  if (await isRegiond(main)) return main;
+  for (const child of await childrenOf(main)) if (await isRegiond(child)) return child;
+  return undefined;
+}
+
+async function isRegiond(pid: number): Promise<boolean> {
+  const [program = '', script = ''] = (await readProcess(pid, 'cmdline')).split('\0');
+  return [program, script].some((path) => /(^|\/)regiond$/.test(path));
+}
+
+async function childrenOf(pid: number): Promise<readonly number[]> {
+  return (await readProcess(pid, `task/${pid}/children`)).trim().split(' ').filter(Boolean).map(Number);
+}
+
+/** Nothing where the process is gone. */
+async function readProcess(pid: number, file: string): Promise<string> {
+  try {
+    return await readFile(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,116 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Argv, Resource } from '@maas-ha/host';
+
+/** What region and rack controllers authenticate with: 16 bytes in lower-case hexadecimal digits. */
+export const MAAS_SECRET = /^[0-9a-f]{32}$/;
+
+/** The two kinds of controller, which may share a machine and then share their files. */
+export type Role = 'region' | 'rack';
+
+/** What is installed of MAAS on this machine. */
+export interface Installed {
+  /** As the packages have it: `1:3.7.3-…`; absent: nothing is. */
+  readonly version?: string;
+  /** What has to be upgraded together, the one that counts first. */
+  readonly packages: readonly [string, ...string[]];
+}
+
+/**
+ * How MAAS is installed on a machine: where it keeps what, what runs it, and how it is installed, upgraded, stopped and
+ * removed. The charms know it by this alone.
+ */
+export interface Installation {
+  readonly kind: 'deb' | 'snap';
+  /** What waits to be installed, in words. */
+  readonly name: string;
+  /** The configuration file of each controller. */
+  readonly conf: Readonly<Record<Role, string>>;
+  /** Who may read the configuration beside root. */
+  readonly group: string;
+  /** What MAAS makes of a configuration file before it counts, with `{}` for its path; absent: it has no way to be asked. */
+  readonly validateRegion?: Argv;
+  /** Region and rack authenticate with what is in it. */
+  readonly secretFile: string;
+  /** Written once a controller is known to MAAS. */
+  readonly idFile: string;
+  /** What makes a machine a controller that MAAS knows. Stale certificates would not be replaced either. */
+  readonly identity: readonly string[];
+  /** What makes a region and is not in the database. */
+  readonly backedUp: readonly string[];
+  /** The folder of the sockets on which regiond's workers answer. */
+  readonly sockets: string;
+  /** The commands that both kinds of controller have for BIND's own files; absent where MAAS has a BIND of its own. */
+  readonly dnsCommand?: string;
+
+  /** `maas-region` with these arguments. */
+  region(...args: readonly string[]): Argv;
+  /** How a user reads what a controller says: `journalctl -u maas-regiond`. */
+  journal(role: Role): string;
+  /** Whether a kind of controller is installed on this machine. */
+  isInstalled(role: Role, root?: string): boolean;
+  installed(role: Role): Promise<Installed>;
+  /** The services of a region that are there, in the order in which they start. */
+  regionServices(): readonly string[];
+  /** Those of them that serve, which restart before the others do. */
+  readonly serving: readonly string[];
+  /** The service that runs a rack. @param version of MAAS: `3.7` */
+  rackService(version: string): string;
+
+  /**
+   * Has it installed from a source, once, and not yet known to any MAAS.
+   * @param tools Debian packages that the charm needs beside it
+   */
+  install(role: Role, source: string, tools: readonly string[]): readonly Resource[];
+  /** Stops what being installed has started by itself. */
+  stopFresh(role: Role): Promise<void>;
+  /** Reads anew what the sources offer. */
+  refreshOffers(): Promise<void>;
+  /** The newest version that a source offers. */
+  offered(name: string, source: string): Promise<string | undefined>;
+  /** Finds out whether a version can be installed on this machine, and has it at hand where that can be. */
+  fetch(names: readonly string[], version: string): Promise<void>;
+  /** @param names as {@link Installed.packages} */
+  upgrade(names: readonly string[], version: string, source: string): readonly Resource[];
+  /**
+   * @param services that a region has here
+   * @param tools as given to {@link install}
+   */
+  removeRegion(services: readonly string[], hasRack: boolean, tools: readonly string[]): readonly Resource[];
+  removeRack(hasRegion: boolean): readonly Resource[];
+
+  /** Keeps a region from starting, whatever its packages do, also after the machine does, until it is released. */
+  holdRegion(): Promise<void>;
+  releaseRegion(): Promise<void>;
+  isRegionHeld(): boolean;
+  /** No region runs. @param services that a region has here */
+  standstill(services: readonly string[]): readonly Resource[];
+  /** Stops a region so that MAAS knows that it has gone, after the balancers have been turned away. */
+  stopRegion(): Promise<void>;
+  /** Starts one that was stopped. @param services that a region has here */
+  startRegion(services: readonly string[]): Promise<void>;
+  /** Stops a region like {@link stopRegion}, with all that it consists of; also after the machine starts anew. */
+  pauseRegion(): Promise<void>;
+  /** Makes a paused region one that can be started. */
+  resumeRegion(): Promise<void>;
+  pauseRack(): Promise<void>;
+  resumeRack(): Promise<void>;
+}
+
+/**
+ * Forgets who this machine was to another MAAS, or in the image that it was cloned from. Only for a controller
+ * that has just been installed: two machines with one identity take each other's place. Where the other kind of
+ * controller is here too, the identity is its own as well, and stays.
+ * @param root so that tests can have it elsewhere
+ */
+export async function forgetIdentity(maas: Installation, role: Role, root = '/'): Promise<void> {
+  await maas.stopFresh(role);
+  if (maas.isInstalled(role === 'region' ? 'rack' : 'region', root)) return;
+  for (const path of maas.identity) await rm(join(root, path), { recursive: true, force: true });
+}
+
+/** Whether systemd knows a service from a file of its own package. */
+export function hasUnit(name: string, folders: readonly string[], root = '/'): boolean {
+  return folders.some((folder) => existsSync(join(root, folder, `systemd/system/${name}.service`)));
+}
