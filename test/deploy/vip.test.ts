@@ -132,6 +132,76 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
   );
 
   test(
+    'two that cannot hear each other both hold it, and say so; then one does',
+    async () => {
+      const before = await holder();
+      // Adverts alone are cut off: clients, and Juju, still reach every machine.
+      const chain = '{ type filter hook prerouting priority -400; }';
+      await model.on(
+        before.machine,
+        `nft 'add table inet cut; add chain inet cut incoming ${chain}; add rule inet cut incoming meta l4proto 112 drop;` +
+          ` add chain inet cut outgoing ${chain.replace('prerouting', 'output')}; add rule inet cut outgoing meta l4proto 112 drop'`,
+      );
+      const other = await eventually(10, async () => {
+        const [second, ...more] = (await holders(vip)).filter(({ name }) => name !== before.name);
+        expect(more).toEqual([]);
+        if (!second) throw new Error('nobody else took it');
+        return second;
+      });
+      await eventually(30, async () => {
+        expect((await model.unit(before.name)).message).toMatch(
+          new RegExp(`^holds ${vip} since .*, and so does ${other.name}: they cannot hear each other$`),
+        );
+        expect((await model.unit(other.name)).message).toMatch(`holds ${vip} since`);
+      });
+      await model.on(before.machine, 'nft delete table inet cut');
+      const { name } = await eventually(2, () => holder());
+      await eventually(30, async () => {
+        const messages = (await model.unitsOf('keepalived-vip')).map(({ message }) => message);
+        expect(messages.filter((message) => message.startsWith(`holds ${vip} since`))).toHaveLength(1);
+        expect(messages.filter((message) => message.startsWith(`${vip} is on ${name} since`))).toHaveLength(
+          2,
+        );
+        expect(messages.join()).not.toContain('cannot hear');
+      });
+    },
+    MINUTE,
+  );
+
+  test(
+    'VRRP version 2, with a password that all units share',
+    async () => {
+      await model.juju('config', 'keepalived-vip', 'vrrp-version=2', 'advert-interval=1');
+      await model.settle(60);
+      const units = await model.unitsOf('keepalived-vip');
+      const files = await Promise.all(
+        units.map(({ machine }) =>
+          model.on(
+            machine,
+            'stat -c %a /etc/keepalived/keepalived.conf; cat /etc/keepalived/keepalived.conf',
+          ),
+        ),
+      );
+      const passwords = files.map((file) => {
+        expect(file).toMatch(/^600\n/);
+        return /auth_type PASS\n\s*auth_pass (\S{8})\n/.exec(file)?.[1] ?? 'none';
+      });
+      const [password = ''] = passwords;
+      expect(passwords).toEqual(units.map(() => password));
+      expect(password).not.toBe('none');
+      expect(model.relations().join('\n')).not.toContain(password);
+      // They heed each other: one holder, and another as soon as that one lets go.
+      const before = await eventually(10, () => holder());
+      expect(await model.action(before.name, 'release-vip')).toContain(`released: ${vip}`);
+      expect((await eventually(10, () => holder())).name).not.toBe(before.name);
+      await model.juju('config', 'keepalived-vip', '--reset', 'vrrp-version,advert-interval');
+      await model.settle(60);
+      await eventually(10, () => holder());
+    },
+    2 * MINUTE,
+  );
+
+  test(
     'an address that another machine has is not taken',
     async () => {
       const taken = await model.freeAddress(201);

@@ -1,4 +1,4 @@
-// A web server of the lab: node web.ts <port> <name>. It answers every request with its name.
+// A web server of the lab: node web.ts <port> <name>. It answers every request with its name, `/?<ms>` after that time.
 import { createServer } from 'node:http';
 
 const [port = '5240', name = ''] = process.argv.slice(2);
@@ -6,7 +6,7 @@ process.title = 'web';
 const server = createServer((request, response) => {
   request.resume();
   response.setHeader('Content-Type', 'text/plain');
-  response.end(`${name}\n`);
+  setTimeout(() => response.end(`${name}\n`), Number(request.url?.split('?')[1] ?? 0));
 });
 server.keepAliveTimeout = 60_000;
 server.listen(Number(port), '::');

@@ -7,6 +7,7 @@ import { daemonReload, settle } from './keepalived.ts';
 import { ownersOf } from './owners.ts';
 import { CHECK_SCRIPT, CHECK_SCRIPT_CONTENT } from './render/check-service.ts';
 import { CONFIG, renderKeepalivedConf } from './render/keepalived-conf.ts';
+import { HANDOVER_NFT, renderHandoverNft } from './render/handover-nft.ts';
 import { NOTIFY_SCRIPT, renderNotify } from './render/notify.ts';
 import { PEERS_NFT, renderPeersNft } from './render/peers-nft.ts';
 import { REALTIME_SCRIPT, REALTIME_SCRIPT_CONTENT } from './render/realtime.ts';
@@ -103,6 +104,7 @@ export function leave(): readonly Resource[] {
       NOTIFY_SCRIPT,
       REALTIME_SCRIPT,
       PEERS_NFT,
+      HANDOVER_NFT,
       SERVICE_CONF,
       `/etc/modules-load.d/${MODULE}.conf`,
     ].map((path) => ({ kind: 'absent-file', path }) as const),
@@ -162,6 +164,12 @@ function service(state: State, instances: readonly Instance[]): readonly Resourc
       kind: 'file',
       path: PEERS_NFT,
       content: renderPeersNft(instances, options['virtual-router-id'], options.unicast),
+      mode: 0o600,
+    },
+    {
+      kind: 'file',
+      path: HANDOVER_NFT,
+      content: renderHandoverNft(instances),
       mode: 0o600,
     },
     {

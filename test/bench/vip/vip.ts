@@ -1,9 +1,10 @@
 // What a client that asks every 20 ms through the virtual address loses, with the charms' files and with the HA
 // guide's, in the same run. Machines are namespaces of this one: see test/lab.
 //
-//   npm run bench:vip -- [--rounds 10] [--saturation 20] [--only killed] [--reloads 100]
+//   npm run bench:vip -- [--rounds 10] [--saturation 20] [--reloads 100] [--inputs 10000] [--only killed]
 //
-// `--saturation` is in seconds, 600 for the ten minutes of the README; `--only` takes the events whose names have that.
+// `--saturation` is in seconds, 600 for the ten minutes of the README; `--inputs` are random option values and relation
+// data of each charm; `--only` takes the events whose names have that.
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -14,6 +15,7 @@ import { Lab, type Machine } from '../../lab/lab.ts';
 import { charmFiles, holderOf, until, VIP, VipMachine, watch, type Files, type Seen } from '../../lab/vip.ts';
 import { cfgOf, regions, stateOf } from '../../unit/haproxy/states.ts';
 import { guideFiles } from './guide.ts';
+import { randomInputs } from './random.ts';
 
 const UNITS = [1, 2, 3];
 const URL = `http://${VIP}/`;
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '10' },
     saturation: { type: 'string', default: '20' },
     reloads: { type: 'string', default: '100' },
+    inputs: { type: 'string', default: '10000' },
     only: { type: 'string', default: '' },
   },
 });
@@ -29,6 +32,7 @@ const { only } = values;
 const rounds = Number(values.rounds);
 const saturation = Number(values.saturation);
 const reloads = Number(values.reloads);
+const inputs = Number(values.inputs);
 
 /** Three machines and a client. */
 interface Cluster {
@@ -297,6 +301,7 @@ function summary(results: readonly Round[]): string {
 }
 
 const SATURATION = `every core is saturated for ${saturation} s`;
+const RANDOM = 'random inputs';
 const chosen = EVENTS.filter(({ name }) => name.includes(only));
 const columns = { charms: (n: number) => charmFiles(n, UNITS), guide: (n: number) => guideFiles(n, UNITS) };
 const table = new Map<string, string[]>();
@@ -306,6 +311,7 @@ const note = (event: string, cell: string): void => {
 };
 for (const [column, files] of Object.entries(columns)) {
   const events = chosen.filter(({ isOursAlone = false }) => column === 'charms' || !isOursAlone);
+  if (events.length === 0 && !SATURATION.includes(only)) continue;
   const cluster = await startCluster(files);
   try {
     for (const event of events) note(event.name, summary(await measure(cluster, event)));
@@ -317,6 +323,9 @@ for (const [column, files] of Object.entries(columns)) {
     await cluster.lab.stop();
   }
 }
-console.log(`longest time without an answer (median / worst of ${rounds}), and requests without one\n`);
-console.log(`| event | charms | HA guide |\n| --- | --- | --- |`);
-for (const [event, [charms = '', guide = '']] of table) console.log(`| ${event} | ${charms} | ${guide} |`);
+if (table.size > 0) {
+  console.log(`longest time without an answer (median / worst of ${rounds}), and requests without one\n`);
+  console.log(`| event | charms | HA guide |\n| --- | --- | --- |`);
+  for (const [event, [charms = '', guide = '']] of table) console.log(`| ${event} | ${charms} | ${guide} |`);
+}
+if (RANDOM.includes(only)) console.log(`\n${await randomInputs(inputs)}`);

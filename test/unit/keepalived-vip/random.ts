@@ -27,26 +27,28 @@ const prefix = fc.oneof(
   { weight: 4, arbitrary: fc.constant('') },
   fc.integer({ min: 1, max: 34 }).map((n) => `/${n}`),
 );
+/** Mostly what is right, now and then anything. */
+const mostly = <T>(usual: fc.Arbitrary<T>, rest: fc.Arbitrary<T>): fc.Arbitrary<T> =>
+  fc.oneof({ weight: 40, arbitrary: usual }, { weight: 1, arbitrary: rest });
 const vipText = fc
   .array(
     fc.oneof(
       { weight: 60, arbitrary: fc.tuple(address, prefix).map((parts) => parts.join('')) },
       fc.string({ maxLength: 12 }),
     ),
-    { maxLength: 5 },
+    { minLength: 1, maxLength: 3 },
   )
   .chain((items) => fc.constantFrom(' ', ',', ', ', '\n').map((separator) => items.join(separator)));
-/** Mostly what is right, now and then anything. */
-const mostly = <T>(usual: fc.Arbitrary<T>, rest: fc.Arbitrary<T>): fc.Arbitrary<T> =>
-  fc.oneof({ weight: 40, arbitrary: usual }, { weight: 1, arbitrary: rest });
-
 const rawOptions: fc.Arbitrary<RawOptions> = fc.record({
-  vip: vipText,
+  vip: mostly(vipText, fc.constant('')),
   interface: mostly(fc.constantFrom('', '', 'eth0'), fc.string({ maxLength: 16 })),
   'virtual-router-id': mostly(fc.integer({ min: 1, max: 255 }), fc.integer()),
   priority: mostly(fc.integer({ min: 0, max: 254 }), fc.integer()),
   'advert-interval': mostly(
-    fc.integer({ min: 1, max: 4000 }).map((hundredths) => hundredths / 100),
+    fc.oneof(
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 4000 }).map((hundredths) => hundredths / 100),
+    ),
     fc.double(),
   ),
   'vrrp-version': mostly(fc.constantFrom(2, 3), fc.integer({ min: 0, max: 4 })),

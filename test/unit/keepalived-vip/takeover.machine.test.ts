@@ -1,11 +1,13 @@
 // Three machines of the lab with the files of both charms: who holds the addresses after what happens to them.
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { CHECK_SCRIPT } from '../../../charms/keepalived-vip/src/render/check-service.ts';
+import { drainMark } from '@maas-ha/host';
 import { CONFIG } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
+import { HANDOVER_TABLE } from '../../../charms/keepalived-vip/src/render/handover-nft.ts';
 import { STATE_DIRECTORY } from '../../../charms/keepalived-vip/src/render/notify.ts';
 import { PEERS_NFT } from '../../../charms/keepalived-vip/src/render/peers-nft.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
-import { charmFiles, holderOf, until, VIP, VipMachine } from '../../lab/vip.ts';
+import { charmFiles, holderOf, until, VIP, VipMachine, watch } from '../../lab/vip.ts';
 
 const VIP6 = 'fd09::100';
 const UNITS = [1, 2, 3];
@@ -118,6 +120,20 @@ test('the network is cut: each side has a holder, and one is left after it heals
   await lab.heal(holder.machine);
   await holderOf(machines);
   await until(() => answers(`http://${VIP}/`));
+}, 30_000);
+
+test('a service that is going to stop: the addresses move, and no request is lost, however long it takes', async () => {
+  const holder = await holderOf(machines);
+  const seen = await watch(client, `http://${VIP}/?100`, 6000, async () => {
+    await holder.machine.run(['touch', drainMark('haproxy')]);
+    await holderOf(others(holder));
+    await until(async () => (await stateOf(holder)) === 'FAULT');
+  });
+  expect(seen).toMatchObject({ failed: 0, kinds: [] });
+  await holder.machine.run(['rm', drainMark('haproxy')]);
+  await until(async () => (await stateOf(holder)) === 'BACKUP');
+  // It takes connections again once the address is back.
+  expect((await holder.machine.try(['nft', 'list', 'table', 'inet', HANDOVER_TABLE])).exitCode).not.toBe(0);
 }, 30_000);
 
 test('keepalived ends: no address stays behind, and no state', async () => {

@@ -1,4 +1,5 @@
 import { drainMark } from '@maas-ha/host';
+import { HANDOVER_NFT, HANDOVER_PAUSE } from './handover-nft.ts';
 
 /** Says by its exit code whether a service serves on this machine: keepalived runs it every second. */
 export const CHECK_SCRIPT = '/etc/keepalived/check-service';
@@ -17,7 +18,10 @@ my ($service) = @ARGV;
 my $patience = pack('l!l!', 0, 800_000);
 
 # The service is going to stop, and serves until its clients have gone elsewhere.
-exit 1 if -e "${drainMark('$service')}";
+if (-e "${drainMark('$service')}") {
+    system('nft', '--file', '${HANDOVER_NFT}') == 0 and select(undef, undef, undef, ${HANDOVER_PAUSE});
+    exit 1;
+}
 
 # So that a busy machine is not taken for a dead one.
 setpriority(0, 0, -20);

@@ -51,7 +51,8 @@ export function renderKeepalivedConf(config: KeepalivedConfig): Redacted {
         block(`vrrp_script ${scripts[index]}`, [
           `script "${CHECK_SCRIPT} ${service}"`,
           'interval 1',
-          'timeout 2',
+          // The script gives a service less; the rest is for a machine so busy that the script itself starts late.
+          'timeout 4',
           'fall 1',
           'rise 2',
         ]),

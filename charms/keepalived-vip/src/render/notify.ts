@@ -1,3 +1,5 @@
+import { HANDOVER_TABLE } from './handover-nft.ts';
+
 /** keepalived runs it whenever one of its instances changes its state. */
 export const NOTIFY_SCRIPT = '/etc/keepalived/notify';
 
@@ -16,6 +18,7 @@ case "$3" in
         exit 0
         ;;
 esac
+nft delete table inet ${HANDOVER_TABLE} 2> /dev/null
 mkdir -p ${STATE_DIRECTORY}
 echo "$3 $(date +%s)" > "$file.$$"
 mv "$file.$$" "$file"

@@ -1,3 +1,4 @@
+import { HANDOVER_NFT, HANDOVER_PAUSE, HANDOVER_TABLE } from './handover-nft.ts';
 import { PEERS_NFT, TABLE } from './peers-nft.ts';
 import { REALTIME_SCRIPT } from './realtime.ts';
 
@@ -9,8 +10,11 @@ export const SERVICE_CONF_CONTENT = `# Written by the keepalived-vip charm.
 [Service]
 ExecStartPre=-/usr/sbin/nft --file ${PEERS_NFT}
 ExecStartPost=-${REALTIME_SCRIPT} $MAINPID
+ExecStop=-/usr/sbin/nft --file ${HANDOVER_NFT}
+ExecStop=-/usr/bin/sleep ${HANDOVER_PAUSE}
 ExecReload=-/usr/sbin/nft --file ${PEERS_NFT}
 ExecStopPost=-/usr/sbin/nft delete table inet ${TABLE}
+ExecStopPost=-/usr/sbin/nft delete table inet ${HANDOVER_TABLE}
 RuntimeDirectory=keepalived
 Restart=always
 RestartSec=1

@@ -1,0 +1,32 @@
+import type { Instance } from '../instances.ts';
+
+/** The name of the nftables table, which is there only while addresses are being given away. */
+export const HANDOVER_TABLE = 'keepalived-vip-handover';
+export const HANDOVER_NFT = '/etc/keepalived/handover.nft';
+
+/** Seconds that requests under way have to end, before their address moves away from under them. */
+export const HANDOVER_PAUSE = 0.25;
+
+/**
+ * nftables rules for the moment before addresses are given away on purpose: no new connection begins here, its client
+ * tries again after a second and then meets the next holder. A connection that an address leaves behind is lost.
+ */
+export function renderHandoverNft(instances: readonly Instance[]): string {
+  const rules = instances.map(({ family, vips }) => {
+    const daddr = family === 'ipv4' ? 'ip daddr' : 'ip6 daddr';
+    const addresses = vips.map(({ address }) => address).join(', ');
+    return `        ${daddr} { ${addresses} } tcp flags & (syn | ack) == syn drop`;
+  });
+  return [
+    '# Written by the keepalived-vip charm: no new connections while the addresses are being given away.',
+    `table inet ${HANDOVER_TABLE}`,
+    `delete table inet ${HANDOVER_TABLE}`,
+    `table inet ${HANDOVER_TABLE} {`,
+    '    chain incoming {',
+    '        type filter hook prerouting priority raw; policy accept;',
+    ...rules,
+    '    }',
+    '}',
+    '',
+  ].join('\n');
+}
