@@ -1,9 +1,17 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { BagSchema, Charm, Charmcraft, EndpointName, Endpoints, OptionSchemas } from 'juju-ts-ops';
+import { describe, expect, jest, test } from '@jest/globals';
+import type {
+  BagSchema,
+  BUILT_IN_ACTIONS,
+  Charm,
+  Charmcraft,
+  EndpointName,
+  Endpoints,
+  OptionSchemas,
+} from 'juju-ts-ops';
 import {
   inProcess,
   situations,
@@ -26,6 +34,12 @@ export interface EventCase<C extends Charmcraft, CharmState> {
   readonly secrets?: readonly string[];
 }
 
+/** What each of the charm's own actions is run with: as it is meant, and as it is not. */
+export type ActionCases<C extends Charmcraft> = {
+  readonly [A in Exclude<keyof C['actions'] & string, (typeof BUILT_IN_ACTIONS)[number]>]: readonly Params[];
+};
+type Params = Readonly<Record<string, unknown>>;
+
 /** What changes something in Juju. A version cannot be asked for, so it is told again. */
 const WRITES = new Set([
   'close-port',
@@ -41,13 +55,27 @@ const WRITES = new Set([
   'status-set',
 ]);
 
-const SYSTEMCTL = `#!/bin/sh
-for argument; do
-  case $argument in
-    *.service) printf 'LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\nUnitFileState=\\n\\n' ;;
-  esac
-done
-`;
+/** The programs that were run, with their arguments. */
+let ran: (readonly string[])[] = [];
+
+/**
+ * Whatever this machine has: the only program that can be asked is a systemd that knows no service. A test that wants
+ * that imports its charm after this module, by `await import(…)`. No process, because there would be thousands.
+ */
+jest.unstable_mockModule('execa', () => ({
+  execa: (program: string, args: readonly string[]) => {
+    ran.push([program, ...args]);
+    const units = args.filter((argument) => argument.endsWith('.service'));
+    if (program !== 'systemctl')
+      return Promise.resolve({ shortMessage: `Command failed with ENOENT: ${program}` });
+    const unknown = 'LoadState=not-found\nActiveState=inactive\nSubState=dead\nUnitFileState=\n\n';
+    return Promise.resolve(
+      args[0] === 'show' || args[0] === 'daemon-reload'
+        ? { exitCode: 0, stdout: unknown.repeat(units.length), stderr: '' }
+        : { exitCode: 5, stdout: '', stderr: `Unit ${units.join(', ')} not loaded.` },
+    );
+  },
+}));
 
 /** Runs every event that Juju may run in each of the states, on a unit that leads and on one that does not. */
 export function testEvents<
@@ -57,24 +85,16 @@ export function testEvents<
   CharmState,
   R,
   B extends BagSchema,
->(charm: Charm<C, S, E, CharmState, R, B>, cases: Readonly<Record<string, EventCase<C, CharmState>>>): void {
+>(
+  charm: Charm<C, S, E, CharmState, R, B>,
+  actions: ActionCases<C>,
+  cases: Readonly<Record<string, EventCase<C, CharmState>>>,
+): void {
   // Juju 3.6 refuses more to a unit that does not lead than Juju 4 does.
   const units = [
     { who: 'the leader on Juju 4', known: { isLeader: true, jujuVersion: '4.0.15' } },
     { who: 'another unit on Juju 3.6', known: { isLeader: false, jujuVersion: '3.6.28' } },
   ];
-  const { PATH } = process.env;
-  let programs: string;
-  // Whatever this machine has: the only program that can be asked is a systemd that knows no service.
-  beforeAll(async () => {
-    programs = await mkdtemp(join(tmpdir(), 'events-'));
-    await writeFile(join(programs, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
-    process.env['PATH'] = programs;
-  });
-  afterAll(async () => {
-    process.env['PATH'] = PATH;
-    await rm(programs, { recursive: true });
-  });
   for (const [name, { state: base, seen, statuses, without, secrets = [] }] of Object.entries(cases)) {
     describe.each(units)(`${name}, $who`, ({ known }) => {
       const statusesIn = (event: TestEvent<C>, { relations }: State<C>) => {
@@ -84,13 +104,8 @@ export function testEvents<
         return (broken && without?.[broken.endpoint]) ?? statuses;
       };
       test.each(situations(charm, { ...base, ...known }))('$name', async ({ event, state, isLast }) => {
-        const unit = inProcess({
-          ...charm,
-          read: async (juju) => {
-            const read = await charm.read(juju);
-            return seen ? seen(read) : read;
-          },
-        });
+        const unit = inProcess(seeing(charm, seen));
+        ran = [];
         const first = await unit.run(event, state);
         expect([first.exitCode, ...first.logs.filter(({ level }) => level === 'ERROR')]).toEqual([0]);
         const shown = first.state.status;
@@ -105,7 +120,7 @@ export function testEvents<
         if (!state.isLeader) expect(first.calls.filter(isOfApplication)).toEqual([]);
         const { secrets: _, ...visible } = first.state;
         for (const secret of secrets)
-          expect(JSON.stringify([visible, first.logs, first.calls, first.action])).not.toContain(secret);
+          expect(JSON.stringify([visible, first.logs, first.calls, first.action, ran])).not.toContain(secret);
 
         const asked = inspect(unit.resources, { depth: null });
         const again = await unit.run(event, first.state);
@@ -116,8 +131,57 @@ export function testEvents<
         ]);
         expect(inspect(unit.resources, { depth: null })).toBe(asked);
       });
+
+      // What an action does to this machine stays in the charm's folder, because there is no program to be run.
+      test.each(runsOf(actions))('the action $action with $params', async (event) => {
+        const folder = await mkdtemp(join(tmpdir(), 'events-'));
+        try {
+          const unit = inProcess(seeing(charm, seen), folder);
+          let state = { ...base, ...known };
+          ran = [];
+          // It may be run again, and hooks come after it.
+          for (const next of [event, event, 'update-status', 'config-changed'] as const) {
+            const { exitCode, logs, calls, action, state: after } = await unit.run(next, state);
+            expect([exitCode, ...logs.filter(({ level }) => level === 'ERROR')]).toEqual([0]);
+            if (action?.status === 'failed') expect(action.message).toMatch(/\w/);
+            if (!state.isLeader) expect(calls.filter(isOfApplication)).toEqual([]);
+            const { secrets: _, ...visible } = after;
+            for (const secret of secrets)
+              expect(JSON.stringify([visible, logs, calls, action, ran])).not.toContain(secret);
+            state = after;
+          }
+        } finally {
+          await rm(folder, { recursive: true });
+        }
+      });
     });
   }
+}
+
+/** A charm that reads what it would on the machine that is meant. */
+function seeing<
+  C extends Charmcraft,
+  S extends OptionSchemas<C>,
+  E extends Endpoints<C>,
+  CharmState,
+  R,
+  B extends BagSchema,
+>(
+  charm: Charm<C, S, E, CharmState, R, B>,
+  seen: (read: CharmState) => CharmState = (read) => read,
+): Charm<C, S, E, CharmState, R, B> {
+  return { ...charm, read: async (juju) => seen(await charm.read(juju)) };
+}
+
+function runsOf<C extends Charmcraft>(
+  actions: ActionCases<C>,
+): readonly { action: keyof C['actions'] & string; params: Params }[] {
+  const cases = Object.entries<readonly Params[]>(actions);
+  // The names of the cases are those of the actions.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return cases.flatMap(([name, each]) =>
+    each.map((params) => ({ action: name as keyof C['actions'] & string, params })),
+  );
 }
 
 /** What only a leader may ask for. */

@@ -6,14 +6,16 @@ import { maasHere, type RackJuju } from './state.ts';
 export const actions = {
   pause: defineAction<RackJuju, object>(z.object({}), async (_params, { context, tools }) => {
     await markPaused(context);
-    await maasHere().pauseRack();
+    const maas = maasHere();
+    if (maas.isInstalled('rack')) await maas.pauseRack();
     await tools.statusSet(pausedStatus(context.unit));
     return { paused: 'true' };
   }),
 
   resume: defineAction<RackJuju, object>(z.object({}), async (_params, { context }) => {
     await unmarkPaused(context);
-    await maasHere().resumeRack();
+    const maas = maasHere();
+    if (maas.isInstalled('rack')) await maas.resumeRack();
     return { paused: 'false' };
   }),
 };

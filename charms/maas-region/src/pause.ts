@@ -5,7 +5,8 @@ import { maasHere, type RegionJuju } from './state.ts';
 export async function pauseRegion(juju: RegionJuju): Promise<Readonly<Record<string, string>>> {
   const { context, tools } = juju;
   await markPaused(context);
-  await maasHere().pauseRegion();
+  const maas = maasHere();
+  if (maas.isInstalled('region')) await maas.pauseRegion();
   await tools.statusSet(pausedStatus(context.unit));
   return { paused: 'true' };
 }

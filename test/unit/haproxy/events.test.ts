@@ -1,8 +1,9 @@
 // Every event that Juju may run, in the states that haproxy comes to.
 import { stateOf } from 'juju-ts-ops/testing';
-import { charm } from '../../../charms/haproxy/src/charm.ts';
 import type { State } from '../../../charms/haproxy/src/state.ts';
 import { testEvents } from '../events.ts';
+
+const { charm } = await import('../../../charms/haproxy/src/charm.ts');
 
 const principal = {
   id: 1,
@@ -28,7 +29,9 @@ const website = { id: 3, endpoint: 'website', app: 'monitor', units: { 'monitor/
 const seen = ({ running: _running, ...state }: State): State => ({ ...state, taken: [], isCurrent: false });
 const without = { reverseproxy: ['blocked'] } as const;
 
-testEvents(charm, {
+const actions = { 'show-backends': [{}] };
+
+testEvents(charm, actions, {
   'no relation but that to its principal': {
     state: stateOf(charm, { relations: [principal] }),
     seen,

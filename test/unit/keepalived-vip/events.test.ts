@@ -1,8 +1,9 @@
 // Every event that Juju may run, in the states that keepalived-vip comes to.
 import { stateOf } from 'juju-ts-ops/testing';
-import { charm } from '../../../charms/keepalived-vip/src/charm.ts';
 import type { State } from '../../../charms/keepalived-vip/src/state.ts';
 import { testEvents } from '../events.ts';
+
+const { charm } = await import('../../../charms/keepalived-vip/src/charm.ts');
 
 const PASSWORD = 'vrrpPa55';
 const options = { vip: '10.9.0.100' };
@@ -29,7 +30,9 @@ const seen = (state: State): State => ({
 });
 
 // The leader is the first to start, and the others wait to be heard.
-testEvents(charm, {
+const actions = { 'show-owner': [{}], 'release-vip': [{}] };
+
+testEvents(charm, actions, {
   'no address': { state: stateOf(charm, { relations: [principal, alone] }), seen, statuses: ['blocked'] },
   'an address of another subnet': {
     state: stateOf(charm, { options: { vip: '192.0.2.100' }, relations: [principal, alone, client] }),

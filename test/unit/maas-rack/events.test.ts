@@ -1,7 +1,8 @@
 // Every event that Juju may run, in the states that a rack comes to.
 import { stateOf, type SecretState } from 'juju-ts-ops/testing';
-import { charm } from '../../../charms/maas-rack/src/charm.ts';
 import { testEvents } from '../events.ts';
+
+const { charm } = await import('../../../charms/maas-rack/src/charm.ts');
 
 const SECRET = '0123456789abcdef0123456789abcdef';
 const options = { source: 'deb [trusted=yes] file:/srv/maas-apt/3.7 ./' };
@@ -22,7 +23,9 @@ const granted = (value: string): SecretState => ({
 });
 const without = { rpc: ['blocked'] } as const;
 
-testEvents(charm, {
+const actions = { pause: [{}], resume: [{}] };
+
+testEvents(charm, actions, {
   'no relation': { state: stateOf(charm, { options }), statuses: ['blocked'] },
   'a region that has said nothing yet': {
     state: stateOf(charm, { options, relations: [rpc] }),

@@ -1,9 +1,10 @@
 // Every event that Juju may run, in the states that a region comes to.
 import { Redacted } from 'juju-ts-ops';
 import { stateOf } from 'juju-ts-ops/testing';
-import { charm } from '../../../charms/maas-region/src/charm.ts';
 import { testEvents } from '../events.ts';
 import { database, old, PASSWORD } from './relations.ts';
+
+const { charm } = await import('../../../charms/maas-region/src/charm.ts');
 
 const SECRET = '0123456789abcdef0123456789abcdef';
 /** Of the packages: installed, and what the database was migrated to. */
@@ -50,7 +51,31 @@ const secret = {
 } as const;
 const secrets = [PASSWORD, SECRET];
 
-testEvents(charm, {
+const actions = {
+  'create-admin': [
+    { username: 'ada', email: 'ada@example.com' },
+    { username: '', email: 'ada' },
+  ],
+  'get-api-key': [{ username: 'ada' }, { username: '--help' }],
+  'list-controllers': [{}],
+  'configure-dhcp-ha': [
+    {},
+    { fabric: 'fabric-0', vlan: 0, primary: 'rack-0', secondary: 'rack-1' },
+    { vlan: 4095 },
+  ],
+  'create-backup': [{ 'database-backup': '2026-01-01T00:00:00Z' }, { 'database-backup': '' }],
+  'list-backups': [{}],
+  'restore-backup': [
+    { 'backup-id': 'maas-region-0-20260101T000000Z', 'database-backup': '2026-01-01T00:00:00Z' },
+    { 'backup-id': '../../etc/shadow', 'database-backup': 'x' },
+  ],
+  'rotate-secret': [{}],
+  upgrade: [{}],
+  pause: [{}],
+  resume: [{}],
+};
+
+testEvents(charm, actions, {
   'no database': { state: stateOf(charm, { options, relations: [alone] }), statuses: ['blocked'] },
   'two databases': {
     state: stateOf(charm, { options, relations: [alone, database, old], secrets: [secret] }),

@@ -45,7 +45,8 @@ export interface InProcessUnit<C extends Charmcraft, Resource> extends TestUnit<
 /**
  * A unit of a charm in this process, with a machine that only remembers. What the charm's `read` asks the real
  * machine for, a test gives it as `inProcess({ ...charm, read: async (juju) => ({ ...(await charm.read(juju)), … }) })`.
- * It has no folder: its charm directory does not exist.
+ *
+ * @param charmDirectory where the charm keeps its files; absent: a folder that does not exist
  */
 export function inProcess<
   C extends Charmcraft,
@@ -54,7 +55,10 @@ export function inProcess<
   CharmState,
   Resource,
   B extends BagSchema,
->(charm: Charm<C, S, E, CharmState, Resource, B>): InProcessUnit<C, Resource> {
+>(
+  charm: Charm<C, S, E, CharmState, Resource, B>,
+  charmDirectory = '/nonexistent/charm',
+): InProcessUnit<C, Resource> {
   const machine = recordingMachine<Resource>();
   return {
     get resources() {
@@ -71,7 +75,7 @@ export function inProcess<
         runEvent(
           { ...charm, machine },
           {
-            environment: environmentOf(state, event, '/nonexistent/charm'),
+            environment: environmentOf(state, event, charmDirectory),
             runTool: async (tool, args, input) => {
               const answer = juju.answer(tool, args, input);
               // Juju kills the process, which therefore never hears the end of this.
