@@ -76,7 +76,9 @@ describeOnMachines('the life of a MAAS', () => {
     'a new secret: every region uses it, the rack comes back with it, and nobody ever saw it',
     async () => {
       const [before] = await onRegions('cat /var/lib/maas/secret');
-      expect(await model.action('maas-region/leader', 'rotate-secret')).toMatch(/status: active serves/);
+      expect(await model.action('maas-region/leader', 'rotate-secret')).toMatch(
+        /rotation: "1"\s+status: waiting for its turn/,
+      );
       await model.settle();
       const secrets = [
         ...(await onRegions('cat /var/lib/maas/secret')),

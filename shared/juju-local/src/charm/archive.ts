@@ -11,7 +11,9 @@ import {
   readFile,
   rename,
   rm,
+  stat,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join, normalize, relative } from 'node:path';
@@ -19,6 +21,7 @@ import { unzipSync } from 'fflate';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { UsageError } from '../errors.ts';
+import { lock } from '../machines/lock.ts';
 import { ActionDefinition, Metadata, OptionDefinition, type CharmInfo } from './info.ts';
 
 const Manifest = z.object({
@@ -61,9 +64,45 @@ export class CharmStore {
     const digest = createHash('sha256').update(bytes).digest('hex');
     const files = readZip(path, bytes);
     const info = { digest, ...describe(path, files) };
-    const folder = this.folder(digest);
-    if (!existsSync(folder)) await unpack(files, folder);
+    if (!(await this.#touch(digest))) await unpack(files, this.folder(digest));
     return info;
+  }
+
+  /**
+   * Deletes the charms that no model uses. Those that were read a moment ago stay: the model that they are for may not
+   * have written down yet that it uses them.
+   * @param used their digests
+   */
+  async prune(used: ReadonlySet<string>): Promise<void> {
+    await mkdir(this.#root, { recursive: true });
+    const unlock = await lock(join(this.#root, 'lock'), true);
+    try {
+      for (const { name } of (await readdir(this.#root, { withFileTypes: true })).filter((entry) =>
+        entry.isDirectory(),
+      )) {
+        // One that was being unpacked has an ending behind its digest.
+        const { mtimeMs } = await stat(join(this.#root, name));
+        if (used.has(name) || Date.now() - mtimeMs < FRESH) continue;
+        await rm(join(this.#root, name), { recursive: true });
+      }
+    } finally {
+      unlock?.();
+    }
+  }
+
+  /** Keeps a charm from being deleted for a while, and says whether there is such a charm. */
+  async #touch(digest: string): Promise<boolean> {
+    await mkdir(this.#root, { recursive: true });
+    const unlock = await lock(join(this.#root, 'lock'), true);
+    try {
+      const now = new Date();
+      await utimes(this.folder(digest), now, now);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      unlock?.();
+    }
   }
 
   /**
@@ -93,6 +132,9 @@ export class CharmStore {
     }
   }
 }
+
+/** How long a charm that nobody uses stays after it was read, in milliseconds. */
+const FRESH = 600_000;
 
 /** Files from here on are shared between the store and the machines. */
 const LARGE = 1_048_576;

@@ -10,8 +10,8 @@ import { CharmStore } from '../charm/archive.ts';
 import { lock } from '../machines/lock.ts';
 import { CACHE, nspawnMachines, type Mount } from '../machines/nspawn.ts';
 import { Model } from '../model/model.ts';
-import { Store } from '../model/store.ts';
-import { modelDirectory, Request, socketPath, type Reply } from './protocol.ts';
+import { Store, STORE, usedCharms } from '../model/store.ts';
+import { modelDirectory, Request, socketPath, STATE, type Reply } from './protocol.ts';
 import { verbs, type Daemon } from './verbs.ts';
 
 const [model] = process.argv.slice(2);
@@ -26,7 +26,7 @@ async function serve(name: string): Promise<void> {
   // Two commands at the same time may both have started a daemon.
   if (!(await lock(`${path}.lock`, false))) process.exit(0);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const store = new Store(join(directory, 'model.sqlite'));
+  const store = new Store(join(directory, STORE));
   const state = new Model(name, store);
   const log = new ModelLog(join(directory, 'debug-log.ndjson'));
   const charms = new CharmStore(join(CACHE, 'charms'));
@@ -56,6 +56,13 @@ async function serve(name: string): Promise<void> {
   server.listen(path);
 }
 
+/** The verbs after which a charm may be of no use any more. */
+const CHANGES_CHARMS = new Set(['deploy', 'deploy-bundle', 'refresh', 'destroy']);
+
+async function pruneCharms({ charms }: Daemon): Promise<void> {
+  await charms.prune(await usedCharms(STATE));
+}
+
 /** Answers the requests of one command; after the model's last, the daemon ends. */
 async function converse(socket: Socket, daemon: Daemon, leave: () => Promise<void>): Promise<void> {
   const say = (reply: Reply): void => {
@@ -70,6 +77,7 @@ async function converse(socket: Socket, daemon: Daemon, leave: () => Promise<voi
       const answer = await run(daemon, args, (progress) => say({ progress }));
       if (verb === 'destroy') await leave();
       else daemon.model.save();
+      if (CHANGES_CHARMS.has(verb)) await pruneCharms(daemon).catch(console.error);
       say({ answer: answer ?? null });
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);

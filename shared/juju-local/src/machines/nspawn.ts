@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { link, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cgroupNames, inCgroup, killCgroup, processesOf } from './cgroup.ts';
@@ -15,6 +15,9 @@ import { ModelNetwork } from './network.ts';
 
 /** What all models share: root images, downloaded packages and charms. */
 export const CACHE = '/var/cache/juju-local';
+
+/** How many versions of a downloaded package are kept. */
+const VERSIONS_KEPT = 3;
 
 /** How long a machine may take to boot, in milliseconds. */
 const BOOT_TIMEOUT = 120_000;
@@ -278,6 +281,19 @@ class NspawnMachines implements Machines {
     const target = join(CACHE, 'archives');
     await mkdir(target, { recursive: true });
     await linkPackages(join(this.#path(id, 'upper'), 'var/cache/apt/archives'), target);
+    await dropOldPackages(target);
+  }
+}
+
+/** Packages are only ever replaced by newer ones; a few are kept, because machines may have different sources. */
+export async function dropOldPackages(folder: string): Promise<void> {
+  const versions = Map.groupBy(await readdir(folder), (name) => name.replace(/_[^_]*_/, '_'));
+  for (const names of [...versions.values()].filter(({ length }) => length > VERSIONS_KEPT)) {
+    const files = await Promise.all(
+      names.map(async (name) => ({ name, time: (await stat(join(folder, name))).mtimeMs })),
+    );
+    for (const { name } of files.toSorted((a, b) => b.time - a.time).slice(VERSIONS_KEPT))
+      await rm(join(folder, name), { force: true });
   }
 }
 

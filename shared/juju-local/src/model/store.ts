@@ -1,5 +1,11 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
+
+/** The file of a model's folder that has its documents. */
+export const STORE = 'model.sqlite';
 
 const Row = z.object({ key: z.string(), value: z.string() });
 
@@ -57,4 +63,25 @@ export class Store {
   close(): void {
     this.#database.close();
   }
+}
+
+/** An application has its charm, and a unit the digest of the one that it runs. */
+const Charmed = z.object({
+  charm: z.union([z.string(), z.object({ digest: z.string() }).transform(({ digest }) => digest)]).optional(),
+});
+
+/** The digests of the charms that the models of a host use. @param models the folder that has a folder of each */
+export async function usedCharms(models: string): Promise<ReadonlySet<string>> {
+  const names = await readdir(models).catch(() => []);
+  const files = names.map((name) => join(models, name, STORE)).filter((file) => existsSync(file));
+  return new Set(files.flatMap(charmsOf));
+}
+
+function charmsOf(file: string): readonly string[] {
+  using database = new DatabaseSync(file, { readOnly: true });
+  const query = "SELECT key, value FROM document WHERE key LIKE 'application %' OR key LIKE 'unit %'";
+  return database
+    .prepare(query)
+    .all()
+    .flatMap((row) => Charmed.parse(JSON.parse(Row.parse(row).value)).charm ?? []);
 }

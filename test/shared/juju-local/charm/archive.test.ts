@@ -1,10 +1,12 @@
 import {
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -138,4 +140,32 @@ test('an upgrade takes away what only the old charm had, and leaves what the cha
   expect(readFileSync(join(target, 'lib/both'), 'utf8')).toBe('2');
   await store.lay(old.digest, join(folder, 'other'), undefined);
   expect(readFileSync(join(folder, 'other/lib/both'), 'utf8')).toBe('1'); // a unit's files are its own
+});
+
+test('of charms that no model uses, those go that nobody has read for a while, and what was left unfinished', async () => {
+  const { charm: used } = await read();
+  const { charm: unused } = await read({ version: '2' });
+  const { charm: fresh } = await read({ version: '3' });
+  const store = new CharmStore(join(folder, 'store'));
+  const unfinished = join(folder, 'store', `${unused.digest}.x7Gh2a`);
+  mkdirSync(unfinished);
+  const before = new Date(Date.now() - 3_600_000);
+  for (const path of [store.folder(used.digest), store.folder(unused.digest), unfinished])
+    utimesSync(path, before, before);
+  await store.prune(new Set([used.digest]));
+  const kept = readdirSync(join(folder, 'store')).filter((name) => name !== 'lock');
+  expect(kept.sort()).toEqual([used.digest, fresh.digest].sort());
+  // One that goes is unpacked again when it is deployed again.
+  const { files } = await read({ version: '2' });
+  expect(readdirSync(files)).toContain('dispatch');
+});
+
+test('a charm that is deployed again stays, however old its files are', async () => {
+  const { charm, files } = await read();
+  const before = new Date(Date.now() - 3_600_000);
+  utimesSync(files, before, before);
+  await read();
+  await new CharmStore(join(folder, 'store')).prune(new Set());
+  expect(readdirSync(files)).toContain('dispatch');
+  expect(charm.digest).toMatch(/^[0-9a-f]{64}$/);
 });

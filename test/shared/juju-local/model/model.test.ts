@@ -1,4 +1,8 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { usedCharms } from '../../../../shared/juju-local/src/model/store.ts';
 import { charmInfo, World } from '../world.ts';
 
 const DB = charmInfo('db', { provides: { server: 'sql', admin: { interface: 'sql-admin', limit: 1 } } });
@@ -74,4 +78,22 @@ test('each archive of a charm has a revision of its own, the same archive the sa
   world.model.addApplication('db', first, {});
   const second = world.model.revisionOf({ ...DB, digest: 'two' });
   expect([first.revision, second.revision, world.model.revisionOf(first).revision]).toEqual([0, 1, 0]);
+});
+
+test('a charm is in use while an application has it, or a unit still runs it', async () => {
+  await using world = await model();
+  const models = mkdtempSync(join(tmpdir(), 'models-'));
+  try {
+    symlinkSync(world.folder, join(models, 'test'));
+    mkdirSync(join(models, 'one-that-has-just-begun'));
+    const next = charmInfo('db', { provides: { server: 'sql' }, digest: 'db-2' });
+    await world.add(DB, 1);
+    await world.settle();
+    expect([...(await usedCharms(models))]).toEqual([DB.digest]);
+    world.model.upgrade(world.model.application('db'), next);
+    world.model.save();
+    expect([...(await usedCharms(models))].sort()).toEqual([DB.digest, next.digest].sort());
+  } finally {
+    rmSync(models, { recursive: true });
+  }
 });
