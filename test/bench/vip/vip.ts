@@ -8,6 +8,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { drainMark } from '@maas-ha/host';
 import { CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { CONFIG as KEEPALIVED_CONF } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
 import { PEERS_NFT } from '../../../charms/keepalived-vip/src/render/peers-nft.ts';
@@ -102,6 +103,18 @@ const EVENTS: readonly Event[] = [
       return owners.end(healed);
     },
     mend: nothing,
+  },
+  {
+    name: 'the address is given away on purpose',
+    patience: 6000,
+    isOursAlone: true,
+    happen: async (_, holder) => {
+      await holder.machine.run(['touch', drainMark('haproxy')]);
+      await sleep(3000);
+    },
+    mend: async (_, holder) => {
+      await holder.machine.run(['rm', drainMark('haproxy')]);
+    },
   },
   {
     name: 'a web server is killed',
