@@ -29,6 +29,13 @@ describeOnMachines('the life of a MAAS', () => {
     await model.settle(600);
   });
 
+  test('it begins with MAAS 3.4 and the relation of the HA guide, `maas-region:db postgresql:db`', async () => {
+    expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
+    const database = await model.unit('postgresql/0');
+    for (const file of await onRegions('cat /etc/maas/regiond.conf'))
+      expect(file).toContain(`database_host: "${database.address}"`);
+  });
+
   test(
     'an upgrade: every region stops, one migrates, all start, and the rack follows when it is told to',
     async () => {
