@@ -86,7 +86,7 @@ function members(text, head) {
   if (!head.startsWith('export class')) return [];
   const body = text.slice(0, /^\}/m.exec(text)?.index);
   const pattern =
-    /(?: {2}(\/\*\*(?:(?!\*\/).)*\*\/)\n)? {2}((?:readonly |async )?(?!#|constructor|private)[a-zA-Z]\w*(?:<[^\n]*>)?(?:\(.*?\)): [^\n]*?) \{\n/gs;
+    /(?:^ {2}(\/\*\*(?:(?!\*\/).)*\*\/)\n)?^ {2}((?:readonly |async )?(?!#|constructor|private)[a-zA-Z]\w*(?:<[^\n]*>)?(?:\(.*?\)): [^\n]*?) \{\n/gms;
   return [...body.matchAll(pattern)].flatMap(([, comment, signature]) =>
     method(/\w+/.exec(signature.replace(/^async /, ''))[0], comment, signature),
   );
@@ -117,7 +117,7 @@ function prose(comment) {
 function tools() {
   const source = readFileSync(join(folder, 'src/tools.ts'), 'utf8');
   const body = source.slice(source.indexOf('  return {\n'), source.indexOf('export type HookTools'));
-  const pattern = /(?: {4}(\/\*\*(?:(?!\*\/).)*\*\/)\n)? {4}async (\w+\(.*?\): [^\n]*?) \{\n/gs;
+  const pattern = /(?: {4}(\/\*\*(?:(?!\*\/).)*\*\/)\n)? {4}async (\w+\(.*?\): [^\n]*?) \{\n/gms;
   return [...body.matchAll(pattern)].flatMap(([, comment, signature]) =>
     method(`tools.${/\w+/.exec(signature)[0]}`, comment, signature),
   );
@@ -140,6 +140,9 @@ const page = [
   '## juju-ts-ops/testing',
   '',
   ...exportsOf('testing/index.ts').flatMap((item) => describe(item, 'testing')),
+  '## juju-ts-ops/driver',
+  '',
+  ...exportsOf('driver/index.ts').flatMap((item) => describe(item, 'driver')),
 ]
   .join('\n')
   .trimEnd();

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parseEnv } from 'node:util';
 import { execa } from 'execa';
+import { JujuModel, unitsOf, type UnitStatus as DriverStatus } from 'juju-ts-ops/driver';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { buildMaasRepository, MACHINE_FOLDER, type Version } from '../doubles/maas/build.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+const JUJU_LOCAL = join(ROOT, 'node_modules/.bin/juju-local');
 const REPOSITORY = join(ROOT, 'dist/maas-apt');
 
 /** What differs on this machine from the bundle that is meant for a controller with Charmhub. */
@@ -19,85 +21,39 @@ export interface Deployment {
   readonly units?: Readonly<Record<string, number>>;
 }
 
-const Status = z.object({ current: z.string(), message: z.string().default('') });
-const Unit = z.object({
-  'workload-status': Status,
-  'public-address': z.string(),
-  machine: z.string().default(''),
-  leader: z.boolean().default(false),
-  get subordinates() {
-    return z.record(z.string(), Unit).default({});
-  },
-});
-const ModelStatus = z.object({
-  applications: z.record(z.string(), z.object({ units: z.record(z.string(), Unit).default({}) })),
-});
-
-/** A unit as `juju status` shows it. */
-export interface UnitStatus {
-  readonly name: string;
-  readonly app: string;
-  /** Number of its machine. */
-  readonly machine: string;
-  readonly address: string;
-  readonly isLeader: boolean;
-  readonly workload: string;
-  readonly message: string;
-}
+/** A unit that has its machine. */
+export type UnitStatus = DriverStatus & Required<Pick<DriverStatus, 'machine' | 'address'>>;
 
 /** A model of this machine, through the command that users type. */
 export class LocalModel {
   readonly name: string;
-  readonly #isVerbose: boolean;
+  readonly #model: JujuModel;
 
   /** @param isVerbose whether the command's own progress is shown */
   constructor(name: string, isVerbose = false) {
     this.name = name;
-    this.#isVerbose = isVerbose;
+    this.#model = new JujuModel({ model: name, program: JUJU_LOCAL, isVerbose });
   }
 
   /** Runs `juju-local <args>` and returns what it printed. @throws with what it said when it fails. */
-  async juju(...args: readonly string[]): Promise<string> {
-    const { stdout } = await execa(join(ROOT, 'node_modules/.bin/juju-local'), args, {
-      stdin: 'ignore',
-      stderr: this.#isVerbose ? 'inherit' : 'pipe',
-      env: { JUJU_LOCAL_MODEL: this.name },
-    });
-    return stdout;
+  juju(verb: string, ...args: readonly string[]): Promise<string> {
+    return this.#model.cli(verb, ...args);
   }
 
   /** Runs an action and returns what the user sees: its results, or why it failed. */
   async action(unit: string, action: string, ...params: readonly string[]): Promise<string> {
-    const { all } = await execa(
-      join(ROOT, 'node_modules/.bin/juju-local'),
-      ['run', unit, action, ...params],
-      {
-        stdin: 'ignore',
-        reject: false,
-        all: true,
-        env: { JUJU_LOCAL_MODEL: this.name },
-      },
-    );
+    const { all } = await execa(JUJU_LOCAL, ['run', '--model', this.name, unit, action, ...params], {
+      stdin: 'ignore',
+      reject: false,
+      all: true,
+    });
     return all;
   }
 
   /** Every unit, subordinates included. */
   async units(): Promise<readonly UnitStatus[]> {
-    const { applications } = ModelStatus.parse(JSON.parse(await this.juju('status', '--format', 'json')));
-    const all = Object.values(applications).flatMap(({ units }) =>
-      Object.entries(units).flatMap(([name, unit]) =>
-        [[name, unit] as const, ...Object.entries(unit.subordinates)].map(([each, status]) => ({
-          name: each,
-          app: each.split('/')[0] ?? '',
-          machine: unit.machine,
-          address: unit['public-address'],
-          isLeader: status.leader,
-          workload: status['workload-status'].current,
-          message: status['workload-status'].message,
-        })),
-      ),
-    );
-    return all.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+    const units = unitsOf(await this.#model.status());
+    return units.map((unit) => ({ ...unit, machine: unit.machine ?? '', address: unit.address ?? '' }));
   }
 
   /** The units of one application. */

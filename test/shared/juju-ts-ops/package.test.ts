@@ -94,6 +94,7 @@ test('it has its licence and its README, and knows no MAAS', async () => {
     'dist/index.js',
     'dist/index.d.ts',
     'dist/testing/index.js',
+    'dist/driver/index.js',
     'package.json',
   ];
   for (const text of await Promise.all(files.map((name) => readFile(join(installed, name), 'utf8'))))

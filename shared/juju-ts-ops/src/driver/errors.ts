@@ -1,0 +1,46 @@
+import type { ActionResult } from './model.ts';
+import { unitsOf, type ModelStatus } from './status.ts';
+
+/** The command `juju` did not end well. */
+export class JujuCommandError extends Error {
+  override readonly name = 'JujuCommandError';
+  /** Without what was in files: only the words of the command line. */
+  readonly args: readonly string[];
+  /** Absent where it could not be started, or was stopped because it took too long. */
+  readonly exitCode: number | undefined;
+  readonly stderr: string;
+
+  constructor(args: readonly string[], exitCode: number | undefined, stderr: string) {
+    super(`juju ${args.join(' ')}: ${stderr.trim() || `exit code ${exitCode ?? 'unknown'}`}`);
+    this.args = args;
+    this.exitCode = exitCode;
+    this.stderr = stderr;
+  }
+}
+
+/** An action, or a command on a unit, failed. */
+export class ActionFailedError extends Error {
+  override readonly name = 'ActionFailedError';
+  readonly result: ActionResult;
+
+  constructor(result: ActionResult) {
+    const reason = result.message ?? (result.stderr.trim() || `exit code ${result.returnCode}`);
+    super(`${result.unit}, task ${result.id} ${result.status}: ${reason}`);
+    this.result = result;
+  }
+}
+
+/** The model did not come to what was waited for. */
+export class WaitError extends Error {
+  override readonly name = 'WaitError';
+  /** What it was last. */
+  readonly status: ModelStatus;
+
+  constructor(why: string, status: ModelStatus) {
+    const lines = unitsOf(status).map(
+      ({ name, workload, message, agent }) => `${name} ${workload} (${agent}) ${message}`,
+    );
+    super(`${why}:\n${lines.join('\n')}`);
+    this.status = status;
+  }
+}
