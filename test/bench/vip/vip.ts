@@ -119,21 +119,22 @@ const EVENTS: readonly Event[] = [
   {
     name: 'a web server is killed',
     patience: 20_000,
-    happen: async ({ machines }) => {
-      for (const machine of machines.slice(0, 1)) await machine.machine.signal('web', 'SIGKILL');
+    happen: async (cluster) => {
+      const server = await servingClient(cluster);
+      await server.machine.signal('web', 'SIGKILL');
       await sleep(3000);
+      server.startWeb();
     },
-    mend: ({ machines }) => Promise.resolve(machines[0]?.startWeb()),
+    mend: nothing,
   },
   {
     name: 'a web server is restarted cleanly',
     patience: 20_000,
-    happen: async ({ machines }) => {
-      for (const machine of machines.slice(0, 1)) {
-        await machine.machine.signal('web', 'SIGTERM');
-        await sleep(500);
-        machine.startWeb();
-      }
+    happen: async (cluster) => {
+      const server = await servingClient(cluster);
+      await server.machine.signal('web', 'SIGTERM');
+      await sleep(500);
+      server.startWeb();
       await sleep(2500);
     },
     mend: nothing,
@@ -141,12 +142,11 @@ const EVENTS: readonly Event[] = [
   {
     name: 'a web server hangs for 12 s',
     patience: 100_000,
-    happen: async ({ machines }) => {
-      for (const { machine } of machines.slice(0, 1)) {
-        await machine.signal('web', 'SIGSTOP');
-        await sleep(12_000);
-        await machine.signal('web', 'SIGCONT');
-      }
+    happen: async (cluster) => {
+      const { machine } = await servingClient(cluster);
+      await machine.signal('web', 'SIGSTOP');
+      await sleep(12_000);
+      await machine.signal('web', 'SIGCONT');
     },
     mend: nothing,
   },
@@ -183,6 +183,14 @@ const EVENTS: readonly Event[] = [
     mend: nothing,
   },
 ];
+
+/** The machine whose web server gets the client's requests: by its address, with the charms' files. */
+async function servingClient({ client, machines }: Cluster): Promise<VipMachine> {
+  const name = (await client.run(['curl', '-sf', URL])).trim();
+  const found = machines.find(({ machine }) => machine.name === name);
+  if (!found) throw new Error(`${URL} is answered by ${name}, which is none of the machines`);
+  return found;
+}
 
 async function write(machine: VipMachine, files: Files, path: string): Promise<void> {
   const { text, mode } = files.get(path) ?? { text: '', mode: 0o600 };
