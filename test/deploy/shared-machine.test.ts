@@ -146,7 +146,7 @@ describeOnMachines('a rack on a region’s machine', () => {
         await eventually(60, async () =>
           expect(await model.on(machine, asking)).toContain('"version": "3.7.0"'),
         );
-        expect(await model.on(machine, 'ls /run/maas-ha-tls 2>&1 || true')).toContain('No such file');
+        expect(await model.on(machine, 'ls /run/maas-ha/tls 2>&1 || true')).toContain('No such file');
       }
       await rackIsConnected();
       const [first] = await model.unitsOf('maas-region');

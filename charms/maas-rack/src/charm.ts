@@ -1,10 +1,11 @@
 import { machine } from '@maas-ha/host';
+import { installationHere } from '@maas-ha/maas';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
 import { leave, plan } from './plan.ts';
-import { maasHere, options, read } from './state.ts';
+import { options, read } from './state.ts';
 
 export const charm = defineCharm(charmcraft, {
   options,
@@ -12,7 +13,7 @@ export const charm = defineCharm(charmcraft, {
   read,
   plan,
   leave: () => {
-    const maas = maasHere();
+    const maas = installationHere('rack');
     return Promise.resolve(leave(maas, maas.isInstalled('region')));
   },
   machine,

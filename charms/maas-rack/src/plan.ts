@@ -73,7 +73,10 @@ function statusOf(state: State): Status {
     regions === undefined
       ? [`connected to ${connected} regions, MAAS ${version}`, `${url} does not answer`]
       : [`connected to ${connected} of ${regions} regions, MAAS ${version}`];
-  return active([...connection, ...versionNotes(state)].join('; '));
+  const { sourceNote } = state;
+  return active(
+    [...connection, ...(sourceNote === undefined ? [] : [sourceNote]), ...versionNotes(state)].join('; '),
+  );
 }
 
 /** The version to install, where it is another than the installed one and the regions are not behind it. */
@@ -115,10 +118,16 @@ interface Known {
 }
 
 function connection(state: State, { url, secret, version }: Known): readonly Resource[] {
-  const { maas, options, currentConf, sharesSecret, isSecretNewer, connected } = state;
+  const { maas, options, currentConf, sharesSecret, isSecretNewer, connected, hasRegion, isInitialised } =
+    state;
   const file = { kind: 'file', mode: 0o640, owner: 'root', group: maas.group } as const;
   const service = maas.rackService(version);
+  // The region of this machine runs in the same service, and restarts it with its own new secret.
+  const isShared = hasRegion && maas.serving.includes(service);
   return [
+    ...(isInitialised
+      ? []
+      : [{ kind: 'step', id: 'initialise', run: () => maas.initialiseRack(url, secret) } satisfies Resource]),
     {
       ...file,
       path: maas.conf.rack,
@@ -132,9 +141,9 @@ function connection(state: State, { url, secret, version }: Known): readonly Res
       enabled: true,
       onChange: 'restart',
       // rackd reads a changed URL by itself within half a minute; a restart would stop DHCP. A secret it reads only once.
-      after: [maas.secretFile],
+      after: isShared ? [] : [maas.secretFile],
     },
-    ...(isSecretNewer && connected === 0
+    ...(isSecretNewer && connected === 0 && !isShared
       ? [{ kind: 'step', id: 'wake-rackd', run: () => restartRackd(service) } satisfies Resource]
       : []),
     ...(connected === 0

@@ -3,8 +3,8 @@ import { hostname } from 'node:os';
 import { osRelease, readFileIfExists, serviceStates } from '@maas-ha/host';
 import { MAAS_SECRET_KEY, type maasRpc } from '@maas-ha/interfaces/maas-rpc';
 import {
+  chooseInstallation,
   connectedRegions,
-  DEB,
   eventLoops,
   MAAS_SECRET,
   maasSource,
@@ -45,6 +45,10 @@ export interface State {
   readonly packageVersion?: string;
   /** What has to be upgraded together. */
   readonly packages: readonly [string, ...string[]];
+  /** Where MAAS is not quite what the source says, in words for a status. */
+  readonly sourceNote?: string;
+  /** Whether MAAS knows that it is a rack; it is of no use to ask before it is installed. */
+  readonly isInitialised: boolean;
   /** What this unit could be upgraded to at once. */
   readonly preparation: Preparation;
   /** The application of region controllers, and what it has told so far; absent where none is related. */
@@ -80,27 +84,21 @@ export interface State {
   readonly sharesSecret: boolean;
 }
 
-/** How MAAS is installed on this machine. */
-export function maasHere(): Installation {
-  return DEB;
-}
-
 export async function read(juju: RackJuju): Promise<State> {
-  const maas = maasHere();
-  const [values, relations, observers, installed, os, conf, secretOnDisk] = await Promise.all([
-    juju.options(),
+  const [values, os] = await Promise.all([juju.options(), osRelease()]);
+  const source = maasSource(values.source, os);
+  const maas = chooseInstallation(source);
+  const [relations, observers, installed, conf, secretOnDisk] = await Promise.all([
     juju.relations('rpc'),
     juju.relations('cos-agent'),
-    maas.installed('rack'),
-    osRelease(),
+    maas.installed('rack', source),
     readFileIfExists(maas.conf.rack),
     readFileIfExists(maas.secretFile),
   ]);
   const { unit, app, model, leaving } = juju.context;
   const [relation] = relations;
   const region = relation && (await regionOf(juju, relation));
-  const source = maasSource(values.source, os);
-  const { version: packageVersion, packages } = installed;
+  const { version: packageVersion, packages, note } = installed;
   const version = packageVersion === undefined ? undefined : majorMinor(packageVersion);
   const hasRegion = maas.isInstalled('region');
   const loops = region?.url === undefined ? undefined : await eventLoops(region.url);
@@ -110,6 +108,8 @@ export async function read(juju: RackJuju): Promise<State> {
     maas,
     ...(packageVersion !== undefined && { version: majorMinor(packageVersion), packageVersion }),
     packages,
+    ...(note !== undefined && { sourceNote: note }),
+    isInitialised: maas.isInitialised('rack'),
     preparation: await preparation(juju.context, source),
     ...(region && { region }),
     currentConf: parseMaasConfig(conf ?? ''),

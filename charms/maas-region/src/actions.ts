@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { installationHere } from '@maas-ha/maas';
 import { defineAction, Redacted, UserError } from 'juju-ts-ops';
 import { z } from 'zod';
 import { createBackup, listBackups, restoreBackup } from './backup.ts';
@@ -6,7 +7,7 @@ import { apiKey, createAdmin, localApi } from './controllers.ts';
 import { configureDhcp } from './dhcp.ts';
 import { pauseRegion, resumeRegion } from './pause.ts';
 import { rotateSecret } from './secret.ts';
-import { maasHere, type RegionJuju } from './state.ts';
+import type { RegionJuju } from './state.ts';
 import { askForUpgrade } from './upgrade.ts';
 
 const username = z
@@ -29,19 +30,19 @@ export const actions = {
     z.object({ username, email: z.email('an e-mail address') }),
     async (params) => {
       const password = new Redacted(randomBytes(18).toString('base64url'));
-      await createAdmin(maasHere(), params.username, params.email, password);
+      await createAdmin(installationHere('region'), params.username, params.email, password);
       return { username: params.username, password: password.reveal() };
     },
   ),
 
   'get-api-key': defineAction<RegionJuju, { username: string }>(z.object({ username }), async (params) => {
-    const key = await apiKey(maasHere(), params.username);
+    const key = await apiKey(installationHere('region'), params.username);
     if (!key) throw new UserError(`MAAS has no user ${params.username}`);
     return { 'api-key': key.reveal() };
   }),
 
   'list-controllers': defineAction<RegionJuju, object>(z.object({}), async () => {
-    const api = await localApi(maasHere());
+    const api = await localApi(installationHere('region'));
     const [regions, racks] = await Promise.all([api.regionControllers(), api.rackControllers()]);
     const list = (controllers: typeof regions): string =>
       JSON.stringify(
@@ -56,7 +57,7 @@ export const actions = {
   'configure-dhcp-ha': defineAction<RegionJuju, z.output<typeof DhcpParams>, z.input<typeof DhcpParams>>(
     DhcpParams,
     async ({ fabric, vlan, primary, secondary }) => {
-      const pair = await configureDhcp(await localApi(maasHere()), {
+      const pair = await configureDhcp(await localApi(installationHere('region')), {
         vlan,
         ...(fabric !== undefined && { fabric }),
         ...(primary !== undefined && { primary }),

@@ -76,19 +76,22 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
+/** 1 where a database was migrated to a version. */
+const WAS_MIGRATED = `SELECT to_regclass('maas_ha.migration') IS NOT NULL AS is_there \\gset
+\\if :is_there
+  SELECT count(*) FROM maas_ha.migration WHERE version = :'version';
+\\else
+  SELECT 0;
+\\endif
+`;
+
 /** Whether the database was migrated to a version; `undefined` while it does not answer. */
 export async function hasMigrated(
   connection: DatabaseConnection,
   version: string,
 ): Promise<boolean | undefined> {
   const { exitCode, stdout } = await tryRun([...PSQL, `--set=version=${version}`], {
-    stdin: `SELECT to_regclass('maas_ha.migration') IS NOT NULL AS is_there \\gset
-\\if :is_there
-  SELECT count(*) FROM maas_ha.migration WHERE version = :'version';
-\\else
-  SELECT 0;
-\\endif
-`,
+    stdin: WAS_MIGRATED,
     env: environment(connection),
     timeout: QUESTION_TIMEOUT,
   });
@@ -101,15 +104,20 @@ export interface ServerFacts {
   readonly connectionLimit: number;
   /** `16` */
   readonly postgresqlVersion: number;
+  /** Whether the database was migrated to the MAAS that is installed. */
+  readonly hasMigrated: boolean;
   /** How often a new secret was asked for. */
   readonly rotation: number;
 }
 
-/** Nothing while the server does not answer. */
-export async function serverFacts(connection: DatabaseConnection): Promise<Partial<ServerFacts>> {
-  const { exitCode, stdout } = await tryRun(PSQL, {
+/** Nothing while the server does not answer. @param installed version of MAAS' packages; empty: none is */
+export async function serverFacts(
+  connection: DatabaseConnection,
+  installed: string,
+): Promise<Partial<ServerFacts>> {
+  const { exitCode, stdout } = await tryRun([...PSQL, `--set=version=${installed}`], {
     stdin: `SHOW max_connections; SHOW server_version_num;
-SELECT to_regclass('maas_ha.rotation') IS NOT NULL AS is_there \\gset
+${WAS_MIGRATED}SELECT to_regclass('maas_ha.rotation') IS NOT NULL AS is_there \\gset
 \\if :is_there
   SELECT max(number) FROM maas_ha.rotation;
 \\endif
@@ -117,11 +125,12 @@ SELECT to_regclass('maas_ha.rotation') IS NOT NULL AS is_there \\gset
     env: environment(connection),
     timeout: QUESTION_TIMEOUT,
   });
-  const [limit = '', version = '', rotation = ''] = stdout.split('\n');
+  const [limit = '', version = '', migrated = '', rotation = ''] = stdout.split('\n');
   if (exitCode !== 0 || !/^\d+$/.test(limit) || !/^\d+$/.test(version)) return {};
   return {
     connectionLimit: Number(limit),
     postgresqlVersion: Math.floor(Number(version) / 10_000),
+    hasMigrated: migrated === '1',
     rotation: Number(rotation),
   };
 }

@@ -42,7 +42,11 @@ export function plan(state: State): RegionPlan {
             ...(upgrade && isBehind ? upgradeResources(state, upgrade) : []),
             ...(known && !isBehind ? [configuration(state, known)] : []),
             ...(known && !isBehind && !hasSchema
-              ? [...state.maas.standstill(state.services), ...(mayMigrate ? [migration(state, known)] : [])]
+              ? [
+                  // Once this unit has migrated it serves, though the others are told only at the end of the hook.
+                  ...(mayMigrate && state.hasMigrated === true ? [] : state.maas.standstill(state.services)),
+                  ...(mayMigrate ? [migration(state, known)] : []),
+                ]
               : []),
             ...(known && mayServe ? atOnce(state, known) : []),
           ],
@@ -160,7 +164,17 @@ function migration({ maas, unit, cluster }: State, { database, packageVersion, r
 function atOnce(state: State, known: Known): readonly Resource[] {
   return [
     ...(restartsInTurn(state, known) ? [] : [restart(state, known)]),
+    ...(state.isInitialised ? [] : initialisation(state, known)),
     ...(isUpgraded(state, known) ? [] : release(state)),
+  ];
+}
+
+/** MAAS writes the file in its own way then, and ours comes after it. */
+function initialisation(state: State, known: Known): readonly Resource[] {
+  const { maas } = state;
+  return [
+    { kind: 'step', id: 'initialise', run: () => maas.initialiseRegion(known.url, known.database) },
+    configuration(state, known),
   ];
 }
 

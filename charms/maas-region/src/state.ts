@@ -7,7 +7,7 @@ import type { Frontend } from '@maas-ha/interfaces/http';
 import { pgsqlConnection } from '@maas-ha/interfaces/pgsql';
 import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
 import {
-  DEB,
+  chooseInstallation,
   MAAS_SECRET,
   maasSource,
   majorMinor,
@@ -91,6 +91,10 @@ export interface State {
   readonly packageVersion?: string;
   /** The packages of MAAS that have to have the same version. */
   readonly packages: readonly [string, ...string[]];
+  /** Where MAAS is not quite what the source says, in words for a status. */
+  readonly sourceNote?: string;
+  /** Whether MAAS knows that it is a region; it is of no use to ask before it is installed. */
+  readonly isInitialised: boolean;
   /** What this unit could be upgraded to at once. */
   readonly preparation: Preparation;
   /** The file by which hooks know what is being restored, and whether something is. */
@@ -149,19 +153,17 @@ export interface State {
   readonly connectionLimit?: number;
   /** `16`; known to the leader while it serves, or is about to migrate the database. */
   readonly postgresqlVersion?: number;
+  /** Known to the leader as well: whether the database was migrated to the MAAS that is installed. */
+  readonly hasMigrated?: boolean;
   /** Known to the leader as well: how often a new secret was asked for. */
   readonly rotation?: number;
 }
 
-/** How MAAS is installed on this machine. */
-export function maasHere(): Installation {
-  return DEB;
-}
-
 export async function read(juju: RegionJuju): Promise<State> {
-  const maas = maasHere();
+  const [values, os] = await Promise.all([juju.options(), osRelease()]);
+  const source = maasSource(values.source, os);
+  const maas = chooseInstallation(source);
   const [
-    values,
     isLeader,
     db,
     database,
@@ -172,14 +174,12 @@ export async function read(juju: RegionJuju): Promise<State> {
     clusters,
     network,
     installed,
-    os,
     conf,
     secret,
     live,
     dnsProblem,
     asked,
   ] = await Promise.all([
-    juju.options(),
     juju.isLeader(),
     juju.relations('db'),
     juju.relations('database'),
@@ -189,8 +189,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     juju.relations('cos-agent'),
     juju.relations('region-cluster'),
     juju.network('region-cluster'),
-    maas.installed('region'),
-    osRelease(),
+    maas.installed('region', source),
     readFileIfExists(maas.conf.region),
     readFileIfExists(maas.secretFile),
     liveRegions(),
@@ -204,8 +203,7 @@ export async function read(juju: RegionJuju): Promise<State> {
   const { unit, app, model, leaving } = juju.context;
   const restoreFile = join(juju.context.stateDirectory, 'restoring');
   const isServing = live?.has(shortName(hostname())) ?? false;
-  const { version: packageVersion, packages } = installed;
-  const source = maasSource(values.source, os);
+  const { version: packageVersion, packages, note } = installed;
   // The leader is asked itself, and tells the others. What an earlier leader was asked counts until then.
   const look = [cluster?.appData.look ?? '', isLeader ? (asked ?? '') : ''].toSorted().at(-1) ?? '';
   // The unit that holds the virtual address has it too, and Juju may name that one first.
@@ -224,6 +222,8 @@ export async function read(juju: RegionJuju): Promise<State> {
     maas,
     ...(packageVersion !== undefined && { version: majorMinor(packageVersion), packageVersion }),
     packages,
+    ...(note !== undefined && { sourceNote: note }),
+    isInitialised: maas.isInitialised('region'),
     preparation: await preparation(juju.context, source, look),
     restoreFile,
     isRestoring: existsSync(restoreFile),
@@ -286,8 +286,8 @@ async function duties(
 }
 
 /** What the leader asks PostgreSQL. */
-async function factsOf({ database }: State): Promise<Partial<ServerFacts>> {
-  return database.kind === 'ready' ? await serverFacts(database.connection) : {};
+async function factsOf({ database, packageVersion = '' }: State): Promise<Partial<ServerFacts>> {
+  return database.kind === 'ready' ? await serverFacts(database.connection, packageVersion) : {};
 }
 
 /** Who is remembered and not present, unless another unit is on the same machine now. */

@@ -76,11 +76,13 @@ function notServing(
 
 /** What the user should know, though MAAS serves. */
 function notesOf(state: State): readonly string[] {
-  const { options, vip, isLeader, departed, connectionLimit, peers, database } = state;
-  if (!isLeader) return [];
+  const { options, vip, isLeader, departed, connectionLimit, peers, database, sourceNote } = state;
+  const own = sourceNote === undefined ? [] : [sourceNote];
+  if (!isLeader) return own;
   const regions = peers.length + 1;
   const needed = connectionsNeeded(regions, options['num-workers']);
   return [
+    ...own,
     ...[notReady(state)].filter((note) => note !== undefined),
     ...(options['maas-url'] === '' && !vip && regions > 1
       ? ['this is the address of one region: relate keepalived-vip for one that outlives it']

@@ -26,8 +26,6 @@ import type { RegionJuju, State } from './state.ts';
 export const MAAS_TLS_PORT = 5443;
 /** Where balancers pass it through: the port that HTTPS implies. */
 const HTTPS_PORT = 443;
-/** Has the key for as long as MAAS takes to read it, and is in memory only. */
-const FOLDER = '/run/maas-ha-tls';
 const COMMAND_TIMEOUT = 60_000;
 
 const MODES = ['disabled', 'termination', 'passthrough'] as const;
@@ -191,11 +189,13 @@ function isTooOld({ version }: State): boolean {
  * @throws {UserError} with MAAS' words
  */
 async function enableTls(maas: Installation, { leaf, chain, key }: Certificate): Promise<void> {
-  await rm(FOLDER, { recursive: true, force: true });
-  await mkdir(FOLDER, { mode: 0o700 });
+  // Has the key for as long as MAAS takes to read it.
+  const folder = join(maas.scratch, 'tls');
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   try {
     const file = async (name: string, content: string): Promise<string> => {
-      const path = join(FOLDER, name);
+      const path = join(folder, name);
       await writeFile(path, content, { mode: 0o600 });
       return path;
     };
@@ -203,7 +203,7 @@ async function enableTls(maas: Installation, { leaf, chain, key }: Certificate):
     const caFile = chain === '' ? [] : ['--cacert', await file('chain.pem', chain)];
     await configTls(maas, ['enable', keyFile, certFile, ...caFile, '--port', String(MAAS_TLS_PORT), '--yes']);
   } finally {
-    await rm(FOLDER, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -23,10 +23,12 @@ import {
   type KernelModuleResource,
   type Resource,
   type ServiceResource,
+  type SnapResource,
   type SourceResource,
   type SysctlResource,
 } from './resources.ts';
 import { run } from './run.ts';
+import { holdSnap, installedSnap, installSnap, refreshSnap, removeSnap } from './snap.ts';
 import { hideCredentials, parseSource } from './source.ts';
 import { controlService, serviceStates } from './systemd.ts';
 
@@ -119,6 +121,12 @@ async function differenceOf(
       if (all.length === 0) return undefined;
       return { how: `removed ${all.join(', ')}`, mend: () => removePackages(all) };
     }
+    case 'snap':
+      return snapDifference(resource);
+    case 'absent-snap': {
+      if (!(await installedSnap(resource.name))) return undefined;
+      return { how: 'removed', mend: () => removeSnap(resource.name) };
+    }
     case 'file': {
       if (await isAsWanted(resource)) return undefined;
       return { how: await fileDifference(resource), mend: () => replaceFile(resource) };
@@ -164,6 +172,25 @@ async function sourceDifference(
       const old = parseSource(before ?? '');
       if (old.kind === 'ppa' && before !== text.trim()) await removePpa(old.owner, old.name);
       await memory.remember('sources', name, text.trim());
+    },
+  };
+}
+
+async function snapDifference({ name, channel, version }: SnapResource): Promise<Difference | undefined> {
+  const installed = await installedSnap(name);
+  const isOther = installed && version !== undefined && installed.version !== version;
+  if (installed?.isHeld && !isOther) return undefined;
+  return {
+    how: [
+      ...(installed ? [] : [`installed from ${channel}`]),
+      ...(isOther ? [`refreshed to ${version}`] : []),
+      ...(installed?.isHeld ? [] : ['held']),
+    ].join(', '),
+    mend: async () => {
+      if (!installed) await installSnap(name, channel);
+      // First: until it is held snapd may refresh it at any time.
+      if (!installed?.isHeld) await holdSnap(name);
+      if (isOther) await refreshSnap(name, channel, version);
     },
   };
 }

@@ -136,6 +136,12 @@ export async function setSource(name: string, source: Source): Promise<void> {
     case 'none':
       await deleteFile(path);
       return;
+    case 'snap':
+      throw new HostError(
+        'source',
+        'bug',
+        `${source.channel} is a channel of the snap store, and no source of apt`,
+      );
     case 'ppa':
       await deleteFile(path);
       await addPpa(source.owner, source.name);

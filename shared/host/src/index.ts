@@ -17,6 +17,8 @@ export { inContainer, osRelease } from './os.ts';
 export type { Resource, StepResource } from './resources.ts';
 export { lastLines, run, tryRun } from './run.ts';
 export type { Argv } from './run.ts';
+export { installedSnap, offeredSnap, switchSnap } from './snap.ts';
+export type { InstalledSnap } from './snap.ts';
 export { parseSource } from './source.ts';
 export type { Source } from './source.ts';
 export { serviceStates } from './systemd.ts';

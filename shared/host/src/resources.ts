@@ -7,6 +7,8 @@ export type Resource =
   | AbsentPackagesResource
   | FileResource
   | AbsentFileResource
+  | SnapResource
+  | AbsentSnapResource
   | SysctlResource
   | AbsentSysctlResource
   | KernelModuleResource
@@ -37,6 +39,22 @@ export interface PackagesResource {
 export interface AbsentPackagesResource {
   readonly kind: 'absent-packages';
   readonly names: readonly string[];
+}
+
+/** A snap that is installed, and that snapd does not refresh by itself. One that already is stays as it is, unless a version is wanted. */
+export interface SnapResource {
+  readonly kind: 'snap';
+  readonly name: string;
+  /** `3.7/stable` */
+  readonly channel: string;
+  /** The version that it is to have, from this channel. */
+  readonly version?: string;
+}
+
+/** A snap that is not installed, whoever installed it; nothing of its data stays. */
+export interface AbsentSnapResource {
+  readonly kind: 'absent-snap';
+  readonly name: string;
 }
 
 export interface FileResource extends WantedFile {
@@ -100,6 +118,8 @@ export function resourceId(resource: Resource): string {
     case 'sysctl':
     case 'absent-sysctl':
     case 'kernel-module':
+    case 'snap':
+    case 'absent-snap':
     case 'service':
       return `${resource.kind}:${resource.name}`;
     case 'packages':

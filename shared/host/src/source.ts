@@ -12,14 +12,17 @@ export type Source =
       readonly components: readonly string[];
       /** ASCII-armoured public key that the archive is signed with. */
       readonly key?: string;
-    };
+    }
+  /** A channel of the snap store: `3.7/stable`. */
+  | { readonly kind: 'snap'; readonly channel: string };
 
 const KEY = /-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]+-----END PGP PUBLIC KEY BLOCK-----/;
-const HOW = 'give ppa:owner/name, or a deb line and on the lines after it the key of the archive';
+const HOW =
+  'give ppa:owner/name, or snap:track/risk, or a deb line and on the lines after it the key of the archive';
 
 /**
- * Reads the text of an option `source`: nothing; `ppa:owner/name`; or a line in the form of sources.list(5), and
- * after it the archive's ASCII-armoured key.
+ * Reads the text of an option `source`: nothing; `ppa:owner/name`; `snap:track/risk`; or a line in the form of
+ * sources.list(5), and after it the archive's ASCII-armoured key.
  * @throws {HostError} `source`
  */
 export function parseSource(text: string): Source {
@@ -28,7 +31,13 @@ export function parseSource(text: string): Source {
   const ppa = /^ppa:([a-z0-9][a-z0-9.+-]*)\/([a-z0-9][a-z0-9.+-]*)$/.exec(first);
   if (ppa?.[1] && ppa[2]) return { kind: 'ppa', owner: ppa[1], name: ppa[2] };
   if (first.startsWith('snap:')) {
-    throw new HostError('source', 'user', `source=${first}: snaps cannot be used so far; ${HOW}`);
+    const channel = /^snap:([a-z0-9][a-z0-9.-]*\/(?:stable|candidate|beta|edge))$/.exec(first)?.[1];
+    if (channel !== undefined) return { kind: 'snap', channel };
+    throw new HostError(
+      'source',
+      'user',
+      `source=${first} is no channel: give snap:track/risk, for example snap:3.7/stable`,
+    );
   }
   const deb = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+:\S+)\s+(\S+)((?:\s+\S+)*)$/.exec(first.trim());
   if (!deb)

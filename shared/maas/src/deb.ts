@@ -56,12 +56,16 @@ export const DEB: Installation = {
     `${HOME}/image-storage`,
   ],
   sockets: HOME,
+  // In memory only.
+  scratch: '/run/maas-ha',
   dnsCommand: '/usr/lib/maas/maas-common',
   serving: ['maas-regiond', 'maas-apiserver'],
 
   region: (...args) => ['maas-region', ...args],
   journal: (role) => `journalctl -u ${DAEMONS[role]}`,
   isInstalled: (role, root) => hasUnit(DAEMONS[role], ['usr/lib', 'lib'], root),
+  // It has been once it is configured.
+  isInitialised: () => true,
   async installed(role) {
     const installed = await installedPackages(Object.values(PACKAGES));
     const version = installed.get(PACKAGES[role]);
@@ -86,6 +90,7 @@ export const DEB: Installation = {
   refreshOffers: refreshPackageLists,
   offered: (name) => offeredVersion(name),
   fetch: downloadPackages,
+  follow: () => Promise.resolve(),
   upgrade: (names, version) => [{ kind: 'packages', names, version }],
   removeRegion: (services, hasRack, tools) => [
     ...[...services, ...(hasRack ? [] : ['maas-http'])].map(stopped),
@@ -100,6 +105,8 @@ export const DEB: Installation = {
     ...removeShared('rack', hasRegion),
   ],
 
+  initialiseRegion: () => Promise.resolve(),
+  initialiseRack: () => Promise.resolve(),
   async holdRegion() {
     for (const path of HOLD_FILES) await replaceFile({ path, content: HOLD, mode: 0o644 });
     await run(['systemctl', 'daemon-reload']);

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Argv, Resource } from '@maas-ha/host';
+import type { Redacted } from 'juju-ts-ops';
 
 /** What region and rack controllers authenticate with: 16 bytes in lower-case hexadecimal digits. */
 export const MAAS_SECRET = /^[0-9a-f]{32}$/;
@@ -15,6 +16,17 @@ export interface Installed {
   readonly version?: string;
   /** What has to be upgraded together, the one that counts first. */
   readonly packages: readonly [string, ...string[]];
+  /** Where it is not quite what the source says, in words for a status. */
+  readonly note?: string;
+}
+
+/** Where a region keeps all it knows. */
+export interface Database {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: Redacted;
 }
 
 /**
@@ -41,6 +53,8 @@ export interface Installation {
   readonly backedUp: readonly string[];
   /** The folder of the sockets on which regiond's workers answer. */
   readonly sockets: string;
+  /** A folder in which MAAS' commands can read what is not theirs; it need not be there. */
+  readonly scratch: string;
   /** The commands that both kinds of controller have for BIND's own files; absent where MAAS has a BIND of its own. */
   readonly dnsCommand?: string;
 
@@ -50,8 +64,10 @@ export interface Installation {
   journal(role: Role): string;
   /** Whether a kind of controller is installed on this machine. */
   isInstalled(role: Role, root?: string): boolean;
-  installed(role: Role): Promise<Installed>;
-  /** The services of a region that are there, in the order in which they start. */
+  /** Whether a kind of controller that is installed also knows what it is. */
+  isInitialised(role: Role): boolean;
+  installed(role: Role, source: string): Promise<Installed>;
+  /** The services of a region that are there, in the order in which they start; none where it could not run. */
   regionServices(): readonly string[];
   /** Those of them that serve, which restart before the others do. */
   readonly serving: readonly string[];
@@ -71,6 +87,8 @@ export interface Installation {
   offered(name: string, source: string): Promise<string | undefined>;
   /** Finds out whether a version can be installed on this machine, and has it at hand where that can be. */
   fetch(names: readonly string[], version: string): Promise<void>;
+  /** Has what is installed follow a source that offers nothing else. */
+  follow(source: string): Promise<void>;
   /** @param names as {@link Installed.packages} */
   upgrade(names: readonly string[], version: string, source: string): readonly Resource[];
   /**
@@ -80,6 +98,9 @@ export interface Installation {
   removeRegion(services: readonly string[], hasRack: boolean, tools: readonly string[]): readonly Resource[];
   removeRack(hasRegion: boolean): readonly Resource[];
 
+  /** Tells an installed MAAS that it is a region, and starts it; its database has been migrated. */
+  initialiseRegion(url: string, database: Database): Promise<void>;
+  initialiseRack(url: string, secret: Redacted): Promise<void>;
   /** Keeps a region from starting, whatever its packages do, also after the machine does, until it is released. */
   holdRegion(): Promise<void>;
   releaseRegion(): Promise<void>;

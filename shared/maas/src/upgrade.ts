@@ -72,7 +72,7 @@ async function prepare(
   { source, asked, isKnownSource, file }: Preparation,
 ): Promise<void> {
   if (isKnownSource) await maas.refreshOffers();
-  const { version: installed, packages } = await maas.installed(role);
+  const { version: installed, packages } = await maas.installed(role, source);
   const [first] = packages;
   const offered = await maas.offered(first, source);
   if (offered === undefined || installed === undefined)
@@ -83,7 +83,8 @@ async function prepare(
       `MAAS ${from} cannot go back to ${to}: set source= to one that has ${from} or a newer one`,
     );
   }
-  if (offered !== installed) await maas.fetch(packages, offered);
+  if (offered === installed) await maas.follow(source);
+  else await maas.fetch(packages, offered);
   await replaceFile({
     path: file,
     content: JSON.stringify({ source, version: offered, asked }),

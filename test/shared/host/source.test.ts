@@ -8,9 +8,10 @@ mDMEZ3SFgBYJKwYBBAHaRw8BAQdA
 -----END PGP PUBLIC KEY BLOCK-----`;
 
 describe('the option source', () => {
-  test('is empty, a PPA, or a deb line', () => {
+  test('is empty, a PPA, a channel of the snap store, or a deb line', () => {
     expect(parseSource(' \n')).toEqual({ kind: 'none' });
     expect(parseSource('ppa:maas/3.7-next')).toEqual({ kind: 'ppa', owner: 'maas', name: '3.7-next' });
+    expect(parseSource('snap:3.7/stable')).toEqual({ kind: 'snap', channel: '3.7/stable' });
     expect(parseSource('deb http://archive.example/ubuntu noble main universe\r\n')).toEqual({
       kind: 'deb',
       options: {},
@@ -38,11 +39,13 @@ Signed-By:
   });
 
   test.each([
-    ['nonsense', 'source=nonsense is no package source: give ppa:owner/name, or a deb line'],
+    ['nonsense', 'source=nonsense is no package source: give ppa:owner/name, or snap:track/risk, or a deb line'],
     ['ppa:maas', 'source=ppa:maas is no package source'],
     ['deb-src http://archive.example noble main', 'is no package source'],
     ['deb http://archive.example', 'is no package source'],
-    ['snap:3.7/stable', 'source=snap:3.7/stable: snaps cannot be used so far'],
+    ['snap:3.7', 'source=snap:3.7 is no channel: give snap:track/risk, for example snap:3.7/stable'],
+    ['snap:3.7/stable/fix', 'source=snap:3.7/stable/fix is no channel'],
+    ['snap:3.7/solid', 'source=snap:3.7/solid is no channel'],
     ['deb http://archive.example noble main\nnot a key', 'is no ASCII-armoured PGP public key'],
     [`deb [signed-by=/etc/k.gpg] http://archive.example noble main\n${KEY}`, 'not both'],
     ['http://user:pa55@archive.example noble', 'source=http://archive.example noble'],

@@ -18,6 +18,7 @@ export function connected(known: Partial<State> = {}): State {
     options: { source: '', debug: false },
     source: 'ppa:maas/3.7',
     maas: DEB,
+    isInitialised: true,
     packages: ['maas-rack-controller'],
     version: '3.7',
     packageVersion: MAAS_37,

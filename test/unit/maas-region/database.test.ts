@@ -107,7 +107,7 @@ test('a database that does not answer, or lets nobody in, is waited for', async 
     remedy: 'retry',
   });
   expect(await hasMigrated(nobody, '3.7')).toBeUndefined();
-  expect(await serverFacts(nobody)).toEqual({});
+  expect(await serverFacts(nobody, '3.7')).toEqual({});
   expect(await logged()).toEqual([]);
 });
 
@@ -123,16 +123,16 @@ test('the password is in no argument list while psql runs', async () => {
 });
 
 test('a new secret that is asked for twice before it is there is one', async () => {
-  expect((await serverFacts(server.connection)).rotation).toBe(0);
+  expect((await serverFacts(server.connection, '3.7')).rotation).toBe(0);
   await askForRotation(server.connection, 0, 'maas-region/0');
   await askForRotation(server.connection, 0, 'maas-region/1');
-  expect((await serverFacts(server.connection)).rotation).toBe(1);
+  expect((await serverFacts(server.connection, '3.7')).rotation).toBe(1);
   await askForRotation(server.connection, 1, 'maas-region/1');
-  expect((await serverFacts(server.connection)).rotation).toBe(2);
+  expect((await serverFacts(server.connection, '3.7')).rotation).toBe(2);
 });
 
 test('the number of connections, and the version of PostgreSQL', async () => {
-  const { connectionLimit, postgresqlVersion = 0 } = await serverFacts(server.connection);
+  const { connectionLimit, postgresqlVersion = 0 } = await serverFacts(server.connection, '3.7');
   expect(connectionLimit).toBe(100);
   expect(await server.sql('SHOW server_version')).toMatch(new RegExp(`^${postgresqlVersion}\\.`));
   expect([1, 2, 3, 5].map((regions) => connectionsNeeded(regions, 4))).toEqual([100, 110, 160, 260]);

@@ -45,6 +45,7 @@ export function serving(known: Partial<State> = {}): State {
     },
     source: 'ppa:maas/3.7',
     maas: DEB,
+    isInitialised: true,
     version: '3.7',
     packageVersion: MAAS_37,
     packages: ['maas-region-api'],

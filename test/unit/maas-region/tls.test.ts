@@ -245,7 +245,7 @@ describe('in MAAS itself', () => {
       () => tried('/MAAS/api/2.0/version/'),
       ({ status }) => status === 200,
     );
-    expect(existsSync('/run/maas-ha-tls')).toBe(false);
+    expect(existsSync('/run/maas-ha/tls')).toBe(false);
     await until(
       () => host.get('/MAAS/api/2.0/version/'),
       ({ status }) => status === 301,
@@ -274,6 +274,6 @@ describe('in MAAS itself', () => {
     await expect(apply(state, 'enable-tls')).rejects.toThrow(
       /MAAS does not take the certificate: .*don't match/,
     );
-    expect(existsSync('/run/maas-ha-tls')).toBe(false);
+    expect(existsSync('/run/maas-ha/tls')).toBe(false);
   });
 });

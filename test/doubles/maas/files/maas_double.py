@@ -2,7 +2,8 @@
 
 What the real MAAS 3.4 refuses, this refuses in the same words. Times that MAAS counts in minutes are scaled by
 `time_scale` of /etc/maas/double.conf, so that tests need not wait for them. Below another root (MAAS_ROOT) several
-controllers run on one machine, each with an `address` and a `hostname` in its double.conf.
+controllers run on one machine, each with an `address` and a `hostname` in its double.conf. Inside a snap (see
+snap_double.py) it has the snap's paths, its command `maas` and its one service.
 """
 
 import argparse
@@ -37,28 +38,34 @@ import psycopg2
 import yaml
 
 ROOT = os.environ.get("MAAS_ROOT", "")
-VERSION = open(f"{ROOT}/usr/share/maas/version").read().strip()
+SNAP = os.environ.get("SNAP")
+SNAP_COMMON = os.environ.get("SNAP_COMMON", "")
+SNAP_DATA = os.environ.get("SNAP_DATA", "")
+VERSION = os.environ["SNAP_VERSION"] if SNAP else open(f"{ROOT}/usr/share/maas/version").read().strip()
 SHORT = tuple(int(part) for part in VERSION.split(".")[:2])
-HOME = f"{ROOT}/var/lib/maas"
-REGIOND_CONF = os.environ.get("MAAS_REGION_CONFIG", f"{ROOT}/etc/maas/regiond.conf")
-RACKD_CONF = os.environ.get("MAAS_CLUSTER_CONFIG", f"{ROOT}/etc/maas/rackd.conf")
+HOME = f"{SNAP_COMMON}/maas" if SNAP else f"{ROOT}/var/lib/maas"
+# The snap's own commands overwrite what the environment says.
+REGIOND_CONF = f"{SNAP_DATA}/regiond.conf" if SNAP else os.environ.get("MAAS_REGION_CONFIG", f"{ROOT}/etc/maas/regiond.conf")
+RACKD_CONF = f"{SNAP_DATA}/rackd.conf" if SNAP else os.environ.get("MAAS_CLUSTER_CONFIG", f"{ROOT}/etc/maas/rackd.conf")
+DOUBLE_CONF = f"{SNAP_COMMON}/double.conf" if SNAP else f"{ROOT}/etc/maas/double.conf"
+MODE_FILE = f"{SNAP_COMMON}/snap_mode"
 # Since 3.2 nginx answers on port 5240, and regiond behind it on a socket.
 HAS_NGINX = SHORT >= (3, 2)
-WEB_SOCKET = f"{HOME}/maas-regiond-webapp.sock.0"
-HTTP_CONF = f"{HOME}/http/regiond.nginx.conf"
+WEB_SOCKET = f"{SNAP_DATA or HOME}/maas-regiond-webapp.sock.0"
+HTTP_CONF = f"{SNAP_DATA or HOME}/http/regiond.nginx.conf"
 SETTINGS = {
     "time_scale": 0.2,
     "dbupgrade_seconds": 3.0,
     "region_start_seconds": 2.0,
     "address": "",
     "hostname": "",
-    "group": "maas",
+    "group": "root" if SNAP else "maas",
 }
 
 
 def settings():
     try:
-        with open(f"{ROOT}/etc/maas/double.conf") as file:
+        with open(DOUBLE_CONF) as file:
             return {**SETTINGS, **(yaml.safe_load(file) or {})}
     except FileNotFoundError:
         return SETTINGS
@@ -1418,3 +1425,198 @@ def rack_main():
     register.add_argument("--url", action="append")
     register.add_argument("--secret")
     run_command(parser.parse_args())
+
+
+# --- The snap ------------------------------------------------------------------------------------------------------
+
+
+def snap_mode():
+    try:
+        with open(MODE_FILE) as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return "none"
+
+
+def set_snap_mode(mode):
+    with open(MODE_FILE, "w") as file:
+        file.write(mode)
+
+
+def read_input(prompt):
+    """As MAAS does it: at the end of the input it asks again, for ever."""
+    while True:
+        try:
+            return input(prompt)
+        except EOFError:
+            print()
+
+
+def required_prompt(title):
+    value = ""
+    while not value or value == "help":
+        value = read_input(f"{title}: ")
+    return value
+
+
+def update_yaml(path, values):
+    """In place, with the mode that a new file has by itself."""
+    try:
+        with open(path) as file:
+            data = yaml.safe_load(file) or {}
+    except FileNotFoundError:
+        data = {}
+    data = {key: value for key, value in {**data, **values}.items() if value is not None}
+    with open(path, "w") as file:
+        yaml.safe_dump(data, file, default_flow_style=False)
+
+
+def database_settings(uri):
+    uri = uri or required_prompt("Database URI")
+    if not uri.startswith("postgres://"):
+        raise CommandError("Database URI needs to be either 'maas-test-db:///' or start with 'postgres://'")
+    try:
+        parsed = psycopg2.extensions.parse_dsn(uri)
+    except psycopg2.ProgrammingError as error:
+        raise CommandError(f"Error parsing database URI: {str(error).strip()}")
+    unsupported = set(parsed) - {"user", "password", "host", "dbname", "port"}
+    if unsupported:
+        raise CommandError(f"Error parsing database URI: Unsupported parameters: {', '.join(sorted(unsupported))}")
+    if "user" not in parsed:
+        raise CommandError(f"No user found in URI: {uri}")
+    values = {
+        "database_host": parsed.get("host", "localhost"),
+        "database_name": parsed.get("dbname", parsed["user"]),
+        "database_user": parsed["user"],
+        "database_pass": parsed.get("password"),
+    }
+    return {**values, "database_port": int(parsed["port"])} if "port" in parsed else values
+
+
+def has_no_tables():
+    try:
+        conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+        return not query(conf, "SELECT 1 FROM pg_tables WHERE schemaname = 'public' LIMIT 1")
+    except Exception:
+        return True
+
+
+def snapctl(verb):
+    subprocess.run(["snapctl", verb, "maas.pebble" if SHORT >= (3, 5) else "maas.supervisor"], check=False)
+
+
+def maas_init(args):
+    mode = args.run_mode
+    if snap_mode() != "none" and not args.force:
+        print("Controller has already been initialized.")
+        answer = ""
+        while answer not in ("yes", "no"):
+            answer = read_input("Are you sure you want to initialize again (yes/no) [default=no]? ") or "no"
+        if answer == "no":
+            sys.exit(0)
+    values = database_settings(args.database_uri) if mode != "rack" else {}
+    maas_url = args.maas_url or required_prompt("MAAS URL")
+    secret = (args.secret or required_prompt("Secret")) if mode == "rack" else None
+    if snap_mode() != "none":
+        print("Stopping services", flush=True)
+        snapctl("stop")
+    if SHORT >= (3, 5):
+        for name in os.listdir(f"{SNAP_DATA}/certificates"):
+            os.unlink(f"{SNAP_DATA}/certificates/{name}")
+    update_yaml(REGIOND_CONF, {"maas_url": maas_url, **values})
+    update_yaml(RACKD_CONF, {"maas_url": maas_url})
+    if secret:
+        with open(f"{HOME}/secret", "w") as file:
+            file.write(secret)
+    elif os.path.exists(f"{HOME}/secret"):
+        os.unlink(f"{HOME}/secret")
+    if mode != "rack" and has_no_tables():
+        print("Performing database migrations", flush=True)
+        dbupgrade(args)
+    print("Starting services", flush=True)
+    set_snap_mode(mode)
+    # The old supervisor is told to read its configuration anew, and only where it runs.
+    snapctl("restart" if SHORT >= (3, 5) else "try-restart")
+
+
+def maas_migrate(args):
+    is_region = snap_mode() in ("region", "region+rack")
+    if args.configure and not is_region:
+        return
+    if snap_mode() == "none":
+        print("MAAS is not configured")
+        sys.exit(1)
+    if not is_region:
+        print("Mode 'rack' is not connected to a database. No migrations to perform.")
+        sys.exit(1)
+    dbupgrade(args)
+
+
+def maas_status(_args):
+    if snap_mode() == "none":
+        print("MAAS is not configured")
+        sys.exit(1)
+    print("Service  Startup  Current  Since")
+    for part in SNAP_PARTS:
+        if part[0] in snap_mode().split("+"):
+            print(f"{part[1]}  enabled  active  today")
+
+
+def maas_main():
+    """The command `maas`, as far as the snap adds to it."""
+    parser = argparse.ArgumentParser(prog="maas")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    init = verbs.add_parser("init")
+    init.set_defaults(run=maas_init)
+    modes = init.add_subparsers(dest="run_mode", required=True)
+    for mode in ("region+rack", "region", "rack"):
+        sub = modes.add_parser(mode)
+        sub.set_defaults(database_uri=None, secret=None)
+        sub.add_argument("--maas-url")
+        sub.add_argument("--force", action="store_true")
+        if mode == "rack":
+            sub.add_argument("--secret")
+        else:
+            sub.add_argument("--database-uri")
+            sub.add_argument("--num-workers", type=int)
+    migrate = verbs.add_parser("migrate")
+    migrate.set_defaults(run=maas_migrate)
+    migrate.add_argument("--configure", action="store_true")
+    verbs.add_parser("status").set_defaults(run=maas_status)
+    args = parser.parse_args()
+    if os.geteuid() != 0:
+        print(f"The '{args.verb}' command must be run by root.", file=sys.stderr)
+        sys.exit(1)
+    try:
+        args.run(args)
+    except CommandError as error:
+        # The real one shows a traceback.
+        print(f"maascli.command.CommandError: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+# What each kind of controller runs, and with what.
+SNAP_PARTS = [("region", "http", "http_main"), ("region", "regiond", "regiond_main"), ("rack", "rackd", "rackd_main")]
+
+
+def pebble_main():
+    """The one service of the snap: it runs what the mode says when it starts, and ends all of it with a signal that they hear."""
+    mode = snap_mode().split("+")
+    parts = {}
+
+    def stop(*_):
+        for process in parts.values():
+            process.terminate()
+        for process in parts.values():
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    while True:
+        for role, name, entry in SNAP_PARTS:
+            if role in mode and (name not in parts or parts[name].poll() is not None):
+                parts[name] = subprocess.Popen([sys.executable, "-c", f"from maas_double import {entry}; {entry}()"])
+        time.sleep(0.5)
