@@ -39,7 +39,10 @@ Signed-By:
   });
 
   test.each([
-    ['nonsense', 'source=nonsense is no package source: give ppa:owner/name, or snap:track/risk, or a deb line'],
+    [
+      'nonsense',
+      'source=nonsense is no package source: give ppa:owner/name, or snap:track/risk, or a deb line',
+    ],
     ['ppa:maas', 'source=ppa:maas is no package source'],
     ['deb-src http://archive.example noble main', 'is no package source'],
     ['deb http://archive.example', 'is no package source'],
