@@ -118,7 +118,7 @@ describeOnMachines('bundle.yaml', () => {
         await model.juju('remove-unit', 'maas-region/1', '--no-prompt');
         await model.settle();
       });
-      expect(watch.longestGap).toBeLessThan(5000);
+      expect(watch.failures).toEqual([]);
       expect((await model.unitsOf('maas-region')).map(({ name }) => name)).toEqual([
         'maas-region/0',
         'maas-region/2',

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How often the client asks, in milliseconds, and how long it waits for one answer. */
+/**
+ * How often the client asks, in milliseconds, and how long it waits for one answer: longer than TCP takes to begin a
+ * connection once more, which is what a machine asks of clients that gives its address away on purpose.
+ */
 const PACE = 20;
-const PATIENCE = 1000;
+const PATIENCE = 3000;
 
 /** What a client saw that asked an address all along. */
 export interface Watch {

@@ -113,10 +113,13 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
   );
 
   test(
-    'release-vip gives it to another unit, and every unit knows',
+    'release-vip gives it to another unit, no client notices, and every unit knows',
     async () => {
       const before = await holder();
-      await model.juju('run', before.name, 'release-vip');
+      const seen = await watching(`http://${vip}/`, async () => {
+        await model.juju('run', before.name, 'release-vip');
+      });
+      expect(seen.failures).toEqual([]);
       const after = await eventually(10, () => holder());
       expect(after.name).not.toBe(before.name);
       for (const { name } of await model.unitsOf('keepalived-vip')) {
