@@ -305,7 +305,10 @@ async function serviceDifference(
     };
   }
   const digest = digestOf(await Promise.all(after.map(readFileIfExists)));
-  const isStale = memory.applied.services[name] !== digest || after.some((path) => changing.has(path));
+  // What reads none of our files need not be told of any, whoever started it.
+  const isStale =
+    after.length > 0 &&
+    (memory.applied.services[name] !== digest || after.some((path) => changing.has(path)));
   const verb = state.isRunning ? (isStale ? onChange : undefined) : 'start';
   const enable = resource.enabled && !state.isEnabled;
   if (verb === undefined && !enable) return undefined;

@@ -47,6 +47,8 @@ describeOnMachines('MAAS from the snap store', () => {
       'run --shell maas -c exec "$SNAP/bin/maas-region" "$@" maas-region dbupgrade',
       `run maas init region --maas-url ${MAAS_URL} --force`,
     ]);
+    // It starts by itself when it is installed, and once more as a region.
+    expect(calls.filter((call) => call === 'run maas.supervisor')).toHaveLength(2);
     expect(calls.join('\n')).not.toContain(server.connection.password.reveal());
     expect(await migrations()).toBe('3.4');
     expect(await machine.on('stat', '--format=%a %U:%G', CONF)).toBe('640 root:root');
