@@ -23,6 +23,14 @@ async function migrated(number = 1, version = '3.4'): Promise<DoubleHost> {
   return host;
 }
 
+async function api(host: DoubleHost): Promise<MaasApi> {
+  await host.region(['createadmin', '--username', 'admin', '--email', 'a@example.com'], {
+    input: 'p\np\n\n',
+  });
+  const { stdout } = await host.region(['apikey', '--username', 'admin']);
+  return new MaasApi({ host: host.address, port: 5240 }, new Redacted(stdout));
+}
+
 describe('dbupgrade', () => {
   test('two at once: exactly one fails, on an empty database and on a migrated one', async () => {
     const regions = [await machine(1), await machine(2)];
@@ -370,6 +378,36 @@ describe('regions', () => {
     }
     expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 200 });
   }, 30_000);
+
+  test('whose connection to the database has died in between answer one isolated 500', async () => {
+    const host = await migrated();
+    await host.serve('region-1');
+    expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 200 });
+    await doubles.server.sql(
+      'SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()',
+    );
+    const statuses: number[] = [];
+    while (statuses.length < 10) statuses.push((await host.get('/MAAS/rpc/')).status);
+    expect(statuses).toContain(500);
+    expect(statuses.slice(-6)).toEqual([200, 200, 200, 200, 200, 200]);
+  }, 30_000);
+
+  test('whose URL nobody answers serve, and MAAS does not learn of their networks until somebody does', async () => {
+    const host = await migrated();
+    await host.configure(doubles.server.connection, { maas_url: 'http://127.0.7.99:5240/MAAS' });
+    await host.serve('region-1');
+    await until(
+      () => host.log,
+      (log) => log.includes("Couldn't report test results: URL error ["),
+    );
+    const maas = await api(host);
+    const networks = async () => (await maas.regionControllers()).map((one) => one.interface_set.length);
+    expect(await networks()).toEqual([0]);
+    const other = await doubles.make('3.4', 'region-2', '127.0.7.99');
+    await other.configure(doubles.server.connection);
+    await other.serve('region-2');
+    await until(networks, (found) => found.join() === '1,1');
+  }, 30_000);
 });
 
 describe('racks', () => {
@@ -488,14 +526,6 @@ describe('racks', () => {
 });
 
 describe('the API', () => {
-  async function api(host: DoubleHost): Promise<MaasApi> {
-    await host.region(['createadmin', '--username', 'admin', '--email', 'a@example.com'], {
-      input: 'p\np\n\n',
-    });
-    const { stdout } = await host.region(['apikey', '--username', 'admin']);
-    return new MaasApi({ host: host.address, port: 5240 }, new Redacted(stdout));
-  }
-
   test('takes OAuth; answers 400 without it and 401 to a wrong key', async () => {
     const host = await migrated();
     await host.serve('region-1');

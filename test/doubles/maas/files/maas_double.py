@@ -217,7 +217,8 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS maasserver_config (name text PRIMARY KEY, value text);
 CREATE TABLE IF NOT EXISTS maasserver_secret (path text PRIMARY KEY, value text);
 CREATE TABLE IF NOT EXISTS maasserver_node (
-  system_id text PRIMARY KEY, hostname text UNIQUE, node_type int, address text, version text);
+  system_id text PRIMARY KEY, hostname text UNIQUE, node_type int, address text, version text,
+  reported boolean NOT NULL DEFAULT false);
 CREATE TABLE IF NOT EXISTS maasserver_regionprocess (
   system_id text, pid int, address text, port int, updated timestamptz, PRIMARY KEY (system_id, pid));
 CREATE TABLE IF NOT EXISTS maasserver_vlan (
@@ -251,6 +252,23 @@ def query(conf, sql, args=()):
             return cursor.fetchall() if cursor.description else []
     finally:
         connection.close()
+
+
+POOL = []
+
+
+def pooled_query(conf, sql):
+    """On a connection that an earlier request has left. One that has died in between costs this request an error."""
+    connection = POOL.pop() if POOL else connect(conf)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            rows = cursor.fetchall()
+    except psycopg2.Error:
+        connection.close()
+        raise
+    POOL.append(connection)
+    return rows
 
 
 def dbupgrade(_args):
@@ -659,6 +677,7 @@ class Region:
         self.beat()
         threading.Thread(target=self.heart, daemon=True).start()
         threading.Thread(target=self.watch, daemon=True).start()
+        threading.Thread(target=self.report, daemon=True).start()
         server = WebServer(self) if HAS_NGINX else BareWebServer(self)
         self.configure_web()
         log("Region controller serves.")
@@ -681,6 +700,17 @@ class Region:
             except psycopg2.Error:
                 connection = self.known = None
             time.sleep(1)
+
+    def report(self):
+        """What hardware and networks it has a region tells itself, and that goes through the URL that all have in common."""
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.conf['maas_url']}/rpc/", timeout=5):
+                    query(self.conf, "UPDATE maasserver_node SET reported = true WHERE system_id = %s", (self.system_id,))
+                return
+            except (OSError, psycopg2.Error) as error:
+                log(f"Couldn't report test results: URL error [{getattr(error, 'reason', error)}]")
+            time.sleep(scaled(30))
 
     def configure_web(self):
         """Writes what the web server follows, where it is not so already. Its presence starts the web server."""
@@ -737,7 +767,7 @@ class Region:
         os._exit(0)
 
     def eventloops(self):
-        rows = query(
+        rows = pooled_query(
             self.conf,
             "SELECT hostname, pid, p.address, port FROM maasserver_regionprocess p JOIN maasserver_node n "
             "USING (system_id) ORDER BY 1, 2",
@@ -880,7 +910,7 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
         elif path == "/MAAS/rpc":
             self.answer(301, b"", headers=[("Location", "/MAAS/rpc/")])
         elif path == "/MAAS/api/2.0/version/":
-            query(region.conf, "SELECT 1")
+            pooled_query(region.conf, "SELECT 1")
             self.answer(200, {"capabilities": ["authenticate-api"], "version": VERSION, "subversion": ""})
         elif path == "/MAAS/accounts/login/":
             nobody = not query(region.conf, "SELECT 1 FROM auth_user")
@@ -901,7 +931,7 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
             kind = 3 if "region" in path else 2
             rows = query(
                 conf,
-                "SELECT node_type, system_id, hostname, address, version FROM maasserver_node WHERE node_type IN (%s, 4) ORDER BY 3",
+                "SELECT node_type, system_id, hostname, address, version, reported FROM maasserver_node WHERE node_type IN (%s, 4) ORDER BY 3",
                 (kind,),
             )
             self.answer(200, [controller(kind == 2, *row) for row in rows])
@@ -1080,8 +1110,8 @@ def set_config(conf, name, value):
 NODE_TYPES = {2: "Rack controller", 3: "Region controller", 4: "Region and rack controller"}
 
 
-def controller(is_rack, kind, system_id, name, address, version):
-    """As the API shows it. Every controller has one interface with a static address, on the one VLAN."""
+def controller(is_rack, kind, system_id, name, address, version, reported):
+    """As the API shows it. Every controller has one interface with a static address, on the one VLAN; once that is known."""
     link = {"name": "eth0", "vlan": {"id": 5001, "vid": 0, "fabric_id": 0}, "links": [{"mode": "static", "ip_address": address}]}
     services = {"service_set": [{"name": "rackd", "status": "running", "status_info": ""}]} if is_rack else {}
     return {
@@ -1092,7 +1122,7 @@ def controller(is_rack, kind, system_id, name, address, version):
         "node_type_name": NODE_TYPES[kind],
         "version": version,
         "ip_addresses": [address],
-        "interface_set": [link],
+        "interface_set": [link] if reported or kind != 3 else [],
         **services,
     }
 
