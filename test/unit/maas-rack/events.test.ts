@@ -42,6 +42,17 @@ testEvents(charm, actions, {
     statuses: ['blocked'],
     secrets: ['short-secret'],
   },
+  'a snap that is no rack yet': {
+    state: stateOf(charm, {
+      options: { source: 'snap:3.7/stable' },
+      relations: [told],
+      secrets: [granted(SECRET)],
+    }),
+    seen: (state) => ({ ...state, version: '3.7', isInitialised: false }),
+    statuses: ['waiting'],
+    without,
+    secrets: [SECRET],
+  },
   'all that it needs': {
     state: stateOf(charm, { options, relations: [told], secrets: [granted(SECRET)] }),
     seen: (state) => ({ ...state, version: '3.7', connected: 2, regions: 2 }),

@@ -10,6 +10,7 @@ const SECRET = '0123456789abcdef0123456789abcdef';
 /** Of the packages: installed, and what the database was migrated to. */
 const VERSION = '1:3.7.0-17960-g.abc';
 const options = { source: 'deb [trusted=yes] file:/srv/maas-apt/3.7 ./' };
+const snap = { source: 'snap:3.7/stable' };
 const alone = { id: 1, endpoint: 'region-cluster', app: 'maas-region' } as const;
 /** It has its turn, for what a machine without memory has still to do. */
 const turn = { unit: 'maas-region/0', number: 1, since: new Date().toISOString() };
@@ -90,6 +91,29 @@ testEvents(charm, actions, {
   },
   'a database, and nothing installed yet': {
     state: stateOf(charm, { options, relations: [alone, database, vip, rpc, api], secrets: [secret] }),
+    statuses: ['waiting'],
+    without: { database: ['blocked'] },
+    secrets,
+  },
+  'a database, and a snap that is yet to be installed': {
+    state: stateOf(charm, { options: snap, relations: [alone, database, vip, rpc, api], secrets: [secret] }),
+    statuses: ['waiting'],
+    without: { database: ['blocked'] },
+    secrets,
+  },
+  'a snap that is no region yet, in a cluster that serves': {
+    state: stateOf(charm, {
+      options: snap,
+      relations: [cluster, database, vip, rpc, api],
+      secrets: [secret],
+    }),
+    seen: (state) => ({
+      ...state,
+      version: '3.7',
+      packageVersion: VERSION,
+      hostname: 'region-0',
+      isInitialised: false,
+    }),
     statuses: ['waiting'],
     without: { database: ['blocked'] },
     secrets,
