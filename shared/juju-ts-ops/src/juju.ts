@@ -280,11 +280,7 @@ export class Juju<
     const side = remoteSide<C, E, N>(this.#charm, endpoint);
     const phase = this.#phaseOf(id);
     const names = phase === 'broken' ? [] : await this.tools.relationUnits(id);
-    const units = this.#isContainerScoped(endpoint)
-      ? names.filter(
-          (name) => name === this.context.principalUnit || this.context.principalUnit === undefined,
-        )
-      : names;
+    const units = this.#isContainerScoped(endpoint) ? names.filter((name) => this.#isBeside(name)) : names;
     const [{ app, appBag }, unitBags] = await Promise.all([
       this.#remoteApp(endpoint, id, names, side),
       Promise.all(
@@ -353,6 +349,12 @@ export class Juju<
     return (provides[endpoint] ?? requires[endpoint])?.scope === 'container';
   }
 
+  /** Where the units of another subordinate are, nobody says; those that Juju shows are taken for the ones here. */
+  #isBeside(unit: string): boolean {
+    const { principalUnit } = this.context;
+    return principalUnit === undefined || unit === principalUnit || appOf(unit) !== appOf(principalUnit);
+  }
+
   #once<T>(key: string, asks: () => Promise<T>): Promise<T> {
     const known = this.#answers.get(key);
     // Every key is used with one type of answer only: the method that makes it.
@@ -387,6 +389,11 @@ function remoteSide<C extends Charmcraft, E extends Endpoints<C>, N extends Endp
 /** `maas-region/12` → 12. */
 export function unitNumber(unit: string): number {
   return Number(unit.slice(unit.lastIndexOf('/') + 1));
+}
+
+/** `maas-region/12` → `maas-region` */
+function appOf(unit: string): string {
+  return unit.slice(0, unit.lastIndexOf('/'));
 }
 
 /** An option for a status: without the user and the password of a URL. */

@@ -186,7 +186,7 @@ describe('a relation', () => {
 });
 
 describe('a subordinate on Juju 4, which shows units on other machines too', () => {
-  test('sees the one beside it', async () => {
+  test('sees the one beside it, and another subordinate', async () => {
     const sub = {
       ...charmcraft,
       name: 'sub',
@@ -210,10 +210,13 @@ describe('a subordinate on Juju 4, which shows units on other machines too', () 
       stateOf(charm, {
         jujuVersion: '4.0.15',
         principalUnit: 'mysql/1',
-        relations: [{ id: 1, endpoint: 'db', app: 'mysql', units: { 'mysql/0': {}, 'mysql/1': {} } }],
+        relations: [
+          { id: 1, endpoint: 'db', app: 'mysql', units: { 'mysql/0': {}, 'mysql/1': {} } },
+          { id: 2, endpoint: 'db', app: 'router', units: { 'router/3': {} } },
+        ],
       }),
     );
-    expect(seen).toEqual(['mysql/1']);
+    expect(seen).toEqual(['mysql/1', 'router/3']);
   });
 });
 
