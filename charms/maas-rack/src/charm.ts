@@ -17,5 +17,7 @@ export const charm = defineCharm(charmcraft, {
     return Promise.resolve(leave(maas, maas.isInstalled('region')));
   },
   machine,
+  // Packages that have been fetched are installed within two minutes, and half a minute is for a region to take it in again.
+  turns: { endpoint: 'rack-cluster', patience: 600 },
   actions,
 });

@@ -14,7 +14,12 @@ export const charmcraft = {
       "scope": "global"
     }
   },
-  "peers": {},
+  "peers": {
+    "rack-cluster": {
+      "interface": "maas-rack-cluster",
+      "scope": "global"
+    }
+  },
   "options": {
     "source": {
       "type": "string",

@@ -26,15 +26,29 @@ const SHARED_PORTS = ['53/tcp', '53/udp', '8000/tcp'] as const;
 export function plan(state: State): RackPlan {
   if (state.isLeaving) {
     // rackd goes on until the unit stops, so that MAAS has time to let another rack do its work.
-    return { machine: [], status: [waiting('to be removed')] };
+    return { machine: [], status: [farewell(state)] };
   }
   if (state.isPaused) return { machine: [], status: [pausedStatus(state.unit)] };
   const { region, version, relations, hostname, observers, app, model } = state;
   const { url, secret } = region ?? {};
-  const isKnown = version !== undefined && tooOld(version) === undefined;
-  const known = isKnown && url !== undefined && secret ? { url, secret, version } : undefined;
+  const installed = version !== undefined && tooOld(version) === undefined ? state.packageVersion : undefined;
+  const known =
+    version !== undefined && installed !== undefined && url !== undefined && secret
+      ? { url, secret, version, installed }
+      : undefined;
+  const interrupting = [...upgrade(state), ...(known ? service(state, known) : [])];
   return {
-    machine: [...installation(state), ...(known ? connection(state, known) : [])],
+    machine: [
+      ...installation(state),
+      ...(known ? [...configuration(state, known), ...awakening(state, known)] : []),
+      ...(state.isRegistered ? [] : interrupting),
+    ],
+    // Of two racks with DHCP on a network, one goes on while the other is interrupted.
+    inTurn: state.isRegistered ? interrupting : [],
+    afterTurn:
+      known && state.connected === 0
+        ? [{ kind: 'step', id: 'await-registration', run: () => awaitRegistration(state.maas) }]
+        : [],
     databags: [
       ...relations.map((relation) => ({ endpoint: 'rpc', relation, unit: { hostname } }) as const),
       ...observers.map(
@@ -59,6 +73,13 @@ export function leave(maas: Installation, hasRegion: boolean): readonly Resource
   return maas.removeRack(hasRegion);
 }
 
+/** Juju lets no charm refuse to go. A hook that failed instead would keep the whole model from being destroyed. */
+function farewell({ soleDhcp, app }: State): Status {
+  return soleDhcp.length === 0
+    ? waiting('to be removed')
+    : blocked(`the only rack with DHCP on ${soleDhcp.join(' and ')} goes: juju add-unit ${app}`);
+}
+
 function statusOf(state: State): Status {
   const { region, connected, regions, version } = state;
   if (!region) return blocked('no region: juju integrate maas-rack:rpc maas-region:rpc');
@@ -74,9 +95,18 @@ function statusOf(state: State): Status {
       ? [`connected to ${connected} regions, MAAS ${version}`, `${url} does not answer`]
       : [`connected to ${connected} of ${regions} regions, MAAS ${version}`];
   const { sourceNote } = state;
-  return active(
-    [...connection, ...(sourceNote === undefined ? [] : [sourceNote]), ...versionNotes(state)].join('; '),
-  );
+  const notes = [
+    ...(sourceNote === undefined ? [] : [sourceNote]),
+    ...versionNotes(state),
+    ...dhcpNotes(state),
+  ];
+  return active([...connection, ...notes].join('; '));
+}
+
+function dhcpNotes({ soleDhcp, app }: State): readonly string[] {
+  return soleDhcp.length === 0
+    ? []
+    : [`the only rack with DHCP on ${soleDhcp.join(' and ')}: juju add-unit ${app} before it goes`];
 }
 
 /** The version to install, where it is another than the installed one and the regions are not behind it. */
@@ -100,14 +130,14 @@ function versionNotes({ preparation, packageVersion, version, region, hasRegion 
     : [];
 }
 
-function installation(state: State): readonly Resource[] {
-  const { maas, source, packages, preparation } = state;
+function installation({ maas, source, preparation }: State): readonly Resource[] {
+  return [...maas.install('rack', source, []), ...preparing(maas, 'rack', preparation)];
+}
+
+function upgrade(state: State): readonly Resource[] {
+  const { maas, packages, source } = state;
   const to = upgradeTo(state);
-  return [
-    ...maas.install('rack', source, []),
-    ...preparing(maas, 'rack', preparation),
-    ...(to === undefined ? [] : maas.upgrade(packages, to, source)),
-  ];
+  return to === undefined ? [] : maas.upgrade(packages, to, source);
 }
 
 /** What is known before a rack can be connected. */
@@ -115,39 +145,57 @@ interface Known {
   readonly url: string;
   readonly secret: Redacted;
   readonly version: string;
+  /** The version as the packages have it. */
+  readonly installed: string;
 }
 
-function connection(state: State, { url, secret, version }: Known): readonly Resource[] {
-  const { maas, options, currentConf, sharesSecret, isSecretNewer, connected, hasRegion, isInitialised } =
-    state;
-  const file = { kind: 'file', mode: 0o640, owner: 'root', group: maas.group } as const;
-  const service = maas.rackService(version);
-  // The region of this machine runs in the same service, and restarts it with its own new secret.
-  const isShared = hasRegion && maas.serving.includes(service);
+function owned(maas: Installation) {
+  return { kind: 'file', mode: 0o640, owner: 'root', group: maas.group } as const;
+}
+
+function configuration(state: State, { url, secret }: Known): readonly Resource[] {
+  const { maas, currentConf, options, isInitialised } = state;
+  const content = renderMaasConfig(currentConf, { maas_url: [url], debug: options.debug });
   return [
     ...(isInitialised
       ? []
       : [{ kind: 'step', id: 'initialise', run: () => maas.initialiseRack(url, secret) } satisfies Resource]),
-    {
-      ...file,
-      path: maas.conf.rack,
-      content: renderMaasConfig(currentConf, { maas_url: [url], debug: options.debug }),
-    },
-    ...(sharesSecret ? [] : [{ ...file, path: maas.secretFile, content: secret }]),
+    { ...owned(maas), path: maas.conf.rack, content },
+  ];
+}
+
+/** Whether the region of this machine runs in the same service, and restarts it with its own new secret. */
+function isShared({ maas, hasRegion }: State, { version }: Known): boolean {
+  return hasRegion && maas.serving.includes(maas.rackService(version));
+}
+
+function service(state: State, known: Known): readonly Resource[] {
+  const { maas, sharesSecret } = state;
+  const { secret, version, installed } = known;
+  return [
+    ...(sharesSecret ? [] : [{ ...owned(maas), path: maas.secretFile, content: secret }]),
     {
       kind: 'service',
-      name: service,
+      name: maas.rackService(version),
       state: 'running',
       enabled: true,
       onChange: 'restart',
       // rackd reads a changed URL by itself within half a minute; a restart would stop DHCP. A secret it reads only once.
-      after: isShared ? [] : [maas.secretFile],
+      after: isShared(state, known) ? [] : [maas.secretFile],
     },
-    ...(isSecretNewer && connected === 0 && !isShared
-      ? [{ kind: 'step', id: 'wake-rackd', run: () => restartRackd(service) } satisfies Resource]
-      : []),
-    ...(connected === 0
-      ? [{ kind: 'step', id: 'await-registration', run: () => awaitRegistration(maas) } satisfies Resource]
-      : []),
+    {
+      kind: 'step',
+      id: 'await-return',
+      // Until a region has taken this rack in with what is new, the next rack is not interrupted.
+      inputs: { version: upgradeTo(state) ?? installed, secret: secret.digest() },
+      run: () => awaitRegistration(maas),
+    },
   ];
+}
+
+/** It serves nothing that a restart could interrupt. */
+function awakening(state: State, known: Known): readonly Resource[] {
+  const { maas, isSecretNewer, connected } = state;
+  if (!isSecretNewer || connected > 0 || isShared(state, known)) return [];
+  return [{ kind: 'step', id: 'wake-rackd', run: () => restartRackd(maas.rackService(known.version)) }];
 }

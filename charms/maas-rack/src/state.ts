@@ -10,6 +10,7 @@ import {
   maasSource,
   majorMinor,
   parseMaasConfig,
+  shortName,
   pauseMark,
   preparation,
   type Installation,
@@ -72,10 +73,17 @@ export interface State {
   readonly unit: string;
   /** Whether the user has paused this unit. */
   readonly isPaused: boolean;
+  /**
+   * Whether MAAS knows this rack, which then may serve DHCP. Beside a region nobody can tell, and what interrupts the rack
+   * comes with the region, in that one's turn.
+   */
+  readonly isRegistered: boolean;
   /** To how many regions this rack is connected. */
   readonly connected: number;
   /** How many regions MAAS lists; absent while it does not answer. */
   readonly regions?: number;
+  /** The networks that have DHCP from this rack and from no other, as the regions tell. */
+  readonly soleDhcp: readonly string[];
   /** Whether rackd has started before it had its secret. */
   readonly isSecretNewer: boolean;
   /** Whether a region controller is installed on the same machine: the two have their packages in common. */
@@ -121,12 +129,18 @@ export async function read(juju: RackJuju): Promise<State> {
     isLeaving: leaving !== undefined,
     unit,
     isPaused: existsSync(pauseMark(juju.context)),
+    isRegistered: !hasRegion && existsSync(maas.idFile),
     connected: await connectedRegions(loops),
     ...(loops && { regions: loops.size }),
+    soleDhcp: soleDhcpOf(relation ?? (await juju.brokenRelation('rpc'))),
     isSecretNewer: version !== undefined && (await isSecretNewer(maas, version)),
     hasRegion,
     sharesSecret: hasRegion && (await isKeptByRegion(maas, secretOnDisk?.trim() ?? '', region?.secret)),
   };
+}
+
+function soleDhcpOf(relation: Relation<typeof maasRpc.provider> | undefined): readonly string[] {
+  return relation?.appData['sole-dhcp']?.[shortName(hostname())] ?? [];
 }
 
 /**

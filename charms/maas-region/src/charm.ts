@@ -20,5 +20,5 @@ export const charm = defineCharm(charmcraft, {
   // A region waits up to a minute for another one to serve, and may take a minute and a half to start: twice that, and more.
   turns: { endpoint: 'region-cluster', patience: 600 },
   actions,
-  walkAfter: ['restore-backup', 'resume', 'rotate-secret', 'upgrade'],
+  walkAfter: ['configure-dhcp-ha', 'restore-backup', 'resume', 'rotate-secret', 'upgrade'],
 });

@@ -2,9 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastLines, tryRun } from '@maas-ha/host';
-import { MaasApi, REGION_HTTP_PORT, type Controller, type Installation, type Vlan } from '@maas-ha/maas';
+import {
+  MaasApi,
+  REGION_HTTP_PORT,
+  shortName,
+  type Controller,
+  type Installation,
+  type Vlan,
+} from '@maas-ha/maas';
 import { NotYetError, Redacted, UserError } from 'juju-ts-ops';
-import { shortName } from './regiond.ts';
+import type { SoleDhcp } from './endpoints.ts';
 
 /** The MAAS user that the charm asks MAAS as. */
 export const CHARM_USER = 'maas-ha-charm';
@@ -111,6 +118,25 @@ export async function departedUnits(
   }
 }
 
+/** The racks that are the only ones with DHCP somewhere; `undefined` while MAAS cannot be asked. */
+export async function askForSoleDhcp(maas: Installation): Promise<SoleDhcp | undefined> {
+  try {
+    const api = await localApi(maas);
+    const [racks, vlans] = await Promise.all([api.rackControllers(), api.vlans()]);
+    return soleDhcp(racks, vlans);
+  } catch {
+    return undefined;
+  }
+}
+
+export function soleDhcp(racks: readonly Controller[], vlans: readonly Vlan[]): SoleDhcp {
+  return Object.fromEntries(
+    racks
+      .map(({ hostname, system_id }) => [hostname, soleVlans(system_id, racks, vlans)] as const)
+      .filter(([, sole]) => sole.length > 0),
+  );
+}
+
 /** Makes MAAS forget a controller. Where it refuses, the next hook finds it listed still. */
 export async function forgetController(
   maas: Installation,
@@ -136,24 +162,30 @@ function departed(
     hostname,
     ...(systemId !== undefined && { systemId }),
     isRunning,
-    soleDhcpOf: vlans
-      .filter((vlan) => vlan.dhcp_on && isSole(vlan, systemId) && !hasSubstitute(vlan, controllers, systemId))
-      .map(({ fabric, vid }) => `${fabric}, VLAN ${vid}`),
+    soleDhcpOf: systemId === undefined ? [] : soleVlans(systemId, controllers, vlans),
   };
 }
 
-function isSole({ primary_rack, secondary_rack }: Vlan, systemId: string | undefined): boolean {
-  return systemId !== undefined && primary_rack === systemId && secondary_rack === null;
+/** The VLANs that have DHCP from a rack, and would not have it from any other without it. */
+function soleVlans(
+  systemId: string,
+  racks: readonly Controller[],
+  vlans: readonly Vlan[],
+): readonly string[] {
+  return vlans
+    .filter(
+      (vlan) =>
+        vlan.dhcp_on &&
+        vlan.primary_rack === systemId &&
+        vlan.secondary_rack === null &&
+        !hasSubstitute(vlan, racks, systemId),
+    )
+    .map(({ fabric, vid }) => `${fabric}, VLAN ${vid}`);
 }
 
 /** Whether another rack has an interface on the VLAN: MAAS then lets that one take over. */
-function hasSubstitute(
-  { id }: Vlan,
-  controllers: readonly Controller[],
-  systemId: string | undefined,
-): boolean {
-  return controllers.some(
-    (controller) =>
-      controller.system_id !== systemId && controller.interface_set.some(({ vlan }) => vlan?.id === id),
+function hasSubstitute({ id }: Vlan, racks: readonly Controller[], systemId: string): boolean {
+  return racks.some(
+    (rack) => rack.system_id !== systemId && rack.interface_set.some(({ vlan }) => vlan?.id === id),
   );
 }

@@ -4,7 +4,7 @@ import { majorMinor, REGION_HTTP_PORT } from '@maas-ha/maas';
 import { SecretRef, type DatabagPlan } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import type { Departed } from './controllers.ts';
-import type { endpoints, Hostnames, TlsServed } from './endpoints.ts';
+import type { endpoints, Hostnames, SoleDhcp, TlsServed } from './endpoints.ts';
 import { schemaOf, type Known } from './known.ts';
 import { observability } from './observability.ts';
 import { extraPorts } from './ports.ts';
@@ -81,6 +81,7 @@ function clusterBags(
         look: preparation.asked === '' ? undefined : preparation.asked,
         regions: { ...remembered(cluster.regions, departed?.regions), ...present },
         racks: { ...remembered(cluster.racks, departed?.racks), ...racks },
+        soleDhcp: soleDhcpOf(state),
         settings:
           known && state.isServing
             ? { relation: known.relation, values: wantedSettings(state.options) }
@@ -98,6 +99,12 @@ function remembered(hostnames: Hostnames, departed: readonly Departed[] | undefi
     (departed ?? []).filter(({ systemId }) => systemId === undefined).map(({ unit }) => unit),
   );
   return Object.fromEntries(Object.entries(hostnames).filter(([unit]) => !forgotten.has(unit)));
+}
+
+/** As MAAS has it now, or had it when it was last asked; nothing where there is no such rack. */
+function soleDhcpOf({ soleDhcp, cluster }: State): SoleDhcp | undefined {
+  const sole = soleDhcp ?? cluster?.soleDhcp ?? {};
+  return Object.keys(sole).length > 0 ? sole : undefined;
 }
 
 function apiBags(state: State, tls: TlsServed | undefined): readonly Databag[] {
@@ -151,6 +158,7 @@ function rpcBags(state: State, url: string, known: Known | undefined): readonly 
           'maas-secret-id': new SecretRef(SECRET_LABEL),
           'maas-version': schema && majorMinor(schema.version),
           regions,
+          'sole-dhcp': soleDhcpOf(state),
         },
         unit: { maas_url: url },
       }) as const,

@@ -27,6 +27,10 @@ export type SettingsSet = Readonly<z.infer<typeof SettingsSet>>;
 const TlsServed = z.object({ relation: z.int(), fingerprint: z.string() });
 export type TlsServed = Readonly<z.infer<typeof TlsServed>>;
 
+const SoleDhcp = z.record(z.string(), z.array(z.string()).readonly());
+/** By the short host names of racks: the VLANs that would have no DHCP without it. */
+export type SoleDhcp = Readonly<z.infer<typeof SoleDhcp>>;
+
 /** What the regions of this application tell each other. */
 const regionCluster = definePeerInterface({
   name: 'maas-region-cluster',
@@ -44,6 +48,8 @@ const regionCluster = definePeerInterface({
     /** The controllers of MAAS, to be forgotten by it once their units are gone. */
     regions: json(Hostnames),
     racks: json(Hostnames),
+    /** As MAAS had it when it was last asked. */
+    soleDhcp: json(SoleDhcp),
     /** So that what an option does not say any more can be taken back, and nothing else. */
     settings: json(SettingsSet),
     /** Absent where the charm has not had MAAS serve HTTPS. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run, serviceStates } from '@maas-ha/host';
-import { eventLoops, maasUrl, REGION_HTTP_PORT, type Installation } from '@maas-ha/maas';
+import { eventLoops, maasUrl, REGION_HTTP_PORT, shortName, type Installation } from '@maas-ha/maas';
 import { NotYetError } from 'juju-ts-ops';
 
 /** How long a hook waits for regiond to serve, in milliseconds; it takes a quarter of a minute on a busy machine. */
@@ -16,11 +16,6 @@ const OTHER_TIMEOUT = 60_000;
 export async function liveRegions(address = '127.0.0.1'): Promise<ReadonlySet<string> | undefined> {
   const regions = await eventLoops(maasUrl('http', address, REGION_HTTP_PORT));
   return regions && new Set(regions.keys());
-}
-
-/** `maas-1.example.com` → `maas-1`, as MAAS names a controller. */
-export function shortName(hostname: string): string {
-  return hostname.split('.')[0] ?? hostname;
 }
 
 /** Waits until regiond serves. @throws {NotYetError} */

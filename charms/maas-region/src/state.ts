@@ -13,6 +13,7 @@ import {
   majorMinor,
   normalUrl,
   parseMaasConfig,
+  shortName,
   pauseMark,
   preparation,
   type Installation,
@@ -30,12 +31,12 @@ import {
 } from 'juju-ts-ops';
 import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
-import { departedUnits, type Departed } from './controllers.ts';
+import { askForSoleDhcp, departedUnits, type Departed } from './controllers.ts';
 import { serverFacts, type ServerFacts } from './database.ts';
 import { findDnsProblem } from './dns.ts';
-import type { endpoints, Hostnames, Schema, SettingsSet, TlsServed } from './endpoints.ts';
+import type { endpoints, Hostnames, Schema, SettingsSet, SoleDhcp, TlsServed } from './endpoints.ts';
 import { findPortConflict, type PortConflict } from './ports.ts';
-import { liveRegions, shortName } from './regiond.ts';
+import { liveRegions } from './regiond.ts';
 import { settingOptions } from './settings.ts';
 import { readTls, tlsOptions, type Tls } from './tls.ts';
 import { lookFile } from './upgrade.ts';
@@ -121,6 +122,7 @@ export interface State {
     /** Who was in the application when the leader last looked, and has not been forgotten by MAAS since. */
     readonly regions: Hostnames;
     readonly racks: Hostnames;
+    readonly soleDhcp?: SoleDhcp;
     /** What MAAS was told to set. */
     readonly settings?: SettingsSet;
     /** What MAAS was told to serve HTTPS with. */
@@ -145,6 +147,8 @@ export interface State {
   readonly isServing: boolean;
   /** Known to the leader while it serves: who has gone and is still to be forgotten by MAAS. */
   readonly departed?: { readonly regions: readonly Departed[]; readonly racks: readonly Departed[] };
+  /** Known to the leader where it has asked: the racks that would leave a network without DHCP. */
+  readonly soleDhcp?: SoleDhcp;
   /** While this region does not serve: who listens where it would. */
   readonly portConflict?: PortConflict;
   /** Why named does not take its configuration; absent where it does, or there is none. */
@@ -261,7 +265,24 @@ export async function read(juju: RegionJuju): Promise<State> {
     if (portConflict) return { ...state, portConflict };
   }
   if (!isLeader || leaving) return state;
-  return { ...state, ...(isServing ? await duties(state, live ?? new Set()) : await factsOf(state)) };
+  if (!isServing) return { ...state, ...(await factsOf(state)) };
+  const sole = await soleDhcpNow(state, juju.context);
+  return { ...state, ...(await duties(state, live ?? new Set())), ...(sole && { soleDhcp: sole }) };
+}
+
+/** What MAAS says of the racks now; `undefined` where it is not asked, or cannot be. */
+async function soleDhcpNow(
+  { maas, racks }: State,
+  context: Pick<HookContext, 'event'>,
+): Promise<SoleDhcp | undefined> {
+  if (Object.keys(racks).length === 0) return {};
+  return mayChangeDhcp(context) ? askForSoleDhcp(maas) : undefined;
+}
+
+/** Hooks that come with racks, with what is done about them, or regularly: to ask MAAS takes seconds of each. */
+function mayChangeDhcp({ event }: Pick<HookContext, 'event'>): boolean {
+  if (event.kind === 'relation') return event.relation.endpoint === 'rpc';
+  return event.kind === 'action' || (event.kind === 'lifecycle' && event.name === 'update-status');
 }
 
 /** What only the leader asks, because it looks after it for all. */
@@ -305,7 +326,8 @@ function clusterOf({
   id,
   appData,
 }: Relation<(typeof endpoints)['region-cluster']['provider']>): NonNullable<State['cluster']> {
-  const { schema, url: agreed, target, look, rotation, regions = {}, racks = {}, settings, tls } = appData;
+  const { schema, url: agreed, target, look, rotation, regions = {}, racks = {} } = appData;
+  const { soleDhcp, settings, tls } = appData;
   return {
     id,
     ...(schema && { schema }),
@@ -315,6 +337,7 @@ function clusterOf({
     ...(rotation !== undefined && { rotation }),
     regions,
     racks,
+    ...(soleDhcp && { soleDhcp }),
     ...(settings && { settings }),
     ...(tls && { tls }),
   };

@@ -1,13 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tryRun } from '@maas-ha/host';
+import { readFileIfExists, tryRun } from '@maas-ha/host';
 import { z } from 'zod';
 
 /** How long one question may take, in milliseconds. */
 const TIMEOUT = 3000;
 
+/** The authorities that the machine trusts, as `update-ca-certificates` writes them. */
+const AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt';
+
 const Answer = z.object({
   eventloops: z.record(z.string(), z.array(z.tuple([z.string(), z.int()]))).nullish(),
 });
+
+/** `maas-1.example.com` → `maas-1`, as MAAS names a controller. */
+export function shortName(hostname: string): string {
+  return hostname.split('.')[0] ?? hostname;
+}
 
 /** Where each region listens for racks, by its short host name: `10.0.0.4 5250`. */
 export type EventLoops = ReadonlyMap<string, ReadonlySet<string>>;
@@ -16,9 +24,11 @@ export type EventLoops = ReadonlyMap<string, ReadonlySet<string>>;
  * The regions that MAAS lists as alive, asked of one of them or of all behind a balancer; `undefined` while it does
  * not answer. A region lists itself only once it has joined the others.
  * @param url ends with `/MAAS`
+ * @param authorities the file with the authorities that are trusted for HTTPS, beside those that Node knows
  */
-export async function eventLoops(url: string): Promise<EventLoops | undefined> {
+export async function eventLoops(url: string, authorities = AUTHORITIES): Promise<EventLoops | undefined> {
   try {
+    if (url.startsWith('https:')) await trust(authorities);
     const response = await fetch(`${url}/rpc/`, { signal: AbortSignal.timeout(TIMEOUT) });
     if (!response.ok) return undefined;
     const { eventloops } = Answer.parse(await response.json());
@@ -33,6 +43,14 @@ export async function eventLoops(url: string): Promise<EventLoops | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** MAAS trusts whom its machine trusts; Node by itself knows only authorities of its own. */
+async function trust(authorities: string): Promise<void> {
+  const { getCACertificates, setDefaultCACertificates } = process.getBuiltinModule('node:tls');
+  const text = (await readFileIfExists(authorities)) ?? '';
+  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  setDefaultCACertificates([...new Set([...getCACertificates('bundled'), ...found])]);
 }
 
 /** How long a connection has to last to count, in milliseconds: one that a region refuses is gone within a few. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Resource } from '@maas-ha/host';
 import { DEB } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
@@ -12,13 +13,19 @@ const SECRET_FILE = '/var/lib/maas/secret';
 
 const statusOf = (state: State): unknown => plan(state).status[0];
 
+/** All that is brought about on the machine, in its order. */
+function resourcesOf(state: State): readonly Resource[] {
+  const { machine, inTurn = [], afterTurn = [] } = plan(state);
+  return [...machine, ...inTurn, ...afterTurn];
+}
+
 function fileOf(state: State, path: string) {
-  const file = plan(state).machine.find((resource) => resource.kind === 'file' && resource.path === path);
+  const file = resourcesOf(state).find((resource) => resource.kind === 'file' && resource.path === path);
   return file?.kind === 'file' ? file : undefined;
 }
 
 const stepsOf = (state: State): readonly string[] =>
-  plan(state).machine.flatMap((resource) => (resource.kind === 'step' ? resource.id : []));
+  resourcesOf(state).flatMap((resource) => (resource.kind === 'step' ? resource.id : []));
 
 test('rackd.conf names one URL in a list, as MAAS itself writes it, and keeps the keys of others', () => {
   const { content } = fileOf(connected(), RACKD_CONF) ?? {};
@@ -31,7 +38,7 @@ test('rackd.conf names one URL in a list, as MAAS itself writes it, and keeps th
 
 test('the secret is in a file for root and MAAS, whose change alone restarts rackd', () => {
   expect(fileOf(connected(), SECRET_FILE)).toMatchObject({ mode: 0o640, owner: 'root', group: 'maas' });
-  const service = plan(connected()).machine.find((resource) => resource.kind === 'service');
+  const service = resourcesOf(connected()).find((resource) => resource.kind === 'service');
   expect(service).toMatchObject({ name: 'maas-rackd', onChange: 'restart', after: [SECRET_FILE] });
 });
 
@@ -112,7 +119,7 @@ describe('the status', () => {
   test('waits for URL and secret, and starts nothing without them', () => {
     const state = connected({ region: { app: 'maas-region' } });
     expect(statusOf(state)).toEqual({ level: 'waiting', message: 'maas-region to give its URL and secret' });
-    expect(plan(state).machine.map(({ kind }) => kind)).toEqual(['source', 'packages', 'step']);
+    expect(resourcesOf(state).map(({ kind }) => kind)).toEqual(['source', 'packages', 'step']);
   });
 
   test('no region', () => {
@@ -125,7 +132,28 @@ describe('the status', () => {
 });
 
 test('a rack that is being removed touches nothing more, so that another one can take over', () => {
-  expect(plan(connected({ isLeaving: true })).machine).toEqual([]);
+  expect(resourcesOf(connected({ isLeaving: true }))).toEqual([]);
+});
+
+describe('the only rack with DHCP on a network', () => {
+  const soleDhcp = ['fabric-0, VLAN 0', 'fabric-1, VLAN 20'];
+
+  test('says so while it works', () => {
+    expect(statusOf(connected({ soleDhcp }))).toEqual({
+      level: 'active',
+      message:
+        'connected to 3 of 3 regions, MAAS 3.7; the only rack with DHCP on fabric-0, VLAN 0 and fabric-1, VLAN 20: juju add-unit maas-rack before it goes',
+    });
+  });
+
+  test('and when it is removed', () => {
+    expect(statusOf(connected({ soleDhcp, isLeaving: true }))).toEqual({
+      level: 'blocked',
+      message:
+        'the only rack with DHCP on fabric-0, VLAN 0 and fabric-1, VLAN 20 goes: juju add-unit maas-rack',
+    });
+    expect(statusOf(connected({ isLeaving: true }))).toEqual({ level: 'waiting', message: 'to be removed' });
+  });
 });
 
 test('a paused rack is left alone, and the status says how to go on', () => {
@@ -151,6 +179,56 @@ test('the secret is in no databag, no status and no printed plan', () => {
   expect(JSON.stringify(plan(connected()))).not.toContain(SECRET);
 });
 
+describe('racks take turns', () => {
+  const regions = {
+    app: 'maas-region',
+    url: 'http://10.0.0.200/MAAS',
+    secret: new Redacted(SECRET),
+    version: '3.7',
+  };
+  const behind = connected({ version: '3.4', packageVersion: MAAS_34, region: regions });
+  const idOf = (resource: Resource): string =>
+    resource.kind === 'step'
+      ? resource.id
+      : resource.kind === 'file'
+        ? resource.path
+        : `${resource.kind} ${resource.kind === 'packages' ? (resource.version ?? '') : ''}`.trim();
+  const returnOf = (state: State): unknown =>
+    plan(state).inTurn?.flatMap((resource) =>
+      resource.kind === 'step' && resource.id === 'await-return' ? [resource.inputs] : [],
+    );
+
+  test('at a newer MAAS and at another secret, until a region has taken the rack in with it', () => {
+    expect(plan(behind).inTurn?.map(idOf)).toEqual([
+      `packages ${MAAS_37}`,
+      SECRET_FILE,
+      'service',
+      'await-return',
+    ]);
+    // What it waits for with the new packages is not another thing once they are there, and is one with another secret.
+    const upgraded = connected({ region: regions });
+    expect(returnOf(upgraded)).toEqual(returnOf(behind));
+    const other = { ...regions, secret: new Redacted('f'.repeat(32)) };
+    expect(returnOf(connected({ region: other }))).not.toEqual(returnOf(upgraded));
+  });
+
+  test('not when they come: MAAS does not know them yet, and they interrupt nothing', () => {
+    const state = { ...behind, isRegistered: false, connected: 0 };
+    expect(plan(state).inTurn).toEqual([]);
+    expect(plan(state).machine.map(idOf)).toEqual(expect.arrayContaining([SECRET_FILE, 'service']));
+  });
+
+  test('not for a new URL, nor to be woken', () => {
+    const early = plan(connected({ isSecretNewer: true, connected: 0 })).machine.map(idOf);
+    expect(early).toEqual(expect.arrayContaining([RACKD_CONF, 'wake-rackd']));
+  });
+
+  test('and one that is paused or goes wants none', () => {
+    expect(plan({ ...behind, isPaused: true }).inTurn).toBeUndefined();
+    expect(plan({ ...behind, isLeaving: true }).inTurn).toBeUndefined();
+  });
+});
+
 describe('a rack whose source has a newer MAAS', () => {
   const old = { version: '3.4', packageVersion: MAAS_34 };
   const regions = (version: string): NonNullable<State['region']> => ({
@@ -160,7 +238,7 @@ describe('a rack whose source has a newer MAAS', () => {
     version,
   });
   const upgradesOf = (state: State): unknown =>
-    plan(state).machine.filter((resource) => resource.kind === 'packages' && resource.version !== undefined);
+    resourcesOf(state).filter((resource) => resource.kind === 'packages' && resource.version !== undefined);
 
   test('waits for the regions to have it', () => {
     const state = connected({ ...old, region: regions('3.4') });

@@ -1,7 +1,12 @@
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer as createSecureServer } from 'node:https';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
-import { connectedRegions } from '@maas-ha/maas';
+import { connectedRegions, eventLoops } from '@maas-ha/maas';
+import { execa } from 'execa';
 
 const ADDRESS = '127.0.7.41';
 const REGIONS = new Map([
@@ -42,4 +47,21 @@ test('and not those that refuse its secret, which it calls again and again', asy
   };
   for (let loop = 0; loop < 8; loop += 1) call();
   for (let look = 0; look < 3; look += 1) expect(await connectedRegions(REGIONS)).toBe(0);
+});
+
+test('MAAS behind HTTPS answers a rack whose machine trusts who signed for it, and no other', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'rpc-'));
+  closers.push(() => void rm(folder, { recursive: true }));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const make = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert];
+  await execa('openssl', ['req', ...make, '-subj', '/CN=maas', '-addext', `subjectAltName=IP:${ADDRESS}`]);
+  const server = createSecureServer(
+    { key: await readFile(key), cert: await readFile(cert) },
+    (_request, response) => response.end('{"eventloops": {"region-0:pid=7": [["10.0.0.4", 5250]]}}'),
+  ).listen(5443, ADDRESS);
+  await once(server, 'listening');
+  closers.push(() => server.close());
+  const url = `https://${ADDRESS}:5443/MAAS`;
+  expect(await eventLoops(url, join(folder, 'missing'))).toBeUndefined();
+  expect(await eventLoops(url, cert)).toEqual(new Map([['region-0', new Set(['10.0.0.4 5250'])]]));
 });

@@ -53,6 +53,7 @@ test('one migration, however many regions ask for it at once', async () => {
   await Promise.all(units.map((unit) => migrateDatabase(DEB, server.connection, '3.7', unit)));
   expect(await logged()).toEqual(ONCE);
   expect(await hasMigrated(server.connection, '3.7')).toBe(true);
+  expect((await serverFacts(server.connection, '3.7')).hasMigrated).toBe(true);
 });
 
 test('the database remembers its migrations, so that a leader who knows of none migrates nothing', async () => {
@@ -73,6 +74,7 @@ test('a migration that fails is tried again, and counts only once it has succeed
   await expect(failed).rejects.toMatchObject({ remedy: 'retry' });
   await expect(failed).rejects.toThrow('journalctl -t maas-dbupgrade');
   expect(await hasMigrated(server.connection, '3.7')).toBe(false);
+  expect((await serverFacts(server.connection, '3.7')).hasMigrated).toBe(false);
   await dbupgrade('true');
   await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
   expect(await hasMigrated(server.connection, '3.7')).toBe(true);

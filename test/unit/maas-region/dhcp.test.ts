@@ -1,5 +1,6 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { Controller, Vlan } from '@maas-ha/maas';
+import { soleDhcp } from '../../../charms/maas-region/src/controllers.ts';
 import { dhcpChanges, dhcpPair, type DhcpFacts } from '../../../charms/maas-region/src/dhcp.ts';
 
 const VLAN: Vlan = {
@@ -111,4 +112,21 @@ test('to change places takes two changes', () => {
     { primary_rack: 'id-rack-1' },
     { dhcp_on: 'true', primary_rack: 'id-rack-1', secondary_rack: 'id-rack-0' },
   ]);
+});
+
+describe('a rack is the only one with DHCP', () => {
+  const on = { ...VLAN, dhcp_on: true, primary_rack: 'id-rack-0' };
+  const elsewhere = rack('rack-1', { interface_set: [{ name: 'eth0', vlan: { id: 5002 }, links: [] }] });
+
+  test('where it serves it and no other rack has an interface there', () => {
+    const sole = { 'rack-0': ['fabric-0, VLAN 0'] };
+    expect(soleDhcp([rack('rack-0')], [on])).toEqual(sole);
+    expect(soleDhcp([rack('rack-0'), elsewhere], [on])).toEqual(sole);
+  });
+
+  test('not where another one would take over, or serves as well, or nobody does', () => {
+    expect(soleDhcp([rack('rack-0'), rack('rack-1')], [on])).toEqual({});
+    expect(soleDhcp([rack('rack-0'), elsewhere], [{ ...on, secondary_rack: 'id-rack-1' }])).toEqual({});
+    expect(soleDhcp([rack('rack-0')], [VLAN])).toEqual({});
+  });
 });

@@ -37,6 +37,12 @@ describe('the schema', () => {
     expect(steps.indexOf('service:maas-regiond:running')).toBeGreaterThan(migration);
   });
 
+  test('and in the rounds after it has been, nothing is stopped any more', () => {
+    const steps = machineOf(fresh({ hasMigrated: true }));
+    expect(steps).not.toContain('service:maas-regiond:stopped');
+    expect(steps).toContain('service:maas-regiond:running');
+  });
+
   test('is waited for by the others, whose regiond stays stopped', () => {
     const state = fresh({
       isLeader: false,
@@ -376,6 +382,23 @@ describe('the leader has MAAS forget who is gone', () => {
       level: 'active',
       message: expect.stringContaining('rack-5 is gone and was the only rack with DHCP on fabric-0, VLAN 0'),
     });
+  });
+});
+
+describe('racks that are the only ones with DHCP somewhere', () => {
+  const soleDhcp = { 'rack-0': ['fabric-0, VLAN 0'] };
+
+  test('are told, and the leader remembers what MAAS said', () => {
+    for (const state of [serving({ soleDhcp }), serving({ cluster: { ...CLUSTER, soleDhcp } })]) {
+      expect(bagOf(state, 'rpc', 'app')).toMatchObject({ 'sole-dhcp': soleDhcp });
+      expect(bagOf(state, 'region-cluster', 'app')).toMatchObject({ soleDhcp });
+    }
+  });
+
+  test('and told that they are not any more', () => {
+    const state = serving({ soleDhcp: {}, cluster: { ...CLUSTER, soleDhcp } });
+    expect(bagOf(state, 'rpc', 'app')).toMatchObject({ 'sole-dhcp': undefined });
+    expect(bagOf(state, 'region-cluster', 'app')).toMatchObject({ soleDhcp: undefined });
   });
 });
 

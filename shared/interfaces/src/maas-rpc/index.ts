@@ -14,6 +14,8 @@ export const maasRpc = defineInterface({
       'maas-version': raw,
       /** Host names of the region controllers. */
       regions: json(z.array(z.string()).readonly()),
+      /** By the short host names of racks: the networks, in words, that have DHCP from it and from no other. */
+      'sole-dhcp': json(z.record(z.string(), z.array(z.string()).readonly())),
     },
     unit: {
       maas_url: raw,
