@@ -1,3 +1,5 @@
+import { get } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
@@ -53,6 +55,13 @@ export async function watching(url: string, what: () => Promise<void>): Promise<
 function reasonOf(error: unknown): string {
   const reason = error instanceof Error ? (error.cause ?? error) : error;
   return reason instanceof Error ? reason.message : String(reason);
+}
+
+/** What a client of an HTTPS URL reads. @throws when the CA did not sign for who answers */
+export function secure(url: string, ca: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, { ca, agent: false, timeout: 3000 }, (response) => resolve(text(response))).on('error', reject);
+  });
 }
 
 /** Tries something until it does not throw. @throws its last error after `seconds`. */

@@ -1,4 +1,5 @@
-// What becomes of a MAAS over the years, on machines: the tests build on each other.
+// What becomes of a MAAS over the years, on machines, with the relation of the HA guide (`maas-region:db postgresql:db`):
+// the tests build on each other.
 import { expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { describeOnMachines } from '../machines.ts';
@@ -7,16 +8,25 @@ import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
 import { LocalModel, regionsOf } from './model.ts';
 
 const model = new LocalModel('test-life');
+const charm = (name: string): string => join(import.meta.dirname, '../../dist', `${name}.charm`);
 
 async function onRegions(commandLine: string): Promise<readonly string[]> {
-  const units = await model.unitsOf('maas-region');
-  return Promise.all(units.map(({ machine }) => model.on(machine, commandLine)));
+  return Object.values(await model.onEach('maas-region', commandLine));
 }
 
 async function versionsOf(app: string): Promise<ReadonlySet<string>> {
-  const units = await model.unitsOf(app);
-  const query = "dpkg-query -W -f '${Version}' maas-common";
-  return new Set(await Promise.all(units.map(({ machine }) => model.on(machine, query))));
+  return new Set(Object.values(await model.onEach(app, "dpkg-query -W -f '${Version}' maas-common")));
+}
+
+/** From when to when no rackd ran while its packages were upgraded, on each rack, in milliseconds since 1970. */
+async function interruptions(): Promise<readonly { readonly began: number; readonly ended: number }[]> {
+  const upgraded = "sed -n 's/ upgrade maas-rack-controller.*//p' /var/log/dpkg.log | tail -n 1";
+  const started = 'TZ=UTC systemctl show --property=ActiveEnterTimestamp --value maas-rackd.service';
+  const times = await model.onEach('maas-rack', `${upgraded}; ${started}`);
+  return Object.values(times).map((text) => {
+    const [began = '', ended = ''] = text.split('\n');
+    return { began: Date.parse(`${began}Z`), ended: Date.parse(ended.replace(/^\w+ /, '')) };
+  });
 }
 
 describeOnMachines('the life of a MAAS', () => {
@@ -24,26 +34,28 @@ describeOnMachines('the life of a MAAS', () => {
     await model.deploy({
       bundle: 'bundle-postgresql-14.yaml',
       version: '3.4',
-      units: { 'maas-region': 2, 'maas-rack': 1 },
+      units: { 'maas-region': 2, 'maas-rack': 2 },
     });
     await model.settle(600);
   });
 
-  test('it begins with MAAS 3.4 and the relation of the HA guide, `maas-region:db postgresql:db`', async () => {
-    expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
-    const database = await model.unit('postgresql/0');
-    for (const file of await onRegions('cat /etc/maas/regiond.conf'))
-      expect(file).toContain(`database_host: "${database.address}"`);
+  test('the regions stand behind the virtual address, and use the database that the relation gave', async () => {
+    expect(await regionsOf(await model.freeAddress())).toEqual(await model.hostNamesOf('maas-region'));
+    const { address } = await model.unit('postgresql/0');
+    const confs = await onRegions('cat /etc/maas/regiond.conf');
+    expect(confs).toHaveLength(2);
+    for (const conf of confs) expect(conf).toContain(`database_host: "${address}"`);
   });
 
   test(
-    'an upgrade: every region stops, one migrates, all start, and the rack follows when it is told to',
+    'an upgrade: every region stops, one migrates, all start, and the racks follow, one after the other',
     async () => {
       const source = `source=${await model.sourceOf('3.7')}`;
       await model.juju('config', 'maas-rack', source);
-      await eventually(MINUTE / 1000, async () =>
-        expect((await model.unit('maas-rack/0')).message).toContain('is upgraded to 3.7 after the regions'),
-      );
+      await eventually(MINUTE / 1000, async () => {
+        for (const { message } of await model.unitsOf('maas-rack'))
+          expect(message).toContain('is upgraded to 3.7 after the regions');
+      });
       await model.juju('config', 'maas-region', source);
       await eventually(180, async () => {
         for (const app of ['maas-region', 'maas-rack'])
@@ -51,7 +63,10 @@ describeOnMachines('the life of a MAAS', () => {
       });
       await model.settle();
       expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
-      expect((await model.unit('maas-rack/0')).message).toMatch(/^connected to .* MAAS 3\.7$/);
+      for (const { message } of await model.unitsOf('maas-rack'))
+        expect(message).toBe('connected to 2 of 2 regions, MAAS 3.7');
+      const [first, second] = (await interruptions()).toSorted((a, b) => a.began - b.began);
+      expect(first?.ended).toBeLessThanOrEqual(second?.began ?? 0);
       // The stand-in refuses to migrate while an old region runs.
       expect(await model.migrations()).toEqual(['3.4', '3.7']);
       const said = (await onRegions('journalctl --output cat --identifier maas-dbupgrade')).join('\n');
@@ -80,7 +95,7 @@ describeOnMachines('the life of a MAAS', () => {
   );
 
   test(
-    'a new secret: every region uses it, the rack comes back with it, and nobody ever saw it',
+    'a new secret: every region uses it, the racks come back with it, and nobody ever saw it',
     async () => {
       const [before] = await onRegions('cat /var/lib/maas/secret');
       expect(await model.action('maas-region/leader', 'rotate-secret')).toMatch(
@@ -89,7 +104,7 @@ describeOnMachines('the life of a MAAS', () => {
       await model.settle();
       const secrets = [
         ...(await onRegions('cat /var/lib/maas/secret')),
-        await model.on((await model.unit('maas-rack/0')).machine, 'cat /var/lib/maas/secret'),
+        ...Object.values(await model.onEach('maas-rack', 'cat /var/lib/maas/secret')),
       ];
       expect(new Set(secrets)).toEqual(new Set([expect.stringMatching(/^[0-9a-f]{32}$/)]));
       expect(secrets[0]).not.toBe(before);
@@ -168,9 +183,6 @@ describeOnMachines('the life of a MAAS', () => {
   test(
     'two racks serve DHCP; one goes and the other has its networks; the last one is named',
     async () => {
-      await model.juju('add-unit', 'maas-rack');
-      await model.settle();
-      await eventually(60, () => racksAreConnected(model));
       const configure = ['maas-region/leader', 'configure-dhcp-ha'] as const;
       expect(await model.action(...configure)).toContain('has no range of dynamic addresses');
       await model.sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.10', '10.0.0.99', 5001)");
@@ -192,8 +204,18 @@ describeOnMachines('the life of a MAAS', () => {
       const provider =
         'SELECT hostname FROM maasserver_vlan JOIN maasserver_node ON system_id = primary_rack WHERE dhcp_on';
       expect(await model.sql(provider)).toEqual([secondary]);
-      const last = racks.find(({ name }) => name !== first?.name);
-      await model.juju('remove-unit', last?.name ?? '', '--no-prompt');
+      const last = racks.find(({ name }) => name !== first?.name)?.name ?? '';
+      await eventually(60, async () => {
+        await model.juju('run-hook', 'maas-region/0', 'update-status');
+        expect((await model.unit(last)).message).toMatch(
+          /^connected to .*; the only rack with DHCP on fabric-0, VLAN 0: juju add-unit maas-rack before it goes$/,
+        );
+      });
+      await model.juju('remove-unit', last, '--no-prompt');
+      await eventually(60, async () => {
+        const { workload, message } = await model.unit(last);
+        expect(`${workload} ${message}`).toMatch(/^blocked the only rack with DHCP on fabric-0, VLAN 0 goes/);
+      });
       await eventually(120, async () => {
         const leader = (await model.unitsOf('maas-region')).find(({ isLeader }) => isLeader)?.name ?? '';
         await model.juju('run-hook', leader, 'update-status');
@@ -210,14 +232,7 @@ describeOnMachines('the life of a MAAS', () => {
     async () => {
       // So that its machine stays: Juju removes one that nothing is on.
       const { machine } = await model.unit('maas-region/2');
-      await model.juju(
-        'deploy',
-        join(import.meta.dirname, '../../dist/web.charm'),
-        '--to',
-        machine,
-        '--config',
-        'port=8099',
-      );
+      await model.juju('deploy', charm('web'), '--to', machine, '--config', 'port=8099');
       await model.settle();
       await model.juju('remove-unit', 'maas-region/2', '--no-prompt');
       await eventually(120, async () => expect(await model.unitsOf('maas-region')).toHaveLength(1));

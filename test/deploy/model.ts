@@ -101,9 +101,41 @@ export class LocalModel {
     return rows.map((row) => z.object({ value: z.string() }).parse(row).value);
   }
 
+  /** The certificate of the CA in the model, which units tell their clients. @throws before it has signed something */
+  authority(): string {
+    for (const relation of this.relations()) {
+      const found = /"ca\\*":\s*\\*"(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)/.exec(
+        relation,
+      )?.[1];
+      if (found !== undefined) return found.replaceAll(/\\+n/g, '\n');
+    }
+    throw new Error('the CA has signed nothing');
+  }
+
   /** Runs a command line on a machine, as root, and returns what it printed. */
   async on(machine: string, commandLine: string): Promise<string> {
     return (await this.juju('ssh', machine, commandLine)).trim();
+  }
+
+  /** What a command line says on the machine of every unit of an application, by unit. */
+  async onEach(app: string, commandLine: string): Promise<Readonly<Record<string, string>>> {
+    const units = await this.unitsOf(app);
+    return Object.fromEntries(
+      await Promise.all(
+        units.map(async ({ name, machine }) => [name, await this.on(machine, commandLine)] as const),
+      ),
+    );
+  }
+
+  async hostNamesOf(app: string): Promise<readonly string[]> {
+    return Object.values(await this.onEach(app, 'hostname')).sort();
+  }
+
+  /** The units of keepalived-vip whose machines have an address. */
+  async holdersOf(address: string): Promise<readonly UnitStatus[]> {
+    const addresses = await this.onEach('keepalived-vip', 'ip -brief address');
+    const units = await this.unitsOf('keepalived-vip');
+    return units.filter(({ name }) => addresses[name]?.includes(`${address}/`));
   }
 
   /** A free address of the model's subnet, for a virtual IP. */

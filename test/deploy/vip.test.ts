@@ -1,14 +1,12 @@
 // The two subordinates on a small web server, without MAAS, and a CA: what a user does to them, and what clients see.
 // The tests build on each other.
-import { get } from 'node:https';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { describeOnMachines } from '../machines.ts';
-import { eventually, watching } from './client.ts';
+import { eventually, secure, watching } from './client.ts';
 import { deployed, MINUTE } from './deployed.ts';
 import { LocalModel, type UnitStatus } from './model.ts';
 
@@ -54,24 +52,6 @@ async function holder(address = vip): Promise<UnitStatus> {
   return one;
 }
 
-/** What a client of an HTTPS URL reads, and who signed for it. @throws when the CA did not */
-function secure(url: string, ca: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    get(url, { ca, agent: false, timeout: 3000 }, (response) => resolve(text(response))).on('error', reject);
-  });
-}
-
-/** The CA's certificate, which units tell their clients. */
-function authority(): string {
-  for (const relation of model.relations()) {
-    const found = /"ca\\*":\s*\\*"(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)/.exec(
-      relation,
-    )?.[1];
-    if (found !== undefined) return found.replaceAll(/\\+n/g, '\n');
-  }
-  throw new Error('the CA has signed nothing');
-}
-
 describeOnMachines('haproxy and keepalived-vip on any principal', () => {
   deployed(model, async () => {
     await model.juju('add-model', model.name);
@@ -88,22 +68,22 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
   });
 
   test('HTTPS is served there with a certificate of the CA', async () => {
-    expect(await secure(`https://${vip}/`, authority())).toMatch(/^web\/\d https\n$/);
+    expect(await secure(`https://${vip}/`, model.authority())).toMatch(/^web\/\d https\n$/);
     // On every unit, with a key of its own.
     for (const { address } of await model.unitsOf('haproxy'))
-      expect(await secure(`https://${address}/`, authority())).toMatch(/https/);
+      expect(await secure(`https://${address}/`, model.authority())).toMatch(/https/);
     expect(model.relations().join('\n')).not.toContain('PRIVATE KEY');
   });
 
   test(
     'another CA: its certificate is taken, and no client notices',
     async () => {
-      const before = authority();
+      const before = model.authority();
       const seen = await watching(`http://${vip}/`, async () => {
         await model.juju('config', 'ca', 'ca-common-name=another');
         await eventually(30, () => {
-          expect(authority()).not.toBe(before);
-          return secure(`https://${vip}/`, authority());
+          expect(model.authority()).not.toBe(before);
+          return secure(`https://${vip}/`, model.authority());
         });
       });
       expect(seen.failures).toEqual([]);
