@@ -151,6 +151,12 @@ export class LocalModel {
     return source;
   }
 
+  /** Has machines see the stand-ins, in {@link MACHINE_FOLDER}. */
+  async mountStandIns(): Promise<void> {
+    await buildMaasRepository(REPOSITORY);
+    await this.juju('model-config', `machine-mounts=${REPOSITORY}:${MACHINE_FOLDER}`);
+  }
+
   /** Deploys a bundle with what this machine has in place of Charmhub: a PostgreSQL charm for tests, and on Debian the stand-in MAAS. */
   async deploy({ bundle, version, units = {} }: Deployment): Promise<void> {
     const source = await this.sourceOf(version);

@@ -6,11 +6,14 @@ import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
-import { packagesOf, type Package } from './packages.ts';
+import { packagesOf, SNAPD, type Package } from './packages.ts';
 
 /** Where machines see the repositories. */
 export const MACHINE_FOLDER = '/srv/maas-apt';
 export const VERSIONS = ['3.4', '3.7'] as const;
+/** The stand-in snapd, on machines: to be installed before a charm wants a snapd. */
+export const SNAPD_PACKAGE = `${MACHINE_FOLDER}/snap/${SNAPD.name}_${SNAPD.version}_all.deb`;
+const CODE = ['maas_double.py', 'snap_double.py'];
 export type Version = (typeof VERSIONS)[number];
 
 /**
@@ -20,9 +23,11 @@ export type Version = (typeof VERSIONS)[number];
 export async function buildMaasRepository(folder: string): Promise<Readonly<Record<Version, string>>> {
   const files = join(import.meta.dirname, 'files');
   const inputs = await Promise.all(
-    [join(files, 'maas_double.py'), join(import.meta.dirname, 'packages.ts'), import.meta.filename].map(
-      (path) => readFile(path),
-    ),
+    [
+      ...CODE.map((name) => join(files, name)),
+      join(import.meta.dirname, 'packages.ts'),
+      import.meta.filename,
+    ].map((path) => readFile(path)),
   );
   const digest = createHash('sha256').update(Buffer.concat(inputs)).digest('hex');
   const marker = join(folder, 'digest');
@@ -71,6 +76,8 @@ async function build(folder: string, files: string): Promise<void> {
       const { stdout: release } = await execa('apt-ftparchive', ['release', '.'], { cwd: repository });
       await writeFile(join(repository, 'InRelease'), (await gpg(['--clear-sign'], `${release}\n`)).stdout);
     }
+    await mkdir(join(folder, 'snap'));
+    await makePackage(SNAPD, join(work, 'snap'), join(folder, 'snap'), files);
     const { stdout: key } = await gpg(['--armor', '--export']);
     await writeFile(join(folder, 'key.asc'), key);
     await execa('gpgconf', ['--homedir', join(work, 'gnupg'), '--kill', 'all']);
@@ -103,13 +110,13 @@ async function makePackage(
   for (const [path, content] of Object.entries(all)) {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content);
-    if (/^(usr\/sbin|usr\/lib\/maas)\//.test(path) || path === 'DEBIAN/postinst')
+    if (/^(usr\/s?bin|usr\/lib\/maas)\//.test(path) || path === 'DEBIAN/postinst')
       await chmod(join(root, path), 0o755);
   }
   if (code) {
     const target = join(root, 'usr/lib/python3/dist-packages');
     await mkdir(target, { recursive: true });
-    await cp(join(source, 'maas_double.py'), join(target, 'maas_double.py'));
+    for (const file of CODE) await cp(join(source, file), join(target, file));
   }
   await execa('dpkg-deb', ['--root-owner-group', '-Zgzip', '--build', root, repository]);
 }

@@ -3,7 +3,7 @@ export interface Package {
   readonly name: string;
   readonly version: string;
   readonly depends: readonly string[];
-  /** Content by path; those in usr/sbin and usr/lib/maas are executable. */
+  /** Content by path; those in usr/bin, usr/sbin and usr/lib/maas are executable. */
   readonly files: Readonly<Record<string, string>>;
   readonly postinst: string;
   /** Whether it brings the code of the stand-in. */
@@ -11,6 +11,19 @@ export interface Package {
 }
 
 const PYTHON = ['python3', 'python3-psycopg2', 'python3-yaml'];
+
+/** The stand-in of snapd; it brings the code of its one snap. */
+export const SNAPD: Package = {
+  name: 'snapd',
+  version: '2.63-0double1',
+  depends: PYTHON,
+  files: {
+    'usr/bin/snap': '#!/usr/bin/python3\nfrom snap_double import snap_main\nsnap_main()\n',
+    'usr/bin/snapctl': '#!/usr/bin/python3\nfrom snap_double import snapctl_main\nsnapctl_main()\n',
+  },
+  postinst: '',
+  code: true,
+};
 
 /** The packages of one MAAS version, with the names and dependencies of the real ones. */
 export function packagesOf(short: string): readonly Package[] {

@@ -16,7 +16,7 @@ const DOUBLES = join(ROOT, 'test/doubles/maas/files');
 /** What this machine's own programs are replaced by: no apt, no systemd and no snapd is asked. */
 const PROGRAMS = {
   snap: `echo "$@" >>/var/log/snap-calls\nexec /usr/bin/python3 ${DOUBLES}/snap_double.py "$@"`,
-  snapctl: `exec -a snapctl /usr/bin/python3 -c 'import sys; sys.path.insert(0, "${DOUBLES}"); sys.argv[0] = "snapctl"; import snap_double; snap_double.snapctl_main()' "$@"`,
+  snapctl: `PYTHONPATH=${DOUBLES} exec /usr/bin/python3 -c 'import snap_double; snap_double.snapctl_main()' "$@"`,
   systemctl: `exec /usr/bin/python3 ${import.meta.dirname}/files/systemctl.py "$@"`,
   'systemd-cat': `shift\nexec "$@" >>/var/log/migrations 2>&1`,
   // Everything that is asked for is installed, but for the packages of MAAS.

@@ -381,4 +381,4 @@ def snap_main():
 
 
 if __name__ == "__main__":
-    (snapctl_main if os.path.basename(sys.argv[0]) == "snapctl" else snap_main)()
+    snap_main()

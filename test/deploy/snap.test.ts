@@ -1,0 +1,131 @@
+// Two regions and a rack from the snap store, on machines with a stand-in of snapd: the tests build on each other.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { stringify } from 'yaml';
+import { SNAPD_PACKAGE } from '../doubles/maas/build.ts';
+import { describeOnMachines } from '../machines.ts';
+import { eventually } from './client.ts';
+import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
+import { LocalModel } from './model.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const model = new LocalModel('test-snap');
+const charm = (name: string): string => join(ROOT, `dist/${name}.charm`);
+
+const STORE = {
+  channels: {
+    '3.4/stable': { version: '3.4.10-14366-g.518bf2c', revision: 36889 },
+    '3.7/stable': { version: '3.7.3-17487-g.362c9ab', revision: 41649 },
+  },
+};
+
+/** One PostgreSQL, two regions, and a rack beside the first of them. */
+async function deploy(): Promise<void> {
+  await model.mountStandIns();
+  // A rack says in its next hook what it is connected to.
+  await model.juju('model-config', 'update-status-hook-interval=20s');
+  const folder = await mkdtemp(join(tmpdir(), 'bundle-'));
+  try {
+    const file = join(folder, 'bundle.yaml');
+    // Nothing comes from there until the machines have their stand-in of snapd.
+    const options = { source: 'deb file:/srv/nowhere ./' };
+    const bundle = {
+      'default-base': 'ubuntu@24.04',
+      machines: { '0': {}, '1': {}, '2': {} },
+      applications: {
+        postgresql: { charm: charm('postgresql'), num_units: 1, to: ['0'] },
+        'maas-region': { charm: charm('maas-region'), num_units: 2, to: ['1', '2'], options },
+        'maas-rack': { charm: charm('maas-rack'), num_units: 1, to: ['1'], options },
+      },
+      relations: [
+        ['maas-region:database', 'postgresql:database'],
+        ['maas-region:rpc', 'maas-rack:rpc'],
+      ],
+    };
+    await writeFile(file, stringify(bundle));
+    await model.juju('deploy', file);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  await eventually(300, async () => {
+    for (const { message } of await model.unitsOf('maas-region'))
+      expect(message).toContain('apt cannot use file:/srv/nowhere');
+  });
+  for (const { machine } of await model.unitsOf('maas-region')) {
+    // A hook may use apt at the same time.
+    await eventually(180, () =>
+      model.on(machine, `apt-get update -qq && apt-get install -y -qq ${SNAPD_PACKAGE}`),
+    );
+    await model.on(
+      machine,
+      `mkdir -p /var/lib/snapd && echo '${JSON.stringify(STORE)}' >/var/lib/snapd/double-store.json`,
+    );
+  }
+  await follow('3.4/stable');
+}
+
+/** Has regions and racks follow a channel. */
+async function follow(channel: string): Promise<void> {
+  await model.juju('config', 'maas-region', `source=snap:${channel}`);
+  await model.juju('config', 'maas-rack', `source=snap:${channel}`);
+}
+
+async function allServe(version: string): Promise<void> {
+  for (const { machine, message } of await model.unitsOf('maas-region')) {
+    expect(message).toMatch(/^serves http:/);
+    expect(await model.on(machine, 'snap list maas')).toMatch(
+      new RegExp(`^maas +${version}\\S+ +\\d+ +${version}/stable +\\S+ +held$`, 'm'),
+    );
+  }
+  await racksAreConnected(model);
+  expect((await model.unit('maas-rack/0')).message).toBe(`connected to 2 of 2 regions, MAAS ${version}`);
+}
+
+describeOnMachines('MAAS from the snap store', () => {
+  deployed(model, async () => {
+    await deploy();
+    await model.settle(600);
+  });
+
+  test(
+    'both regions serve, one of them with a rack, and the database was migrated once',
+    async () => {
+      await eventually(60, () => allServe('3.4'));
+      expect(await model.migrations()).toEqual(['3.4']);
+      const { machine } = await model.unit('maas-rack/0');
+      expect(await model.on(machine, 'cat /var/snap/maas/common/snap_mode')).toBe('region+rack');
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    'another channel: both refresh, and the database is migrated once',
+    async () => {
+      await follow('3.7/stable');
+      await eventually(240, () => allServe('3.7'));
+      await model.settle();
+      expect(await model.migrations()).toEqual(['3.4', '3.7']);
+    },
+    6 * MINUTE,
+  );
+
+  test(
+    'a region goes, and its machine keeps nothing of MAAS',
+    async () => {
+      const { machine } = await model.unit('maas-rack/0');
+      const gone = (await model.unitsOf('maas-region')).find((region) => region.machine !== machine);
+      await model.juju('deploy', charm('self-signed-certificates'), '--to', gone?.machine ?? '');
+      await model.juju('remove-unit', gone?.name ?? '', '--no-prompt');
+      await eventually(180, async () => expect(await model.unitsOf('maas-region')).toHaveLength(1));
+      await eventually(60, async () =>
+        expect((await model.unit('maas-rack/0')).message).toBe('connected to 1 of 1 regions, MAAS 3.7'),
+      );
+      expect(await model.on(gone?.machine ?? '', 'ls -d /var/snap/maas /snap/maas 2>/dev/null || true')).toBe(
+        '',
+      );
+    },
+    5 * MINUTE,
+  );
+});
