@@ -1,5 +1,6 @@
 import type { Relation } from '../model/documents.ts';
 import { describeEndpoints } from '../model/endpoints.ts';
+import { inOneScope } from '../model/model.ts';
 import {
   fileText,
   format,
@@ -97,9 +98,8 @@ function isBreaking({ context: { operation } }: ToolCall, relation: number): boo
   return operation.kind === 'hook' && operation.relation === relation && operation.name.endsWith('-broken');
 }
 
-/** In container scope a unit sees only the one that it shares its machine with. */
 function isVisible({ model, context: { unit } }: ToolCall, relation: Relation, other: string): boolean {
-  return (
-    relation.scope === 'global' || model.units.get(other)?.principal === unit.name || unit.principal === other
-  );
+  const found = model.units.get(other);
+  if (found === undefined) return relation.scope === 'global' || unit.principal === other;
+  return inOneScope(relation, found, unit);
 }

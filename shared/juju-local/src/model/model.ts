@@ -292,8 +292,7 @@ export class Model {
     return relation.units
       .filter((name) => {
         const remote = this.units.get(name);
-        if (!remote || name === unit.name || remote.app !== app) return false;
-        return relation.scope === 'global' || remote.principal === unit.name || unit.principal === name;
+        return remote && name !== unit.name && remote.app === app && inOneScope(relation, remote, unit);
       })
       .sort();
   }
@@ -473,4 +472,9 @@ export function unitNumber(name: string): number {
 
 function byNumber(a: Unit, b: Unit): number {
   return unitNumber(a.name) - unitNumber(b.name);
+}
+
+/** In container scope units see each other that ride on the same principal, which counts too. */
+export function inOneScope({ scope }: Relation, one: Unit, other: Unit): boolean {
+  return scope === 'global' || (one.principal ?? one.name) === (other.principal ?? other.name);
 }

@@ -452,6 +452,26 @@ test('a subordinate goes when nothing ties it to its principal any more, and sta
   expect(principals()).toEqual(new Set(['web/0']));
 });
 
+test('in container scope a subordinate sees another on the same principal, and none of those elsewhere', async () => {
+  const host = { interface: 'juju-info', scope: 'container' } as const;
+  const agent = { interface: 'metrics', scope: 'container' } as const;
+  await using world = new World();
+  await world.add(WEB, 2);
+  await world.add(charmInfo('proxy', { subordinate: true, provides: { agent }, requires: { host } }), 0);
+  await world.add(charmInfo('collector', { subordinate: true, requires: { agent, host } }), 0);
+  world.model.relate('proxy:host', 'web');
+  world.model.relate('collector:host', 'web');
+  const relation = world.model.relate('proxy:agent', 'collector:agent');
+  await world.start();
+  await world.settle();
+  const collectors = world.model.unitsOf('collector');
+  expect(collectors).toHaveLength(2);
+  for (const unit of collectors) {
+    const seen = world.model.remoteUnits(relation, unit);
+    expect(seen.map((name) => world.model.unit(name).principal)).toEqual([unit.principal]);
+  }
+});
+
 test('juju-exec runs a command in the context of a unit of the machine', async () => {
   await using world = new World();
   await world.add(WEB, 1, async ({ name, argv }) => (name === 'exec' ? (argv[2] === 'false' ? 3 : 0) : 0));
