@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../deploy/client.ts';
+import { eventually, secure } from '../deploy/client.ts';
 import { deployed, MINUTE, racksAreConnected } from '../deploy/deployed.ts';
 import { LocalModel } from '../deploy/model.ts';
 import { describeOnMachines } from '../machines.ts';
@@ -19,39 +19,50 @@ interface Hook {
   readonly what: string;
 }
 
-/** A process that runs a hook or an action of this model's MAAS. */
-async function runningHook(): Promise<Hook | undefined> {
+/**
+ * A process that runs a hook or an action of this model's MAAS.
+ * @param program the arguments of a command that it has to be running; absent: anything
+ */
+async function runningHook(program?: string): Promise<Hook | undefined> {
   const found: Hook[] = [];
+  const busy = new Set<string>();
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
-      if (!(await readlink(`/proc/${name}/exe`)).endsWith('/dispatch')) continue;
+      const isHook = (await readlink(`/proc/${name}/exe`)).endsWith('/dispatch');
       const environment = await readFile(`/proc/${name}/environ`, 'utf8');
       const variable = (key: string): string =>
         new RegExp(`(?:^|\0)${key}=([^\0]*)`).exec(environment)?.[1] ?? '';
       const unit = variable('JUJU_UNIT_NAME');
-      if (variable('JUJU_MODEL_NAME') === model.name && unit.startsWith('maas-'))
-        found.push({ pid: Number(name), unit, what: variable('JUJU_DISPATCH_PATH') });
+      if (variable('JUJU_MODEL_NAME') !== model.name || !unit.startsWith('maas-')) continue;
+      if (isHook) found.push({ pid: Number(name), unit, what: variable('JUJU_DISPATCH_PATH') });
+      const words = (await readFile(`/proc/${name}/cmdline`, 'utf8')).replaceAll('\0', ' ');
+      if (program !== undefined && words.includes(program)) busy.add(unit);
     } catch {
       // It has ended meanwhile.
     }
   }
-  return found[Math.floor(Math.random() * found.length)];
+  const hooks = program === undefined ? found : found.filter(({ unit }) => busy.has(unit));
+  return hooks[Math.floor(Math.random() * hooks.length)];
 }
 
-/** Kills hooks while something happens, each after some time between 50 ms and 15 s, and says which. */
-async function killing(what: () => Promise<void>): Promise<readonly string[]> {
+/**
+ * Kills hooks while something happens, each after some time between 50 ms and 15 s, and says which.
+ * @param program the arguments of a command: only hooks that run it are killed, within a third of a second
+ */
+async function killing(what: () => Promise<void>, program?: string): Promise<readonly string[]> {
   const over = new AbortController();
   const killed: string[] = [];
   const killer = (async () => {
     while (!over.signal.aborted && killed.length < KILLS) {
       await sleep(50);
-      const hook = await runningHook();
+      const hook = await runningHook(program);
       if (!hook) continue;
       // Long hooks are found most often, and are not all that happens.
       const name = `${hook.unit} ${hook.what}`;
-      if (killed.filter((one) => one === name).length >= KILLS / 2) continue;
-      await sleep(50 * 300 ** Math.random());
+      const isFrequent = killed.filter((one) => one === name).length >= KILLS / 2;
+      if (program === undefined && isFrequent) continue;
+      await sleep(program === undefined ? 50 * 300 ** Math.random() : 300 * Math.random());
       try {
         process.kill(hook.pid, 'SIGKILL');
         killed.push(name);
@@ -148,6 +159,62 @@ describeOnMachines(`hooks killed with SIGKILL, ${KILLS} for each thing that happ
       expect(await secrets()).not.toContain(before);
     },
     4 * MINUTE,
+  );
+
+  test(
+    'while MAAS is told settings, and takes them back',
+    async () => {
+      const [dns, proxy] = ['upstream_dns', 'http_proxy'];
+      const told = async (): Promise<readonly string[]> =>
+        model.sql(
+          `SELECT name, value FROM maasserver_config WHERE name IN ('${dns}', '${proxy}') ORDER BY name`,
+        );
+      // The API is asked with a key that this command gives.
+      const killed = await killing(async () => {
+        await model.juju('config', 'maas-region', 'http-proxy=http://10.0.0.9:3128', 'upstream-dns=9.9.9.9');
+        await settle();
+      }, 'maas-region apikey');
+      expect(killed).not.toEqual([]);
+      expect(await told()).toEqual([`${proxy}|"http://10.0.0.9:3128/"`, `${dns}|"9.9.9.9"`]);
+      await killing(async () => {
+        await model.juju('config', 'maas-region', '--reset', 'http-proxy,upstream-dns');
+        await settle();
+      }, 'maas-region apikey');
+      expect(await told()).toEqual([`${proxy}|""`, `${dns}|""`]);
+      await everythingWorks();
+    },
+    4 * MINUTE,
+  );
+
+  test(
+    'while MAAS is given a certificate, and stops to serve HTTPS: no key is left behind',
+    async () => {
+      const { machine, address } = await model.unit('maas-region/0');
+      const isSecure = async (): Promise<boolean> => {
+        const ca = model.authority();
+        return secure(`https://${address}:5443/MAAS/api/2.0/version/`, ca).then(
+          (said) => said.includes('3.7.0'),
+          () => false,
+        );
+      };
+      await model.juju('deploy', join(DIST, 'self-signed-certificates.charm'));
+      await model.juju('integrate', 'maas-region:certificates', 'self-signed-certificates:certificates');
+      const killed = await killing(async () => {
+        await model.juju('config', 'maas-region', 'tls-mode=passthrough');
+        await settle();
+        await eventually(60, async () => expect(await isSecure()).toBe(true));
+      }, 'maas-region config_tls enable');
+      expect(killed).not.toEqual([]);
+      await settle();
+      expect(await model.on(machine, 'ls /run/maas-ha-tls 2>&1 || true')).toContain('No such file');
+      await killing(async () => {
+        await model.juju('config', 'maas-region', 'tls-mode=disabled');
+        await settle();
+        await eventually(60, async () => expect(await isSecure()).toBe(false));
+      }, 'maas-region config_tls disable');
+      await everythingWorks();
+    },
+    5 * MINUTE,
   );
 
   test(

@@ -3,12 +3,14 @@
 import { expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { describeOnMachines } from '../machines.ts';
-import { eventually } from './client.ts';
+import { eventually, secure } from './client.ts';
 import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
 import { LocalModel, regionsOf } from './model.ts';
 
 const model = new LocalModel('test-life');
 const charm = (name: string): string => join(import.meta.dirname, '../../dist', `${name}.charm`);
+
+const STARTED = 'systemctl show --property=ActiveEnterTimestampMonotonic --value maas-rackd.service';
 
 async function onRegions(commandLine: string): Promise<readonly string[]> {
   return Object.values(await model.onEach('maas-region', commandLine));
@@ -115,6 +117,67 @@ describeOnMachines('the life of a MAAS', () => {
         ...model.relations(),
       ];
       for (const text of texts) expect(text).not.toContain(secrets[0]);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    'tls-mode=termination: a CA signs for the balancers, MAAS_URL becomes https, and racks that trust the CA follow',
+    async () => {
+      const vip = await model.freeAddress();
+      const started = await model.onEach('maas-rack', STARTED);
+      const urls = async (): Promise<ReadonlySet<string | undefined>> => {
+        const confs = [
+          ...(await onRegions('cat /etc/maas/regiond.conf')),
+          ...Object.values(await model.onEach('maas-rack', 'cat /etc/maas/rackd.conf')),
+        ];
+        return new Set(confs.map((conf) => /"(https?:.*)"/.exec(conf)?.[1]));
+      };
+      const { machine } = await model.unit('postgresql/0');
+      await model.juju('deploy', charm('self-signed-certificates'), '--to', machine);
+      await model.juju('integrate', 'haproxy:certificates', 'self-signed-certificates:certificates');
+      await model.juju('config', 'maas-region', 'tls-mode=termination');
+      await eventually(120, async () => expect(await urls()).toEqual(new Set([`https://${vip}/MAAS`])));
+      await model.settle();
+      const ca = model.authority();
+      expect(await secure(`https://${vip}/MAAS/api/2.0/version/`, ca)).toContain('"version": "3.7.0"');
+      const trusted = Buffer.from(`${ca}\n`).toString('base64');
+      await model.onEach(
+        'maas-rack',
+        `echo ${trusted} | base64 -d >/usr/local/share/ca-certificates/maas.crt && update-ca-certificates`,
+      );
+      for (const { name } of await model.unitsOf('maas-rack')) {
+        await model.juju('run-hook', name, 'update-status');
+        expect((await model.unit(name)).message).toBe('connected to 2 of 2 regions, MAAS 3.7');
+      }
+      await model.juju('config', 'maas-region', '--reset', 'tls-mode');
+      await model.juju('remove-relation', 'haproxy:certificates', 'self-signed-certificates:certificates');
+      await eventually(120, async () => expect(await urls()).toEqual(new Set([`http://${vip}/MAAS`])));
+      await model.settle();
+      expect(await model.onEach('maas-rack', STARTED)).toEqual(started);
+    },
+    6 * MINUTE,
+  );
+
+  test(
+    'a collector is told of every unit on its machine, and reads what a balancer measures',
+    async () => {
+      await model.juju('deploy', charm('collector'));
+      for (const app of ['maas-region', 'maas-rack', 'haproxy'])
+        await model.juju('integrate', `${app}:cos-agent`, 'collector:cos-agent');
+      await model.settle();
+      const racks = new Set((await model.unitsOf('maas-rack')).map(({ machine }) => machine));
+      const collectors = await model.unitsOf('collector');
+      expect(collectors).toHaveLength(4);
+      for (const { name, machine } of collectors) {
+        await model.juju('run-hook', name, 'update-status');
+        const { message } = await model.unit(name);
+        expect(message).toMatch(racks.has(machine) ? /\bmaas-rack_/ : /\bmaas-region_/);
+        if (!racks.has(machine)) expect(message).toMatch(/\bhaproxy_\w+: \d{3,} metrics/);
+      }
+      await model.juju('remove-application', 'collector', '--no-prompt');
+      await eventually(60, async () => expect(await model.unitsOf('collector')).toEqual([]));
+      await model.settle();
     },
     3 * MINUTE,
   );
