@@ -273,6 +273,37 @@ describeOnMachines('bundle.yaml', () => {
     5 * MINUTE,
   );
 
+  test(
+    'the database loses power: its hot standby is promoted, and every region follows',
+    async () => {
+      const old = await model.unit('postgresql/0');
+      await model.juju('add-unit', 'postgresql');
+      await model.settle();
+      const standby = await model.unit('postgresql/1');
+      expect(standby.message).toBe(`standby of ${old.address}`);
+      await model.juju('stop-machine', old.machine);
+      expect(await model.action(standby.name, 'promote-to-primary', 'scope=unit')).toContain(
+        `primary: ${standby.name}`,
+      );
+      // Who leads tells the regions, once Juju has given up the leader that is gone.
+      await eventually(180, async () => {
+        for (const conf of Object.values(await model.onEach('maas-region', 'cat /etc/maas/regiond.conf')))
+          expect(conf).toContain(`database_host: "${standby.address}"`);
+        expect(await regionsOf(vip)).toEqual(await model.hostNamesOf('maas-region'));
+        await racksAreConnected(model);
+      });
+      // The one of before has to learn that it is not the primary any more.
+      await model.juju('start-machine', old.machine);
+      await eventually(120, async () =>
+        expect((await model.unit(old.name)).message).toBe(`standby of ${standby.address}`),
+      );
+      await model.settle();
+      expect(await model.migrations()).toEqual(['3.7']);
+      expect(await regionsOf(vip)).toEqual(await model.hostNamesOf('maas-region'));
+    },
+    8 * MINUTE,
+  );
+
   test('no secret is in a databag, a status or a log line', async () => {
     const [secret = ''] = Object.values(await model.onEach('maas-region', 'cat /var/lib/maas/secret'));
     const [conf = ''] = Object.values(await model.onEach('maas-region', 'cat /etc/maas/regiond.conf'));

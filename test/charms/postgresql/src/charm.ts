@@ -1,5 +1,6 @@
 import { machine } from '@maas-ha/host';
 import { defineCharm } from 'juju-ts-ops';
+import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
 import { leave, plan } from './plan.ts';
@@ -12,5 +13,5 @@ export const charm = defineCharm(charmcraft, {
   plan,
   leave: () => Promise.resolve(leave()),
   machine,
-  actions: {},
+  actions,
 });

@@ -13,7 +13,12 @@ export const charmcraft = {
     }
   },
   "requires": {},
-  "peers": {},
+  "peers": {
+    "cluster": {
+      "interface": "postgresql-peers",
+      "scope": "global"
+    }
+  },
   "options": {
     "experimental-max-connections": {
       "type": "int",
@@ -24,5 +29,16 @@ export const charmcraft = {
       "default": false
     }
   },
-  "actions": {}
+  "actions": {
+    "promote-to-primary": {
+      "params": {
+        "scope": {
+          "type": "string"
+        }
+      },
+      "required": [
+        "scope"
+      ]
+    }
+  }
 } as const;

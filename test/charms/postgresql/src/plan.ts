@@ -1,41 +1,50 @@
-import { run, type Resource } from '@maas-ha/host';
-import { active, blocked, maintenance, SecretRef, type Plan } from 'juju-ts-ops';
+import type { Resource } from '@maas-ha/host';
+import { active, blocked, maintenance, SecretRef, waiting, type Plan, type Status } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
-import { secretLabel, type Client, type State } from './state.ts';
+import { becomePrimary, follow, psql } from './server.ts';
+import { REPLICATION, secretLabel, type Client, type State } from './state.ts';
 
 type PostgresqlPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
 export function plan(state: State): PostgresqlPlan {
-  const { clients, version } = state;
-  const over = new Set(clients.map(({ endpoint, app }) => `${app} ${endpoint}`));
-  const twice = clients.find(({ app }) => over.has(`${app} db`) && over.has(`${app} database`));
+  const { clients, version, replication, cluster } = state;
   return {
     machine: [
       { kind: 'packages', names: ['postgresql'] },
       ...(version === undefined ? [] : server(state, version)),
     ],
-    secrets: clients.map(({ relation, app, user, password, database, endpoint }) => ({
-      label: secretLabel(relation),
-      content: {
-        username: password.map(() => user),
-        password,
-        uris: password.map((secret) => `postgresql://${user}:${secret}@${state.address}:5432/${database}`),
-      },
-      // Clients of the old interface get the password in the databag, as they expect it.
-      grants: endpoint === 'database' ? [{ id: relation, app }] : [],
-    })),
-    databags: clients.map((client) => databag(client, state)),
+    secrets: [
+      { label: REPLICATION.label, content: { [REPLICATION.key]: replication }, grants: [] },
+      ...clients.map(({ relation, app, user, password, database, endpoint }) => ({
+        label: secretLabel(relation),
+        content: {
+          username: password.map(() => user),
+          password,
+          uris: password.map((secret) => `postgresql://${user}:${secret}@${hostOf(state)}:5432/${database}`),
+        },
+        // Clients of the old interface get the password in the databag, as they expect it.
+        grants: endpoint === 'database' ? [{ id: relation, app }] : [],
+      })),
+    ],
+    databags: [
+      ...(cluster === undefined ? [] : [peerBag(cluster, state)]),
+      ...clients.flatMap((client) => databag(client, state)),
+    ],
     ports: ['5432/tcp'],
     ...(version !== undefined && { version }),
-    status: [
-      twice
-        ? blocked(`${twice.app} is related to both db and database: juju remove-relation one of them`)
-        : version === undefined
-          ? maintenance('installing PostgreSQL')
-          : active(clients.length === 0 ? '' : 'Primary'),
-    ],
+    status: [statusOf(state)],
   };
+}
+
+function statusOf({ clients, version, primary, address }: State): Status {
+  const over = new Set(clients.map(({ endpoint, app }) => `${app} ${endpoint}`));
+  const twice = clients.find(({ app }) => over.has(`${app} db`) && over.has(`${app} database`));
+  if (twice)
+    return blocked(`${twice.app} is related to both db and database: juju remove-relation one of them`);
+  if (version === undefined) return maintenance('installing PostgreSQL');
+  if (primary === undefined) return waiting('a primary');
+  return active(clients.length === 0 ? '' : primary === address ? 'Primary' : `standby of ${primary}`);
 }
 
 /** What is left when the unit goes. The data stays on the disk. */
@@ -43,7 +52,8 @@ export function leave(): readonly Resource[] {
   return [{ kind: 'service', name: 'postgresql', state: 'stopped', enabled: false }];
 }
 
-function server({ options, clients }: State, version: string): readonly Resource[] {
+function server(state: State, version: string): readonly Resource[] {
+  const { options } = state;
   const folder = `/etc/postgresql/${version}/main`;
   const owned = { mode: 0o640, owner: 'postgres', group: 'postgres' } as const;
   const settings = `${folder}/conf.d/charm.conf`;
@@ -59,15 +69,38 @@ function server({ options, clients }: State, version: string): readonly Resource
       kind: 'file',
       path: access,
       content:
-        'local all postgres peer\nhost all all 0.0.0.0/0 scram-sha-256\nhost all all ::/0 scram-sha-256\n',
+        'local all postgres peer\nhost all all 0.0.0.0/0 scram-sha-256\nhost all all ::/0 scram-sha-256\n' +
+        'host replication all 0.0.0.0/0 scram-sha-256\nhost replication all ::/0 scram-sha-256\n',
       ...owned,
     },
+    ...following(state, version),
     {
       kind: 'service',
       name: `postgresql@${version}-main`,
       state: 'running',
       enabled: true,
       after: [settings, access],
+    },
+    ...serving(state),
+  ];
+}
+
+/** The first primary is the leader; after that it is whoever was promoted last, and all others follow. */
+function following({ primary, address, replication }: State, version: string): readonly Resource[] {
+  return primary === undefined || primary === address
+    ? []
+    : [{ kind: 'step', id: 'follow', inputs: { primary }, run: () => follow(version, primary, replication) }];
+}
+
+function serving({ options, clients, primary, address, isLeader, replication }: State): readonly Resource[] {
+  // Only the leader knows the passwords of the clients; a standby that was promoted has their roles already.
+  if (!isLeader || (primary !== undefined && primary !== address)) return [];
+  return [
+    {
+      kind: 'step',
+      id: 'become-primary',
+      inputs: { password: replication.digest() },
+      run: () => becomePrimary(replication),
     },
     ...clients.map((client): Resource => ({
       kind: 'step',
@@ -83,43 +116,60 @@ function server({ options, clients }: State, version: string): readonly Resource
   ];
 }
 
-function databag(
-  client: Client,
-  { address, version }: State,
-): NonNullable<PostgresqlPlan['databags']>[number] {
+type Databag = NonNullable<PostgresqlPlan['databags']>[number];
+
+function peerBag(relation: number, { address, timeline }: State): Databag {
+  return {
+    endpoint: 'cluster',
+    relation,
+    unit: { address, timeline },
+    app: { 'replication-secret-id': new SecretRef(REPLICATION.label) },
+  };
+}
+
+/** Where clients write: at first the leader itself. Nowhere while a standby waits to be promoted. */
+function hostOf({ primary, address, isStandby }: State): string | undefined {
+  return primary ?? (isStandby ? undefined : address);
+}
+
+/** The leader tells clients. */
+function databag(client: Client, state: State): readonly Databag[] {
+  const { version, isLeader } = state;
   const { relation, database, user, password, subnets, units, endpoint } = client;
+  const host = hostOf(state);
+  if (!isLeader || host === undefined) return [];
   if (endpoint === 'db') {
-    return {
+    return [
+      {
+        endpoint,
+        relation,
+        unit: {
+          database,
+          master: { host, port: 5432, database, user, password },
+          state: 'standalone',
+          version: version ?? '',
+          'allowed-subnets': subnets,
+          'allowed-units': units,
+        },
+      },
+    ];
+  }
+  return [
+    {
       endpoint,
       relation,
-      unit: {
+      app: {
         database,
-        master: { host: address, port: 5432, database, user, password },
-        state: 'standalone',
+        endpoints: [`${host}:5432`],
         version: version ?? '',
-        'allowed-subnets': subnets,
-        'allowed-units': units,
+        'secret-user': new SecretRef(secretLabel(relation)),
       },
-    };
-  }
-  return {
-    endpoint,
-    relation,
-    app: {
-      database,
-      endpoints: [`${address}:5432`],
-      version: version ?? '',
-      'secret-user': new SecretRef(secretLabel(relation)),
     },
-  };
+  ];
 }
 
 /** Makes the role and its database, unless they are there. The SQL goes over stdin, because it has the password. */
 async function createDatabase({ database, user, password }: Client, withGin: boolean): Promise<void> {
-  const psql = (name: string, sql: string): Promise<string> =>
-    run(['runuser', '-u', 'postgres', '--', 'psql', '-v', 'ON_ERROR_STOP=1', '-q', '-d', name], {
-      stdin: sql,
-    });
   await psql(
     'postgres',
     `SELECT 'CREATE ROLE "${user}" LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${user}') \\gexec

@@ -1,9 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
-import { Redacted, type Juju, type Options, type Relation, type Side } from 'juju-ts-ops';
+import {
+  NotYetError,
+  Redacted,
+  SecretNotFoundError,
+  unitNumber,
+  type Juju,
+  type Options,
+  type Relation,
+  type Side,
+} from 'juju-ts-ops';
 import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
+import { installedVersion, isInRecovery, timeline } from './server.ts';
 
 export const options = {
   'experimental-max-connections': z.int().min(20, 'at least 20'),
@@ -31,26 +40,80 @@ export interface State {
   /** `15`; absent until the server is installed. */
   readonly version?: string;
   readonly clients: readonly Client[];
+  /** Number of the peer relation. */
+  readonly cluster?: number;
+  readonly isLeader: boolean;
+  /** Whether its server only follows another. */
+  readonly isStandby: boolean;
+  /** The timeline on which this unit writes, where it is the primary or was. */
+  readonly timeline?: number;
+  /** Address of the unit that is the primary; absent while there is none. */
+  readonly primary?: string;
+  /** What standbys replicate with. */
+  readonly replication: Redacted;
 }
 
+export const REPLICATION = { label: 'replication', key: 'password' } as const;
+
 export async function read(juju: PostgresqlJuju): Promise<State> {
-  const [values, network, db, database] = await Promise.all([
+  const [values, network, db, database, [cluster], isLeader] = await Promise.all([
     juju.options(),
     juju.network('database'),
     juju.relations('db'),
     juju.relations('database'),
+    juju.relations('cluster'),
+    juju.isLeader(),
   ]);
-  const [version] = existsSync('/etc/postgresql') ? readdirSync('/etc/postgresql') : [];
+  const version = installedVersion();
+  const own = version === undefined ? undefined : await timeline();
+  const address = network.bindAddresses[0] ?? '';
+  const primaries = [
+    { name: juju.context.unit, address, timeline: own },
+    ...(cluster?.units ?? []).map(({ name, data }) => ({ name, ...data })),
+  ].filter((unit) => unit.timeline !== undefined && unit.address !== undefined);
+  // Whoever was promoted last.
+  const [primary] = primaries.toSorted(
+    (a, b) => (b.timeline ?? 0) - (a.timeline ?? 0) || unitNumber(a.name) - unitNumber(b.name),
+  );
   const clients = [
     ...db.map((relation) => clientOf(juju, 'db', relation)),
     ...database.map((relation) => clientOf(juju, 'database', relation)),
   ];
   return {
     options: values,
-    address: network.bindAddresses[0] ?? '',
+    address,
+    isLeader,
+    isStandby: version !== undefined && (await isInRecovery()),
+    replication: await replicationPassword(juju, cluster?.appData['replication-secret-id']),
+    ...(cluster && { cluster: cluster.id }),
+    ...(own !== undefined && { timeline: own }),
+    ...(primary?.address !== undefined && { primary: primary.address }),
     ...(version !== undefined && { version }),
     clients: (await Promise.all(clients)).filter((client) => client !== undefined),
   };
+}
+
+/** The leader makes it up where there is none yet. */
+async function replicationPassword(juju: PostgresqlJuju, uri: string | undefined): Promise<Redacted> {
+  try {
+    const known = uri === undefined ? undefined : (await juju.secret(uri))[REPLICATION.key];
+    if (known) return known;
+  } catch (error) {
+    if (!(error instanceof SecretNotFoundError)) throw error;
+  }
+  if (!(await juju.isLeader()))
+    throw new NotYetError('waiting for the leader to share the password of standbys');
+  const own = await juju.ownSecret(REPLICATION.label);
+  return own?.[REPLICATION.key] ?? newPassword(REPLICATION.label);
+}
+
+/** What this hook has made up: it reads several times, and saves a secret when it ends. */
+const madeUp = new Map<string, Redacted>();
+
+function newPassword(label: string): Redacted {
+  const password = madeUp.get(label) ?? new Redacted(randomBytes(16).toString('hex'));
+  madeUp.set(label, password);
+  return password;
 }
 
 export function secretLabel(relation: number): string {
@@ -63,14 +126,14 @@ async function clientOf(
   { id, app, appData, units }: Relation<Side> & { readonly appData: { readonly database?: string } },
 ): Promise<Client | undefined> {
   if (appData.database === undefined) return undefined;
-  const secret = await juju.ownSecret(secretLabel(id));
+  const secret = (await juju.isLeader()) ? await juju.ownSecret(secretLabel(id)) : undefined;
   return {
     endpoint,
     relation: id,
     app,
     database: appData.database,
     user: `relation-${id}`,
-    password: secret?.['password'] ?? new Redacted(randomBytes(16).toString('hex')),
+    password: secret?.['password'] ?? newPassword(secretLabel(id)),
     subnets: units.flatMap(({ egressSubnets }) => egressSubnets),
     units: units.map(({ name }) => name),
   };
