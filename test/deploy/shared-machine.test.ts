@@ -48,6 +48,8 @@ const SECRET = 'cat /var/lib/maas/secret';
 const STARTED = 'systemctl show --property=ActiveEnterTimestampMonotonic --value maas-rackd.service';
 
 async function rackIsConnected(): Promise<void> {
+  // What it says is of its last hook.
+  await model.juju('run-hook', 'maas-rack/0', 'update-status');
   await racksAreConnected(model);
   const { length } = await model.unitsOf('maas-region');
   expect((await model.unit('maas-rack/0')).message).toBe(

@@ -24,10 +24,7 @@ const PORTS = ['5247/tcp', '5248/tcp', '67/udp', '69/udp', '123/udp', '5247/udp'
 const SHARED_PORTS = ['53/tcp', '53/udp', '8000/tcp'] as const;
 
 export function plan(state: State): RackPlan {
-  if (state.isLeaving) {
-    // rackd goes on until the unit stops, so that MAAS has time to let another rack do its work.
-    return { machine: [], status: [farewell(state)] };
-  }
+  if (state.isLeaving) return { machine: parting(state), status: [farewell(state)] };
   if (state.isPaused) return { machine: [], status: [pausedStatus(state.unit)] };
   const { region, version, relations, hostname, observers, app, model } = state;
   const { url, secret } = region ?? {};
@@ -71,6 +68,14 @@ export function plan(state: State): RackPlan {
 /** What is left when the unit goes: nothing that runs. */
 export function leave(maas: Installation, hasRegion: boolean): readonly Resource[] {
   return maas.removeRack(hasRegion);
+}
+
+/**
+ * rackd goes on until the unit stops, so that MAAS has time to let another rack do its work. Not on a region's machine:
+ * when MAAS forgets a rack that still runs, rackd removes the secret, which there is the region's as well.
+ */
+function parting({ maas, hasRegion }: State): readonly Resource[] {
+  return hasRegion ? [{ kind: 'step', id: 'part', inputs: {}, run: () => maas.pauseRack() }] : [];
 }
 
 /** Juju lets no charm refuse to go. A hook that failed instead would keep the whole model from being destroyed. */

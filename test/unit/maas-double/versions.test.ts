@@ -51,7 +51,8 @@ test.each(KNOWN)(
       currentConf: {},
       region: { app: 'maas-region', url: 'http://127.0.7.51:5240/MAAS', secret },
     });
-    for (const file of planRack(state).machine) {
+    const { machine, inTurn = [] } = planRack(state);
+    for (const file of [...machine, ...inTurn]) {
       if (file.kind !== 'file') continue;
       await rack.write(
         file.path.slice(1),
