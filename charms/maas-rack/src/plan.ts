@@ -13,7 +13,7 @@ import { active, blocked, isAtLeast, waiting, type Plan, type Redacted, type Sta
 import { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { observability } from './observability.ts';
-import { awaitRegistration, restartRackd } from './rackd.ts';
+import { awaitRegistration, wakeRackd } from './rackd.ts';
 import type { State } from './state.ts';
 
 type RackPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
@@ -202,5 +202,5 @@ function service(state: State, known: Known): readonly Resource[] {
 function awakening(state: State, known: Known): readonly Resource[] {
   const { maas, isSecretNewer, connected } = state;
   if (!isSecretNewer || connected > 0 || isShared(state, known)) return [];
-  return [{ kind: 'step', id: 'wake-rackd', run: () => restartRackd(maas.rackService(known.version)) }];
+  return [{ kind: 'step', id: 'wake-rackd', run: () => wakeRackd(maas.rackService(known.version)) }];
 }

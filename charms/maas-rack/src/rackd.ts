@@ -9,14 +9,17 @@ const REGISTRATION_TIMEOUT = 30_000;
 
 /** Waits until a region has taken this rack in. @throws {NotYetError} */
 export async function awaitRegistration(maas: Installation): Promise<void> {
+  if (!(await isTakenIn()))
+    throw new NotYetError(`waiting for a region to take this rack in; ${maas.journal('rack')} says why not`);
+}
+
+async function isTakenIn(): Promise<boolean> {
   const end = Date.now() + REGISTRATION_TIMEOUT;
   while ((await connectedRegions(undefined)) === 0) {
-    if (Date.now() > end)
-      throw new NotYetError(
-        `waiting for a region to take this rack in; ${maas.journal('rack')} says why not`,
-      );
+    if (Date.now() > end) return false;
     await sleep(500);
   }
+  return true;
 }
 
 /**
@@ -43,6 +46,10 @@ export async function isSecretNewer(maas: Installation, version: string): Promis
   }
 }
 
-export async function restartRackd(service: string): Promise<void> {
-  await run(['systemctl', 'restart', `${service}.service`]);
+/**
+ * Restarts rackd where it does not find its regions again by itself. A region on this machine writes the secret anew
+ * whenever it starts, and for a moment no region may have this rack.
+ */
+export async function wakeRackd(service: string): Promise<void> {
+  if (!(await isTakenIn())) await run(['systemctl', 'restart', `${service}.service`]);
 }
