@@ -6,15 +6,17 @@ import { NotYetError } from 'juju-ts-ops';
 
 /** How long a hook waits for a region to take the rack in, in milliseconds; it takes a few seconds. */
 const REGISTRATION_TIMEOUT = 30_000;
+/** How long one that has lost every region takes to find them again, in milliseconds; it tries every few seconds. */
+const RETURN_TIMEOUT = 10_000;
 
 /** Waits until a region has taken this rack in. @throws {NotYetError} */
 export async function awaitRegistration(maas: Installation): Promise<void> {
-  if (!(await isTakenIn()))
+  if (!(await isTakenIn(REGISTRATION_TIMEOUT)))
     throw new NotYetError(`waiting for a region to take this rack in; ${maas.journal('rack')} says why not`);
 }
 
-async function isTakenIn(): Promise<boolean> {
-  const end = Date.now() + REGISTRATION_TIMEOUT;
+async function isTakenIn(patience: number): Promise<boolean> {
+  const end = Date.now() + patience;
   while ((await connectedRegions(undefined)) === 0) {
     if (Date.now() > end) return false;
     await sleep(500);
@@ -51,5 +53,5 @@ export async function isSecretNewer(maas: Installation, version: string): Promis
  * whenever it starts, and for a moment no region may have this rack.
  */
 export async function wakeRackd(service: string): Promise<void> {
-  if (!(await isTakenIn())) await run(['systemctl', 'restart', `${service}.service`]);
+  if (!(await isTakenIn(RETURN_TIMEOUT))) await run(['systemctl', 'restart', `${service}.service`]);
 }
