@@ -1,14 +1,12 @@
 // What becomes of a MAAS over the years, on machines, with the relation of the HA guide (`maas-region:db postgresql:db`):
 // the tests build on each other.
 import { expect, test } from '@jest/globals';
-import { join } from 'node:path';
 import { describeOnMachines } from '../machines.ts';
 import { eventually, secure } from './client.ts';
 import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
-import { LocalModel, regionsOf } from './model.ts';
+import { charmFile, LocalModel, regionsOf } from './model.ts';
 
 const model = new LocalModel('test-life');
-const charm = (name: string): string => join(import.meta.dirname, '../../dist', `${name}.charm`);
 
 const STARTED = 'systemctl show --property=ActiveEnterTimestampMonotonic --value maas-rackd.service';
 
@@ -134,7 +132,7 @@ describeOnMachines('the life of a MAAS', () => {
         return new Set(confs.map((conf) => /"(https?:.*)"/.exec(conf)?.[1]));
       };
       const { machine } = await model.unit('postgresql/0');
-      await model.juju('deploy', charm('self-signed-certificates'), '--to', machine);
+      await model.juju('deploy', charmFile('self-signed-certificates'), '--to', machine);
       await model.juju('integrate', 'haproxy:certificates', 'self-signed-certificates:certificates');
       await model.juju('config', 'maas-region', 'tls-mode=termination');
       await eventually(120, async () => expect(await urls()).toEqual(new Set([`https://${vip}/MAAS`])));
@@ -162,7 +160,7 @@ describeOnMachines('the life of a MAAS', () => {
   test(
     'a collector is told of every unit on its machine, and reads what a balancer measures',
     async () => {
-      await model.juju('deploy', charm('collector'));
+      await model.juju('deploy', charmFile('collector'));
       for (const app of ['maas-region', 'maas-rack', 'haproxy'])
         await model.juju('integrate', `${app}:cos-agent`, 'collector:cos-agent');
       await model.settle();
@@ -295,7 +293,7 @@ describeOnMachines('the life of a MAAS', () => {
     async () => {
       // So that its machine stays: Juju removes one that nothing is on.
       const { machine } = await model.unit('maas-region/2');
-      await model.juju('deploy', charm('web'), '--to', machine, '--config', 'port=8099');
+      await model.juju('deploy', charmFile('web'), '--to', machine, '--config', 'port=8099');
       await model.settle();
       await model.juju('remove-unit', 'maas-region/2', '--no-prompt');
       await eventually(120, async () => expect(await model.unitsOf('maas-region')).toHaveLength(1));

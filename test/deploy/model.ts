@@ -163,7 +163,7 @@ export class LocalModel {
     const overlay = {
       applications: {
         postgresql: {
-          charm: join(ROOT, 'dist/postgresql.charm'),
+          charm: charmFile('postgresql'),
           channel: '',
           base: '',
           options: unsetOptionsOf14,
@@ -173,14 +173,47 @@ export class LocalModel {
         'keepalived-vip': { options: { vip: await this.freeAddress() } },
       },
     };
-    const folder = await mkdtemp(join(tmpdir(), 'overlay-'));
-    try {
-      const file = join(folder, 'overlay.yaml');
-      await writeFile(file, stringify(overlay));
-      await this.juju('deploy', join(ROOT, bundle), '--overlay', file);
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+    await withFile(overlay, (file) => this.juju('deploy', join(ROOT, bundle), '--overlay', file));
+  }
+
+  /** Deploys a bundle that no file has. */
+  async deployBundle(bundle: object): Promise<void> {
+    await withFile(bundle, (file) => this.juju('deploy', file));
+  }
+
+  /** One PostgreSQL, two regions, and a rack beside the first of them. */
+  deployRackBesideRegion(source: string): Promise<void> {
+    const options = { source };
+    return this.deployBundle({
+      'default-base': 'ubuntu@24.04',
+      machines: { '0': {}, '1': {}, '2': {} },
+      applications: {
+        postgresql: { charm: charmFile('postgresql'), num_units: 1, to: ['0'] },
+        'maas-region': { charm: charmFile('maas-region'), num_units: 2, to: ['1', '2'], options },
+        'maas-rack': { charm: charmFile('maas-rack'), num_units: 1, to: ['1'], options },
+      },
+      relations: [
+        ['maas-region:database', 'postgresql:database'],
+        ['maas-region:rpc', 'maas-rack:rpc'],
+      ],
+    });
+  }
+}
+
+/** A charm as the build leaves it. */
+export function charmFile(name: string): string {
+  return join(ROOT, `dist/${name}.charm`);
+}
+
+/** Has a command read what is said as YAML. */
+async function withFile(content: object, use: (file: string) => Promise<unknown>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'bundle-'));
+  try {
+    const file = join(folder, 'bundle.yaml');
+    await writeFile(file, stringify(content));
+    await use(file);
+  } finally {
+    await rm(folder, { recursive: true });
   }
 }
 

@@ -1,44 +1,12 @@
 // A rack on a region's machine, and what options make of a MAAS, on machines: the tests build on each other.
 import { X509Certificate } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { stringify } from 'yaml';
 import { describeOnMachines } from '../machines.ts';
 import { eventually } from './client.ts';
 import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
-import { LocalModel } from './model.ts';
+import { charmFile, LocalModel } from './model.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 const model = new LocalModel('test-shared');
-const charm = (name: string): string => join(ROOT, `dist/${name}.charm`);
-
-/** One PostgreSQL, two regions, and a rack beside the first of them. */
-async function deploy(): Promise<void> {
-  const source = await model.sourceOf('3.7');
-  const folder = await mkdtemp(join(tmpdir(), 'bundle-'));
-  try {
-    const file = join(folder, 'bundle.yaml');
-    const bundle = {
-      'default-base': 'ubuntu@24.04',
-      machines: { '0': {}, '1': {}, '2': {} },
-      applications: {
-        postgresql: { charm: charm('postgresql'), num_units: 1, to: ['0'] },
-        'maas-region': { charm: charm('maas-region'), num_units: 2, to: ['1', '2'], options: { source } },
-        'maas-rack': { charm: charm('maas-rack'), num_units: 1, to: ['1'], options: { source } },
-      },
-      relations: [
-        ['maas-region:database', 'postgresql:database'],
-        ['maas-region:rpc', 'maas-rack:rpc'],
-      ],
-    };
-    await writeFile(file, stringify(bundle));
-    await model.juju('deploy', file);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
 
 /** What is on the machine that region and rack have in common. */
 const there = async (commandLine: string): Promise<string> =>
@@ -64,7 +32,7 @@ function settingOf(name: string): Promise<readonly string[]> {
 
 describeOnMachines('a rack on a region’s machine', () => {
   deployed(model, async () => {
-    await deploy();
+    await model.deployRackBesideRegion(await model.sourceOf('3.7'));
     await model.settle(600);
   });
 
@@ -138,7 +106,7 @@ describeOnMachines('a rack on a region’s machine', () => {
   test(
     'tls-mode=passthrough: a CA signs, every region serves HTTPS, and racks notice nothing',
     async () => {
-      await model.juju('deploy', charm('self-signed-certificates'), '--to', '0');
+      await model.juju('deploy', charmFile('self-signed-certificates'), '--to', '0');
       await model.juju('integrate', 'maas-region:certificates', 'self-signed-certificates:certificates');
       await model.juju('config', 'maas-region', 'tls-mode=passthrough');
       await model.settle();

@@ -1,18 +1,12 @@
 // Two regions and a rack from the snap store, on machines with a stand-in of snapd: the tests build on each other.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { stringify } from 'yaml';
 import { SNAPD_PACKAGE } from '../doubles/maas/build.ts';
 import { describeOnMachines } from '../machines.ts';
 import { eventually } from './client.ts';
 import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
-import { LocalModel } from './model.ts';
+import { charmFile, LocalModel } from './model.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 const model = new LocalModel('test-snap');
-const charm = (name: string): string => join(ROOT, `dist/${name}.charm`);
 
 const STORE = {
   channels: {
@@ -26,29 +20,8 @@ async function deploy(): Promise<void> {
   await model.mountStandIns();
   // A rack says in its next hook what it is connected to.
   await model.juju('model-config', 'update-status-hook-interval=20s');
-  const folder = await mkdtemp(join(tmpdir(), 'bundle-'));
-  try {
-    const file = join(folder, 'bundle.yaml');
-    // Nothing comes from there until the machines have their stand-in of snapd.
-    const options = { source: 'deb file:/srv/nowhere ./' };
-    const bundle = {
-      'default-base': 'ubuntu@24.04',
-      machines: { '0': {}, '1': {}, '2': {} },
-      applications: {
-        postgresql: { charm: charm('postgresql'), num_units: 1, to: ['0'] },
-        'maas-region': { charm: charm('maas-region'), num_units: 2, to: ['1', '2'], options },
-        'maas-rack': { charm: charm('maas-rack'), num_units: 1, to: ['1'], options },
-      },
-      relations: [
-        ['maas-region:database', 'postgresql:database'],
-        ['maas-region:rpc', 'maas-rack:rpc'],
-      ],
-    };
-    await writeFile(file, stringify(bundle));
-    await model.juju('deploy', file);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  // Nothing comes from there until the machines have their stand-in of snapd.
+  await model.deployRackBesideRegion('deb file:/srv/nowhere ./');
   await eventually(300, async () => {
     for (const { message } of await model.unitsOf('maas-region'))
       expect(message).toContain('apt cannot use file:/srv/nowhere');
@@ -116,7 +89,7 @@ describeOnMachines('MAAS from the snap store', () => {
     async () => {
       const { machine } = await model.unit('maas-rack/0');
       const gone = (await model.unitsOf('maas-region')).find((region) => region.machine !== machine);
-      await model.juju('deploy', charm('self-signed-certificates'), '--to', gone?.machine ?? '');
+      await model.juju('deploy', charmFile('self-signed-certificates'), '--to', gone?.machine ?? '');
       await model.juju('remove-unit', gone?.name ?? '', '--no-prompt');
       await eventually(180, async () => expect(await model.unitsOf('maas-region')).toHaveLength(1));
       await eventually(60, async () =>

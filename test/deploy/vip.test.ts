@@ -1,27 +1,22 @@
 // The two subordinates on a small web server, without MAAS, and a CA: what a user does to them, and what clients see.
 // The tests build on each other.
-import { join } from 'node:path';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { expect, test } from '@jest/globals';
-import { stringify } from 'yaml';
 import { describeOnMachines } from '../machines.ts';
 import { eventually, secure, watching } from './client.ts';
 import { deployed, MINUTE } from './deployed.ts';
-import { LocalModel, type UnitStatus } from './model.ts';
+import { charmFile, LocalModel, type UnitStatus } from './model.ts';
 
 const VIP6 = 'fd09::c8';
 const model = new LocalModel('test-vip');
-const charm = (name: string): string => join(import.meta.dirname, '../../dist', `${name}.charm`);
 let vip: string;
 
 async function deploy(): Promise<void> {
   const bundle = {
     applications: {
-      web: { charm: charm('web'), num_units: 3 },
-      ca: { charm: charm('self-signed-certificates'), num_units: 1 },
-      haproxy: { charm: charm('haproxy') },
-      'keepalived-vip': { charm: charm('keepalived-vip'), options: { vip } },
+      web: { charm: charmFile('web'), num_units: 3 },
+      ca: { charm: charmFile('self-signed-certificates'), num_units: 1 },
+      haproxy: { charm: charmFile('haproxy') },
+      'keepalived-vip': { charm: charmFile('keepalived-vip'), options: { vip } },
     },
     relations: [
       ['web:juju-info', 'haproxy:juju-info'],
@@ -31,23 +26,11 @@ async function deploy(): Promise<void> {
       ['haproxy:certificates', 'ca:certificates'],
     ],
   };
-  const folder = await mkdtemp(join(tmpdir(), 'vip-'));
-  try {
-    await writeFile(join(folder, 'bundle.yaml'), stringify(bundle));
-    await model.juju('deploy', join(folder, 'bundle.yaml'));
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
-
-async function holders(address: string): Promise<readonly UnitStatus[]> {
-  const units = await model.unitsOf('keepalived-vip');
-  const texts = await Promise.all(units.map(({ machine }) => model.on(machine, 'ip -brief address')));
-  return units.filter((_, index) => texts[index]?.includes(`${address}/`));
+  await model.deployBundle(bundle);
 }
 
 async function holder(address = vip): Promise<UnitStatus> {
-  const [one, ...more] = await holders(address);
+  const [one, ...more] = await model.holdersOf(address);
   if (!one || more.length > 0) throw new Error(`${more.length + (one ? 1 : 0)} units hold ${address}`);
   return one;
 }
@@ -126,7 +109,7 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
           ` add chain inet cut outgoing ${chain.replace('prerouting', 'output')}; add rule inet cut outgoing meta l4proto 112 drop'`,
       );
       const other = await eventually(10, async () => {
-        const [second, ...more] = (await holders(vip)).filter(({ name }) => name !== before.name);
+        const [second, ...more] = (await model.holdersOf(vip)).filter(({ name }) => name !== before.name);
         expect(more).toEqual([]);
         if (!second) throw new Error('nobody else took it');
         return second;

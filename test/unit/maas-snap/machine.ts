@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { execa } from 'execa';
 import type { Charm, BagSchema, Charmcraft, Endpoints, OptionSchemas } from 'juju-ts-ops';
 import { builtCharm, type TestUnit } from 'juju-ts-ops/testing';
 import { stringify } from 'yaml';
+import { bundleCharm } from '../../shared/juju-ts-ops/bundle.ts';
 import type { Said } from '../maas-double/host.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -145,19 +145,7 @@ export class SnapMachine implements AsyncDisposable {
     const { name } = charm.charmcraft;
     const folder = `${this.#folder}-${name}`;
     await mkdir(folder);
-    const outfile = join(folder, 'dispatch.cjs');
-    await build({
-      stdin: {
-        contents: `import { main } from 'juju-ts-ops';\nimport { charm } from './charms/${name}/src/charm.ts';\nvoid main(charm);\n`,
-        resolveDir: ROOT,
-        loader: 'ts',
-      },
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'cjs',
-      logLevel: 'warning',
-    });
+    const outfile = await bundleCharm(folder, `./charms/${name}/src/charm.ts`, ROOT);
     const command = ['/usr/bin/nsenter', ...this.#enter, process.execPath, outfile] as const;
     return builtCharm(charm.charmcraft, command, { charmDirectory: folder });
   }

@@ -1,4 +1,5 @@
 import type { Instance } from '../instances.ts';
+import { renderIncomingTable } from './incoming-table.ts';
 
 /** The name of the nftables table, which is there only while addresses are being given away. */
 export const HANDOVER_TABLE = 'keepalived-vip-handover';
@@ -15,18 +16,12 @@ export function renderHandoverNft(instances: readonly Instance[]): string {
   const rules = instances.map(({ family, vips }) => {
     const daddr = family === 'ipv4' ? 'ip daddr' : 'ip6 daddr';
     const addresses = vips.map(({ address }) => address).join(', ');
-    return `        ${daddr} { ${addresses} } tcp flags & (syn | ack) == syn drop`;
+    return `${daddr} { ${addresses} } tcp flags & (syn | ack) == syn drop`;
   });
-  return [
-    '# Written by the keepalived-vip charm: no new connections while the addresses are being given away.',
-    `table inet ${HANDOVER_TABLE}`,
-    `delete table inet ${HANDOVER_TABLE}`,
-    `table inet ${HANDOVER_TABLE} {`,
-    '    chain incoming {',
-    '        type filter hook prerouting priority raw; policy accept;',
-    ...rules,
-    '    }',
-    '}',
-    '',
-  ].join('\n');
+  return renderIncomingTable(
+    'no new connections while the addresses are being given away',
+    HANDOVER_TABLE,
+    [],
+    rules,
+  );
 }

@@ -1,4 +1,5 @@
 import type { Instance } from '../instances.ts';
+import { renderIncomingTable } from './incoming-table.ts';
 
 /** The name of the nftables table. */
 export const TABLE = 'keepalived-vip';
@@ -9,9 +10,7 @@ const MEMORY = '10m';
 
 /**
  * nftables rules that let VRRP of this router number in from the peers only, because VRRP version 3 knows no
- * authentication, and remember who else sent it. Other routers' VRRP passes. They stand before routing, because
- * multicast that nobody has joined goes no further. Loading the file replaces the table of before in one step.
- * Multicast of IPv6 comes from link-local addresses, which nobody knows beforehand: it is not filtered.
+ * authentication, and remember who else sent it. Other routers' VRRP passes. Multicast of IPv6 comes from link-local addresses, which nobody knows beforehand: it is not filtered.
  */
 export function renderPeersNft(
   instances: readonly Instance[],
@@ -26,22 +25,15 @@ export function renderPeersNft(
       // The second byte of VRRP is the number of the router. https://www.rfc-editor.org/rfc/rfc5798#section-5.2
       const foreign = `iifname "${name}" meta l4proto 112 @th,8,8 ${virtualRouterId} ${saddr} != { ${allowed} }`;
       // A full set ends its rule: what drops is one of its own.
-      return [`        ${foreign} update @foreign-${family} { ${saddr} }`, `        ${foreign} drop`];
+      return [`${foreign} update @foreign-${family} { ${saddr} }`, `${foreign} drop`];
     });
-  return [
-    '# Written by the keepalived-vip charm: VRRP comes from the other units only.',
-    `table inet ${TABLE}`,
-    `delete table inet ${TABLE}`,
-    `table inet ${TABLE} {`,
-    ...(['ipv4', 'ipv6'] as const).map(
+  return renderIncomingTable(
+    'VRRP comes from the other units only',
+    TABLE,
+    (['ipv4', 'ipv6'] as const).map(
       (family) =>
-        `    set foreign-${family} { type ${family}_addr; flags dynamic, timeout; timeout ${MEMORY}; size 64; }`,
+        `set foreign-${family} { type ${family}_addr; flags dynamic, timeout; timeout ${MEMORY}; size 64; }`,
     ),
-    '    chain incoming {',
-    '        type filter hook prerouting priority raw; policy accept;',
-    ...rules,
-    '    }',
-    '}',
-    '',
-  ].join('\n');
+    rules,
+  );
 }
