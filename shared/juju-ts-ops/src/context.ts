@@ -114,7 +114,7 @@ export function hookContext(environment: Readonly<Record<string, string | undefi
   return Object.freeze({
     event: eventOf(env),
     unit: env.JUJU_UNIT_NAME,
-    app: env.JUJU_UNIT_NAME.slice(0, env.JUJU_UNIT_NAME.lastIndexOf('/')),
+    app: appOf(env.JUJU_UNIT_NAME),
     model: { name: env.JUJU_MODEL_NAME, uuid: env.JUJU_MODEL_UUID },
     ...(env.JUJU_PRINCIPAL_UNIT !== undefined && { principalUnit: env.JUJU_PRINCIPAL_UNIT }),
     charmDirectory,
@@ -174,6 +174,11 @@ export function relationNumber(id: string): number {
   const number = Number(id.slice(id.lastIndexOf(':') + 1));
   if (!Number.isInteger(number) || number < 0) throw new CharmBugError(`not a relation id: ${id}`);
   return number;
+}
+
+/** `maas-region/12` → `maas-region` */
+export function appOf(unit: string): string {
+  return unit.slice(0, unit.lastIndexOf('/'));
 }
 
 /** The event in words, for logs and errors: `db-relation-changed (db:7, mysql/0)`. */

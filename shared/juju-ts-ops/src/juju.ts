@@ -10,7 +10,7 @@ import type {
   SecretOptionName,
   StorageName,
 } from './charmcraft.ts';
-import { relationNumber, type HookContext } from './context.ts';
+import { appOf, relationNumber, type HookContext } from './context.ts';
 import {
   commaList,
   decodeBag,
@@ -318,7 +318,7 @@ export class Juju<
           ? event.remoteApp
           : unit === undefined
             ? await this.tools.relationApp(id)
-            : unit.slice(0, unit.lastIndexOf('/'));
+            : appOf(unit);
     return { app, appBag: Object.keys(side.app).length === 0 ? {} : await this.databag(id, app) };
   }
 
@@ -389,11 +389,6 @@ function remoteSide<C extends Charmcraft, E extends Endpoints<C>, N extends Endp
 /** `maas-region/12` → 12. */
 export function unitNumber(unit: string): number {
   return Number(unit.slice(unit.lastIndexOf('/') + 1));
-}
-
-/** `maas-region/12` → `maas-region` */
-function appOf(unit: string): string {
-  return unit.slice(0, unit.lastIndexOf('/'));
 }
 
 /** An option for a status: without the user and the password of a URL. */

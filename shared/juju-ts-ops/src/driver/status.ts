@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { appOf } from '../context.ts';
 
 const State = z.looseObject({
   current: z.string(),
@@ -94,7 +95,7 @@ function unitStatus(name: string, unit: z.output<typeof Unit>): UnitStatus {
   const { current: workload, message } = unit['workload-status'];
   return {
     name,
-    app: name.slice(0, name.lastIndexOf('/')),
+    app: appOf(name),
     ...(machine !== undefined && { machine }),
     ...(address !== undefined && { address }),
     isLeader: leader,

@@ -3,6 +3,7 @@ import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { parse as parseYaml, stringify as stringifyYaml } from 'yaml';
 import { z } from 'zod';
 import type { Charmcraft } from '../charmcraft.ts';
+import { appOf } from '../context.ts';
 import type { RawBag } from '../databag.ts';
 import { isAtLeast } from '../version.ts';
 import type { RelationState, SecretRevision, SecretState, State, StatusState, TestEvent } from './state.ts';
@@ -632,7 +633,7 @@ export class FakeJuju<C extends Charmcraft> {
   };
 
   get #app(): string {
-    return this.#before.unit.slice(0, this.#before.unit.lastIndexOf('/'));
+    return appOf(this.#before.unit);
   }
 
   #eventRelation(): RelationState<C> | undefined {
