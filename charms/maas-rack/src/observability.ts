@@ -1,10 +1,12 @@
 import type { AlertRule, Dashboard, Observability } from '@maas-ha/interfaces/cos_agent';
+import type { Installation } from '@maas-ha/maas';
 import { isAtLeast } from 'juju-ts-ops';
 
 /** Where rackd itself tells how it does, from MAAS 2.6 on, and the web server that passes on what maas-agent tells. */
 const PORTS = { rackd: 5249, http: 5248 } as const;
 
-const METRIC_RULES: readonly AlertRule[] = [
+/** @param log how rackd's words are read */
+const metricRules = ({ conf }: Installation, log: string): readonly AlertRule[] => [
   {
     alert: 'MaasAllRacksDown',
     expr: 'max by (juju_model, juju_application) (up{%%juju_topology%%}) == 0',
@@ -19,8 +21,7 @@ const METRIC_RULES: readonly AlertRule[] = [
     for: '3m',
     severity: 'warning',
     summary: 'The MAAS rack controller {{ $labels.juju_unit }} does not run.',
-    description:
-      'Another rack serves the VLANs that have two (`juju run maas-region/leader configure-dhcp-ha`). `juju ssh {{ $labels.juju_unit }} journalctl -u maas-rackd` says why.',
+    description: `Another rack serves the VLANs that have two (\`juju run maas-region/leader configure-dhcp-ha\`). \`juju ssh {{ $labels.juju_unit }} ${log}\` says why.`,
   },
   {
     alert: 'MaasRackConnectedToNobody',
@@ -29,7 +30,7 @@ const METRIC_RULES: readonly AlertRule[] = [
     for: '5m',
     severity: 'critical',
     summary: 'The MAAS rack controller {{ $labels.juju_unit }} runs and speaks to no region.',
-    description: 'Its status says whether MAAS answers, and journalctl -u maas-rackd why it is not taken in.',
+    description: `Its status says whether MAAS answers, and \`juju ssh {{ $labels.juju_unit }} ${log}\` why it is not taken in.`,
   },
   {
     alert: 'MaasRackCallsExhausted',
@@ -37,8 +38,7 @@ const METRIC_RULES: readonly AlertRule[] = [
     for: '15m',
     severity: 'warning',
     summary: 'Calls of {{ $labels.juju_unit }} to its regions wait for a free connection.',
-    description:
-      'The rack has more to do than its connections carry: max_rpc_connections in /etc/maas/rackd.conf.',
+    description: `The rack has more to do than its connections carry: max_rpc_connections in ${conf.rack}.`,
   },
 ];
 
@@ -94,15 +94,16 @@ const DASHBOARD: Dashboard = {
 };
 
 /** What a collector can see of a rack. */
-export function observability(version: string | undefined): Observability {
+export function observability(maas: Installation, version: string | undefined): Observability {
   const hasAgent = version !== undefined && isAtLeast(version, '3.6');
   return {
     jobs: [
       { name: 'rackd', port: PORTS.rackd, path: '/metrics' },
       ...(hasAgent ? [{ name: 'agent', port: PORTS.http, path: '/metrics/agent' }] : []),
     ],
-    metricRules: METRIC_RULES,
+    metricRules: metricRules(maas, maas.log('rack', version)),
     logRules: LOG_RULES,
     dashboards: [DASHBOARD],
+    logSlots: maas.logSlots(version),
   };
 }

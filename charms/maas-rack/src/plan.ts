@@ -26,7 +26,7 @@ const SHARED_PORTS = ['53/tcp', '53/udp', '8000/tcp'] as const;
 export function plan(state: State): RackPlan {
   if (state.isLeaving) return { machine: parting(state), status: [farewell(state)] };
   if (state.isPaused) return { machine: [], status: [pausedStatus(state.unit)] };
-  const { region, version, relations, hostname, observers, app, model } = state;
+  const { maas, region, version, relations, hostname, observers, app, model } = state;
   const { url, secret } = region ?? {};
   const installed = version !== undefined && tooOld(version) === undefined ? state.packageVersion : undefined;
   const known =
@@ -44,7 +44,7 @@ export function plan(state: State): RackPlan {
     inTurn: state.isRegistered ? interrupting : [],
     afterTurn:
       known && state.connected === 0
-        ? [{ kind: 'step', id: 'await-registration', run: () => awaitRegistration(state.maas) }]
+        ? [{ kind: 'step', id: 'await-registration', run: () => awaitRegistration(maas, known.version) }]
         : [],
     databags: [
       ...relations.map((relation) => ({ endpoint: 'rpc', relation, unit: { hostname } }) as const),
@@ -54,7 +54,7 @@ export function plan(state: State): RackPlan {
             endpoint: 'cos-agent',
             relation,
             unit: {
-              config: cosAgentConfig({ charm: charmcraft.name, app, model }, observability(version)),
+              config: cosAgentConfig({ charm: charmcraft.name, app, model }, observability(maas, version)),
             },
           }) as const,
       ),
@@ -193,7 +193,7 @@ function service(state: State, known: Known): readonly Resource[] {
       id: 'await-return',
       // Until a region has taken this rack in with what is new, the next rack is not interrupted.
       inputs: { version: upgradeTo(state) ?? installed, secret: secret.digest() },
-      run: () => awaitRegistration(maas),
+      run: () => awaitRegistration(maas, majorMinor(upgradeTo(state) ?? installed)),
     },
   ];
 }

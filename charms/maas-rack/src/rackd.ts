@@ -9,10 +9,12 @@ const REGISTRATION_TIMEOUT = 30_000;
 /** How long one that has lost every region takes to find them again, in milliseconds; it tries every few seconds. */
 const RETURN_TIMEOUT = 10_000;
 
-/** Waits until a region has taken this rack in. @throws {NotYetError} */
-export async function awaitRegistration(maas: Installation): Promise<void> {
+/** Waits until a region has taken this rack in. @param version of MAAS: `3.7` @throws {NotYetError} */
+export async function awaitRegistration(maas: Installation, version: string): Promise<void> {
   if (!(await isTakenIn(REGISTRATION_TIMEOUT)))
-    throw new NotYetError(`waiting for a region to take this rack in; ${maas.journal('rack')} says why not`);
+    throw new NotYetError(
+      `waiting for a region to take this rack in; ${maas.log('rack', version)} says why not`,
+    );
 }
 
 async function isTakenIn(patience: number): Promise<boolean> {

@@ -74,7 +74,7 @@ export async function apiKey(maas: Installation, username: string): Promise<Reda
   const key = stdout.trim().split('\n')[0] ?? '';
   if (exitCode === 0 && key !== '') return new Redacted(key);
   if (/User does not exist/.test(stderr)) return undefined;
-  throw new NotYetError('waiting for MAAS to give an API key: maas-region apikey fails');
+  throw new NotYetError('waiting for MAAS to give an API key: its command apikey fails');
 }
 
 /**

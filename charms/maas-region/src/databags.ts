@@ -126,13 +126,13 @@ function apiBags(state: State, tls: TlsServed | undefined): readonly Databag[] {
 }
 
 function observerBags(
-  { observers, app, model, version, options }: State,
+  { maas, observers, app, model, version, options }: State,
   tls: TlsServed | undefined,
 ): readonly Databag[] {
   const web = tls
     ? ({ scheme: 'https', port: MAAS_TLS_PORT } as const)
     : ({ scheme: 'http', port: REGION_HTTP_PORT } as const);
-  const seen = observability(version, web, options['prometheus-metrics']);
+  const seen = observability(maas, version, web, options['prometheus-metrics']);
   return observers.map(
     (relation) =>
       ({

@@ -1,10 +1,12 @@
 import type { AlertRule, Dashboard, Observability, ScrapeJob } from '@maas-ha/interfaces/cos_agent';
+import type { Installation } from '@maas-ha/maas';
 import { isAtLeast } from 'juju-ts-ops';
 
 /** Where regiond itself tells how it does, from MAAS 2.6 on; not through the web server before it. */
 const REGIOND_METRICS_PORT = 5239;
 
-const METRIC_RULES: readonly AlertRule[] = [
+/** @param log how regiond's words are read */
+const metricRules = ({ overview }: Installation, log: string): readonly AlertRule[] => [
   {
     alert: 'MaasAllRegionsDown',
     expr: 'max by (juju_model, juju_application) (up{%%juju_topology%%}) == 0',
@@ -20,7 +22,7 @@ const METRIC_RULES: readonly AlertRule[] = [
     for: '3m',
     severity: 'warning',
     summary: 'The MAAS region controller {{ $labels.juju_unit }} does not run.',
-    description: 'The others go on. `juju ssh {{ $labels.juju_unit }} journalctl -u maas-regiond` says why.',
+    description: `The others go on. \`juju ssh {{ $labels.juju_unit }} ${log}\` says why.`,
   },
   {
     alert: 'MaasServiceDown',
@@ -29,7 +31,7 @@ const METRIC_RULES: readonly AlertRule[] = [
     severity: 'warning',
     summary:
       'A part of the MAAS region controller {{ $labels.juju_unit }} does not answer ({{ $labels.instance }}).',
-    description: '`juju ssh {{ $labels.juju_unit }} systemctl list-units maas-*` shows which.',
+    description: `\`juju ssh {{ $labels.juju_unit }} ${overview}\` shows which.`,
   },
   {
     alert: 'MaasRequestsFail',
@@ -63,7 +65,7 @@ const METRIC_RULES: readonly AlertRule[] = [
 ];
 
 /** What regiond says, and nothing measures. */
-const LOG_RULES: readonly AlertRule[] = [
+const logRules = ({ idFile }: Installation): readonly AlertRule[] => [
   {
     alert: 'MaasRackRefused',
     expr: 'sum by (juju_model, juju_application, juju_unit) (count_over_time({%%juju_topology%%} |= "Rack controller FAILED authentication" [5m])) > 0',
@@ -77,7 +79,7 @@ const LOG_RULES: readonly AlertRule[] = [
     expr: `sum by (juju_model, juju_application, juju_unit) (count_over_time({%%juju_topology%%} |= "record's may be out of date" [5m])) > 0`,
     severity: 'critical',
     summary: '{{ $labels.juju_unit }} answers, and no rack ever hears of it.',
-    description: 'Two machines have one /var/lib/maas/maas_id: the one that was copied has to lose it.',
+    description: `Two machines have one ${idFile}: the one that was copied has to lose it.`,
   },
   {
     alert: 'MaasTooManyConnections',
@@ -143,6 +145,7 @@ const DASHBOARD: Dashboard = {
  * @param hasClusterMetrics whether MAAS tells about all of its machines
  */
 export function observability(
+  maas: Installation,
   version: string | undefined,
   web: Pick<ScrapeJob, 'scheme' | 'port'>,
   hasClusterMetrics: boolean,
@@ -154,8 +157,9 @@ export function observability(
       ...(hasClusterMetrics ? [{ name: 'cluster', path: '/MAAS/metrics', ...web }] : []),
       ...(hasTemporal ? [{ name: 'temporal', path: '/metrics/temporal', ...web }] : []),
     ],
-    metricRules: METRIC_RULES,
-    logRules: LOG_RULES,
+    metricRules: metricRules(maas, maas.log('region', version)),
+    logRules: logRules(maas),
     dashboards: [DASHBOARD],
+    logSlots: maas.logSlots(version),
   };
 }

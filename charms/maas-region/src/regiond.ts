@@ -18,10 +18,15 @@ export async function liveRegions(address = '127.0.0.1'): Promise<ReadonlySet<st
   return regions && new Set(regions.keys());
 }
 
+/** Whose region is waited for. */
+type Waiting = Pick<LocalRegion, 'maas' | 'hostname'> & { readonly version?: string };
+
 /** Waits until regiond serves. @throws {NotYetError} */
-export async function awaitServing({ maas, hostname }: Omit<LocalRegion, 'services'>): Promise<void> {
+export async function awaitServing({ maas, hostname, version }: Waiting): Promise<void> {
   if (!(await servesInTime(hostname)))
-    throw new NotYetError(`waiting for regiond to serve; ${maas.journal('region')} says why it does not`);
+    throw new NotYetError(
+      `waiting for regiond to serve; ${maas.log('region', version)} says why it does not`,
+    );
 }
 
 async function servesInTime(hostname: string): Promise<boolean> {

@@ -62,7 +62,9 @@ export const DEB: Installation = {
   serving: ['maas-regiond', 'maas-apiserver'],
 
   region: (...args) => ['maas-region', ...args],
-  journal: (role) => `journalctl -u ${DAEMONS[role]}`,
+  log: (role) => `journalctl -u ${DAEMONS[role]}`,
+  logSlots: () => [],
+  overview: "systemctl list-units 'maas-*'",
   isInstalled: (role, root) => hasUnit(DAEMONS[role], ['usr/lib', 'lib'], root),
   // It has been once it is configured.
   isInitialised: () => true,

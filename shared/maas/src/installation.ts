@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Argv, Resource } from '@maas-ha/host';
+import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import type { Redacted } from 'juju-ts-ops';
 
 /** What region and rack controllers authenticate with: 16 bytes in lower-case hexadecimal digits. */
@@ -18,15 +19,6 @@ export interface Installed {
   readonly packages: readonly [string, ...string[]];
   /** Where it is not quite what the source says, in words for a status. */
   readonly note?: string;
-}
-
-/** Where a region keeps all it knows. */
-export interface Database {
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: Redacted;
 }
 
 /**
@@ -60,8 +52,15 @@ export interface Installation {
 
   /** `maas-region` with these arguments. */
   region(...args: readonly string[]): Argv;
-  /** How a user reads what a controller says: `journalctl -u maas-regiond`. */
-  journal(role: Role): string;
+  /**
+   * How a user reads what a controller says: `journalctl -u maas-regiond`.
+   * @param version of MAAS: `3.7`; `undefined` before it is installed
+   */
+  log(role: Role, version: string | undefined): string;
+  /** The slots of a snap by which a collector reads what controllers do not say in the journal. */
+  logSlots(version: string | undefined): readonly string[];
+  /** How a user sees which parts of MAAS run. */
+  readonly overview: string;
   /** Whether a kind of controller is installed on this machine. */
   isInstalled(role: Role, root?: string): boolean;
   /** Whether a kind of controller that is installed also knows what it is. */
@@ -99,7 +98,7 @@ export interface Installation {
   removeRack(hasRegion: boolean): readonly Resource[];
 
   /** Tells an installed MAAS that it is a region, and starts it; its database has been migrated. */
-  initialiseRegion(url: string, database: Database): Promise<void>;
+  initialiseRegion(url: string, database: DatabaseConnection): Promise<void>;
   initialiseRack(url: string, secret: Redacted): Promise<void>;
   /** Keeps a region from starting, whatever its packages do, also after the machine does, until it is released. */
   holdRegion(): Promise<void>;

@@ -13,8 +13,9 @@ import {
   tryRun,
   type Resource,
 } from '@maas-ha/host';
+import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import { CharmBugError, isAtLeast, NotYetError, type Redacted } from 'juju-ts-ops';
-import { forgetIdentity, hasUnit, type Database, type Installation, type Role } from './installation.ts';
+import { forgetIdentity, hasUnit, type Installation, type Role } from './installation.ts';
 
 const SNAP_NAME = 'maas';
 /** What every version of the snap has in common, and what the one that runs has. */
@@ -29,6 +30,7 @@ const MODE_FILE = `${COMMON}/snap_mode`;
 /** One snap for both kinds of controller: here each charm says what it wants of it. */
 const ROLES_FOLDER = `${COMMON}/maas-ha`;
 const ROLES: readonly Role[] = ['region', 'rack'];
+const DAEMONS = { region: 'regiond', rack: 'rackd' } as const;
 
 /** The one service that runs all others: from MAAS 3.5 on, and before. */
 const SERVICES = ['snap.maas.pebble', 'snap.maas.supervisor'] as const;
@@ -57,7 +59,12 @@ export const SNAP: Installation = {
 
   // In the snap's own environment, as its own commands call it.
   region: (...args) => ['snap', 'run', '--shell', SNAP_NAME, '-c', IN_SNAP, 'maas-region', ...args],
-  journal: (role) => `journalctl -t ${role === 'region' ? 'maas-regiond' : 'maas-rackd'}`,
+  log: (role, version) =>
+    usesPebble(version)
+      ? `journalctl -t maas-${DAEMONS[role]}`
+      : `sudo tail ${COMMON}/log/${DAEMONS[role]}.log`,
+  logSlots: (version) => (usesPebble(version) ? [] : [`${SNAP_NAME}:maas-logs`]),
+  overview: `sudo ${SNAP_NAME} status`,
   isInstalled: (role, root = '/') => existsSync(join(root, ROLES_FOLDER, role)),
   isInitialised: (role) => stateOf(role) !== 'new',
   async installed(role, source) {
@@ -74,7 +81,7 @@ export const SNAP: Installation = {
   },
   // Without a region in it the snap is not a region's.
   regionServices: () => (stateOf('region') === 'running' ? services() : []),
-  rackService: (version) => (isAtLeast(version, '3.5') ? SERVICES[0] : SERVICES[1]),
+  rackService: (version) => (usesPebble(version) ? SERVICES[0] : SERVICES[1]),
 
   install: (role, source, tools) => [
     { kind: 'packages', names: ['snapd', ...tools] },
@@ -135,7 +142,7 @@ export function hasForeignSnap(): boolean {
  * `maas init` takes what is secret in its arguments, where every user of the machine could read it, or asks for it where it
  * is not there. It would migrate a database that has no tables, without a lock: so it comes after the migration.
  */
-async function initialiseRegion(url: string, database: Database): Promise<void> {
+async function initialiseRegion(url: string, database: DatabaseConnection): Promise<void> {
   const mode = stateOf('rack') === 'running' ? 'region+rack' : 'region';
   await init([mode, '--maas-url', url], databaseUri(database), database.password);
   await enterState('region', 'running');
@@ -167,7 +174,7 @@ async function init(args: readonly string[], answer: string, secret: Redacted): 
 }
 
 /** As `maas init` takes it, which does not know `postgresql://`. */
-function databaseUri({ host, port, database, user, password }: Database): string {
+function databaseUri({ host, port, database, user, password }: DatabaseConnection): string {
   const [name, word, base] = [user, password.reveal(), database].map(encodeURIComponent);
   return `postgres://${name}:${word}@${isIPv6(host) ? `[${host}]` : host}:${port}/${base}`;
 }
@@ -176,6 +183,11 @@ function channelOf(source: string): string {
   const parsed = parseSource(source);
   if (parsed.kind !== 'snap') throw new CharmBugError(`no channel of the snap store: ${source}`);
   return parsed.channel;
+}
+
+/** From then on another daemon runs the parts of MAAS, and what they say is in the journal. */
+function usesPebble(version: string | undefined): boolean {
+  return version === undefined || isAtLeast(version, '3.5');
 }
 
 function services(): readonly string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Resource } from '@maas-ha/host';
-import { DEB } from '@maas-ha/maas';
+import { DEB, SNAP } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { leave, plan } from '../../../charms/maas-rack/src/plan.ts';
@@ -86,6 +86,26 @@ test('a collector learns where rackd and its agent tell how they do, and what is
   });
   expect(JSON.stringify(configOf('3.6'))).toContain('/metrics/agent');
   expect(JSON.stringify(configOf('3.6'))).not.toContain('%%');
+});
+
+test.each([
+  [DEB, '3.4', 'journalctl -u maas-rackd', '/etc/maas/rackd.conf', []],
+  [
+    SNAP,
+    '3.4',
+    'sudo tail /var/snap/maas/common/log/rackd.log',
+    '/var/snap/maas/current/rackd.conf',
+    ['maas:maas-logs'],
+  ],
+  [SNAP, '3.7', 'journalctl -t maas-rackd', '/var/snap/maas/current/rackd.conf', []],
+])('an alert says what to type, and a collector finds the log: %#', (maas, version, log, conf, slots) => {
+  const bag = plan(connected({ observers: [8], maas, version, source: 'snap:3.7/stable' })).databags?.find(
+    ({ endpoint }) => endpoint === 'cos-agent',
+  )?.unit;
+  expect(bag).toMatchObject({ config: { log_slots: slots } });
+  const text = JSON.stringify(bag);
+  expect(text.match(/(journalctl|sudo tail)[^`]*(?=`)/g)).toEqual([log, log]);
+  expect(text).toContain(`max_rpc_connections in ${conf}.`);
 });
 
 describe('the status', () => {

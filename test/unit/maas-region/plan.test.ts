@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { DEB } from '@maas-ha/maas';
+import { DEB, SNAP } from '@maas-ha/maas';
 import { parse } from 'yaml';
 import { leave, plan } from '../../../charms/maas-region/src/plan.ts';
 import { options, type State } from '../../../charms/maas-region/src/state.ts';
@@ -214,6 +214,38 @@ describe('what others reach a region by', () => {
       },
     });
     expect(JSON.stringify(config)).not.toContain('%%');
+  });
+
+  test.each([
+    [DEB, '3.4', 'journalctl -u maas-regiond', "systemctl list-units 'maas-*'", '/var/lib/maas'],
+    [
+      SNAP,
+      '3.4',
+      'sudo tail /var/snap/maas/common/log/regiond.log',
+      'sudo maas status',
+      '/var/snap/maas/common/maas',
+    ],
+    [SNAP, '3.7', 'journalctl -t maas-regiond', 'sudo maas status', '/var/snap/maas/common/maas'],
+  ])(
+    'an alert says what to type, whatever MAAS is installed from: %#',
+    (maas, version, log, overview, home) => {
+      const text = JSON.stringify(
+        bagOf(serving({ observers: [8], maas, version, source: 'snap:3.7/stable' }), 'cos-agent', 'unit'),
+      );
+      const typed = [...text.matchAll(/juju ssh {{ \$labels\.juju_unit }} ([^`]*)`/g)].map(
+        ([, words]) => words,
+      );
+      expect(typed).toEqual([log, overview]);
+      expect(text).toContain(`Two machines have one ${home}/maas_id:`);
+    },
+  );
+
+  test('a collector reads the log of a snap that does not write to the journal', () => {
+    const slotsOf = (maas: State['maas'], version: string): unknown =>
+      bagOf(serving({ observers: [8], maas, version, source: 'snap:3.7/stable' }), 'cos-agent', 'unit');
+    expect(slotsOf(SNAP, '3.4')).toMatchObject({ config: { log_slots: ['maas:maas-logs'] } });
+    expect(slotsOf(SNAP, '3.7')).toMatchObject({ config: { log_slots: [] } });
+    expect(slotsOf(DEB, '3.4')).toMatchObject({ config: { log_slots: [] } });
   });
 });
 

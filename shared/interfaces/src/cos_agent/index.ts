@@ -67,6 +67,8 @@ export interface Observability {
   readonly metricRules: readonly AlertRule[];
   readonly logRules: readonly AlertRule[];
   readonly dashboards: readonly Dashboard[];
+  /** Slots of snaps that have logs, where they are not in the journal or `/var/log`: `maas:maas-logs`. */
+  readonly logSlots?: readonly string[];
 }
 
 /** Whose workload it is. */
@@ -79,7 +81,7 @@ export interface Topology {
 /** What a unit tells the collector. */
 export function cosAgentConfig(
   topology: Topology,
-  { jobs, metricRules, logRules, dashboards }: Observability,
+  { jobs, metricRules, logRules, dashboards, logSlots = [] }: Observability,
 ): CosAgentConfig {
   return {
     metrics_alert_rules: groupsOf(topology, 'metrics', metricRules),
@@ -94,7 +96,7 @@ export function cosAgentConfig(
       // The certificate is not for localhost.
       ...(scheme === 'https' && { scheme, tls_config: { insecure_skip_verify: true } }),
     })),
-    log_slots: [],
+    log_slots: [...logSlots],
   };
 }
 
