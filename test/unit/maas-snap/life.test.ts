@@ -1,5 +1,6 @@
 // Regions and racks from the snap store, in whole hooks, on the stand-ins of snap and of MAAS: no store was there to ask.
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { SNAP } from '@maas-ha/maas';
 import { parse } from 'yaml';
 import { charm as rack } from '../../../charms/maas-rack/src/charm.ts';
 import { charm as region } from '../../../charms/maas-region/src/charm.ts';
@@ -61,6 +62,11 @@ describeOnMachines('MAAS from the snap store', () => {
       }),
     );
 
+    // What regiond says is where users are told to look.
+    expect(await machine.on('sh', '-c', SNAP.log('region', '3.4').replace('sudo', ''))).toContain(
+      'Region controller serves.',
+    );
+
     // Another hook finds nothing to do.
     state = await run(unit, state, 'update-status');
     expect(state.status).toEqual(SERVES);
@@ -90,8 +96,10 @@ describeOnMachines('MAAS from the snap store', () => {
       'refresh --channel=3.7/stable maas',
       'run --shell maas -c exec "$SNAP/bin/maas-region" "$@" maas-region dbupgrade',
     ]);
+    expect(SNAP.log('region', '3.7')).toBe('journalctl -t maas-regiond');
+    expect(await machine.read('/var/log/maas-regiond')).toContain('Region controller serves.');
     expect(await migrations()).toBe('3.4\n3.7');
-    expect(await machine.read('/var/log/migrations')).not.toContain('No migrations to apply');
+    expect(await machine.read('/var/log/maas-dbupgrade')).not.toContain('No migrations to apply');
     expect(await machine.on('snap', 'list', 'maas')).toMatch(/3\.7\/stable +canonical\*\* +held$/);
     rackNow = await run(
       other,
@@ -186,7 +194,7 @@ describeOnMachines('MAAS from the snap store', () => {
     await using machine = await SnapMachine.start('region-0');
     const unit = await machine.unit(region);
     const state = regionState(server);
-    await machine.offer(STORE, false);
+    await machine.offer(STORE, { online: false });
     expect((await run(unit, state, 'config-changed')).status).toEqual({
       level: 'waiting',
       message: 'snap maas could not be installed, and will be tried again: unable to contact snap store',
@@ -224,6 +232,22 @@ describeOnMachines('MAAS from the snap store', () => {
     });
     expect(await machine.on('snap', 'list', 'maas')).toContain(OLD);
   }, 180_000);
+
+  test('a snapd that cannot hold a snap is told how to become a newer one, and nothing of MAAS starts before', async () => {
+    await using machine = await SnapMachine.start('region-0');
+    const unit = await machine.unit(region);
+    await machine.offer(STORE, { snapd: '2.57.6' });
+    const blocked = await run(unit, regionState(server), 'install', 'config-changed');
+    expect(blocked.status).toEqual({
+      level: 'blocked',
+      message: "snap maas cannot be held: unknown flag `hold': sudo snap install snapd brings a newer one",
+    });
+    expect(await machine.read('/var/snap/maas/common/snap_mode')).toBe('');
+    await machine.offer(STORE);
+    const serves = await run(unit, blocked, 'update-status');
+    expect(serves.status).toEqual(SERVES);
+    expect(await machine.on('snap', 'list', 'maas')).toMatch(/held$/);
+  }, 60_000);
 
   test('a MAAS from the snap store that is somebody else’s is left alone', async () => {
     await using machine = await SnapMachine.start('region-0');

@@ -18,7 +18,8 @@ const PROGRAMS = {
   snap: `echo "$@" >>/var/log/snap-calls\nexec /usr/bin/python3 ${DOUBLES}/snap_double.py "$@"`,
   snapctl: `PYTHONPATH=${DOUBLES} exec /usr/bin/python3 -c 'import snap_double; snap_double.snapctl_main()' "$@"`,
   systemctl: `exec /usr/bin/python3 ${import.meta.dirname}/files/systemctl.py "$@"`,
-  'systemd-cat': `shift\nexec "$@" >>/var/log/migrations 2>&1`,
+  // What would be in the journal, by who says it: `systemd-cat --identifier=<who> <program> …`.
+  'systemd-cat': `who="\${1#--identifier=}"\nshift\nexec "$@" >>"/var/log/$who" 2>&1`,
   // Everything that is asked for is installed, but for the packages of MAAS.
   'dpkg-query': `shift 2\nfor name; do case $name in maas-*) ;; *) echo "$name 1 ii " ;; esac; done`,
   'apt-get': `echo "$@" >>/var/log/apt-calls`,
@@ -89,12 +90,12 @@ export class SnapMachine implements AsyncDisposable {
     return machine;
   }
 
-  /** What the store has. */
+  /** What the store has, and which snapd asks it. */
   async offer(
     channels: Readonly<Record<string, { version: string; revision: number }>>,
-    online = true,
+    { online = true, snapd = '2.63' } = {},
   ): Promise<void> {
-    await this.write('/var/lib/snapd/double-store.json', JSON.stringify({ channels, online }));
+    await this.write('/var/lib/snapd/double-store.json', JSON.stringify({ channels, online, snapd }));
   }
 
   /** Runs a program there, to its good end. */

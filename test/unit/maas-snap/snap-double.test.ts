@@ -64,12 +64,22 @@ describeOnMachines('the stand-in of the snap store', () => {
       expect(await machine.on('snap', 'list', 'maas')).toMatch(/held$/);
     });
 
+    test('until snapd 2.57 nothing can be held', async () => {
+      await machine.offer(STORE, { snapd: '2.57.6' });
+      await install();
+      expect(await snap('refresh', '--hold=forever', 'maas')).toMatchObject({
+        exitCode: 64,
+        stderr: "error: unknown flag `hold'",
+      });
+      expect(await snap('refresh', 'maas')).toMatchObject({ exitCode: 0 });
+    });
+
     test('a closed channel has what the next more stable one has; without the store only what is installed is known', async () => {
       expect(await install('3.7/candidate')).toMatchObject({ exitCode: 0 });
       const about = await machine.on('snap', 'info', 'maas');
       expect(about).toMatch(/^ {2}3\.7\/candidate: +\^$/m);
       expect(about).toMatch(/^ {2}3\.7\/stable: +3\.7\.3-17487-g\.362c9ab .*\(41649\)/m);
-      await machine.offer(STORE, false);
+      await machine.offer(STORE, { online: false });
       expect((await snap('info', 'maas')).stdout).not.toContain('channels:');
       expect(await snap('refresh', '--channel=3.4/stable', 'maas')).toMatchObject({
         exitCode: 1,
@@ -120,6 +130,24 @@ describeOnMachines('the stand-in of the snap store', () => {
       });
       expect(await machine.read('/var/snap/maas/common/snap_mode')).toBe('');
     });
+  });
+
+  test('MAAS reads no file of the machine: it is confined', async () => {
+    await install();
+    await init('region', `${uri()}\n`);
+    await machine.write('/run/key.pem', 'a key');
+    const region = [
+      'snap',
+      'run',
+      '--shell',
+      'maas',
+      '-c',
+      'exec "$SNAP/bin/maas-region" "$@"',
+      'maas-region',
+    ];
+    expect(
+      await machine.tryOn([...region, 'config_tls', 'enable', '/run/key.pem', '/run/key.pem', '--yes']),
+    ).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('Permission denied') });
   });
 
   test('a refresh migrates where this is a region: while another one runs it fails, and all of it is taken back', async () => {

@@ -420,7 +420,7 @@ def config_tls(args):
         answer = input("Once TLS is enabled, the MAAS UI and API won't be accessible over HTTP anymore, proceed? (y/n): ")
         if answer != "y":
             return
-    key, cert = (open(path).read() for path in (args.key, args.cert))
+    key, cert = (read_given(path) for path in (args.key, args.cert))
     # The first certificate of the file; what leads from it counts only if it is in another one.
     found = CERTIFICATE.findall(cert)
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
@@ -431,12 +431,21 @@ def config_tls(args):
         except ssl.SSLError as error:
             what = "Private and public keys don't match" if "MISMATCH" in str(error) else "Invalid PEM material"
             raise CertificateError(what)
-    tls = {"key": key, "cert": found[0], "cacert": open(args.cacert).read() if args.cacert else "", "port": args.port}
+    tls = {"key": key, "cert": found[0], "cacert": read_given(args.cacert) if args.cacert else "", "port": args.port}
     query(
         conf,
         "INSERT INTO maasserver_secret VALUES ('tls', %s) ON CONFLICT (path) DO UPDATE SET value = excluded.value",
         (json.dumps(tls),),
     )
+
+
+def read_given(path):
+    """A file that the user names. A snap is confined to its own folders, also where root calls it."""
+    real = os.path.realpath(path)
+    if SNAP and not real.startswith((f"{os.path.realpath(SNAP_COMMON)}/", f"{os.path.realpath(SNAP_DATA)}/")):
+        raise PermissionError(13, "Permission denied", path)
+    with open(path) as file:
+        return file.read()
 
 
 CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
@@ -1629,6 +1638,14 @@ def maas_main():
 SNAP_PARTS = [("region", "http", "http_main"), ("region", "regiond", "regiond_main"), ("rack", "rackd", "rackd_main")]
 
 
+def start_part(name, command):
+    """From 3.5 on what a part says is in the journal, before in a file of its own."""
+    if SHORT >= (3, 5):
+        return subprocess.Popen(["systemd-cat", f"--identifier=maas-{name}", *command])
+    with open(f"{SNAP_COMMON}/log/{name}.log", "a") as file:
+        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+
+
 def pebble_main():
     """The one service of the snap: it runs what the mode says when it starts, and ends all of it with a signal that they hear."""
     mode = snap_mode().split("+")
@@ -1648,5 +1665,5 @@ def pebble_main():
     while True:
         for role, name, entry in SNAP_PARTS:
             if role in mode and (name not in parts or parts[name].poll() is not None):
-                parts[name] = subprocess.Popen([sys.executable, "-c", f"from maas_double import {entry}; {entry}()"])
+                parts[name] = start_part(name, [sys.executable, "-c", f"from maas_double import {entry}; {entry}()"])
         time.sleep(0.5)

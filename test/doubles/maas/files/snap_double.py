@@ -1,7 +1,7 @@
 """A stand-in for snapd's command `snap`, with a store that has one snap: the stand-in MAAS.
 
 It refuses what snapd refuses, in the words of its source. The store is a file, /var/lib/snapd/double-store.json:
-`{"channels": {"3.7/stable": {"version": "3.7.3-…", "revision": 41649}}, "online": true}`.
+`{"channels": {"3.7/stable": {"version": "3.7.3-…", "revision": 41649}}, "online": true, "snapd": "2.63"}`.
 """
 
 import argparse
@@ -62,6 +62,10 @@ def store():
     if not found.get("online", True):
         raise SnapError("unable to contact snap store")
     return found["channels"]
+
+
+def snapd_version():
+    return tuple(int(part) for part in load(STORE, {}).get("snapd", "2.63").split(".")[:2])
 
 
 def require_root():
@@ -189,9 +193,12 @@ def install(words):
 def refresh(words):
     parser = Parser(prog="snap refresh")
     parser.add_argument("--channel")
-    parser.add_argument("--hold")
-    parser.add_argument("--unhold", action="store_true")
     parser.add_argument("name", nargs="?")
+    if snapd_version() >= (2, 58):
+        parser.add_argument("--hold")
+        parser.add_argument("--unhold", action="store_true")
+    else:
+        parser.set_defaults(hold=None, unhold=False)
     # What it is given stands behind `=`, or is no value of it.
     args = parser.parse_strict(["--hold=forever" if word == "--hold" else word for word in words])
     require_root()
