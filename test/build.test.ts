@@ -135,6 +135,16 @@ describe('the build refuses', () => {
     expect(await build(folder, '--check', 'haproxy')).toMatch(/declares the actions \[show-backends\]/);
   });
 
+  test('a handler for a hook that Juju never runs', async () => {
+    const folder = await project();
+    await edit(join(folder, 'charms/haproxy/src/charm.ts'), (text) =>
+      text.replace('  read,\n', "  on: { 'backup-relation-changed': () => Promise.resolve() },\n  read,\n"),
+    );
+    expect(await build(folder, '--check', 'haproxy')).toContain(
+      'the code has handlers for [backup-relation-changed], which never happen',
+    );
+  });
+
   test('a key of charmcraft.yaml that means nothing', async () => {
     const folder = await project();
     await edit(join(folder, 'charms/haproxy/charmcraft.yaml'), (text) => `${text}colour: red\n`);

@@ -15,6 +15,7 @@ import type {
 import type { HookContext } from './context.ts';
 import type { BagSchema, NoBag } from './databag.ts';
 import { UserError } from './errors.ts';
+import type { EventHandlers, EventSchemas, HookEvents, NoEvents } from './events.ts';
 import type { Juju } from './juju.ts';
 import type { Plan } from './plan.ts';
 import type { Turns } from './turns.ts';
@@ -65,24 +66,32 @@ export interface CharmDefinition<
   State,
   Resource,
   B extends BagSchema = NoBag,
+  V extends EventSchemas = NoEvents,
 > {
   readonly options: S;
   readonly endpoints: E;
   /** What the unit keeps in the controller from one hook to the next, where it does. */
   readonly stored?: B;
+  /** The events that the charm makes itself, by {@link Juju.emit}. */
+  readonly events?: V & { readonly [K in keyof HookEvents<C>]?: never };
   readonly machine: Machine<Resource>;
   /** How units take turns, where a plan has something `inTurn`. */
   readonly turns?: Turns<PeerName<C>>;
+  /**
+   * For what happens once and nobody can be asked about later. Handlers run before the road, which is walked after them,
+   * whatever they do: an expected problem of theirs is shown among the statuses of the plan.
+   */
+  readonly on?: EventHandlers<C, NoInfer<V>, Juju<C, S, E, B, NoInfer<V>>>;
   /** What Juju and the machine say, parsed. Bad input ends here. */
-  read(juju: Juju<C, S, E, B>): Promise<State>;
+  read(juju: Juju<C, S, E, B, NoInfer<V>>): Promise<State>;
   /** What follows from it. Pure: no I/O, no clock, no random. */
   plan(state: State): Plan<C, E, Resource, B>;
   /** What the machine should be like when the unit goes: the hooks `stop` and `remove`. It may not need any option. */
-  leave(juju: Juju<C, S, E, B>): Promise<readonly Resource[]>;
+  leave(juju: Juju<C, S, E, B, NoInfer<V>>): Promise<readonly Resource[]>;
   /** One for each action that charmcraft.yaml declares, but for those that the framework answers. */
   readonly actions: {
     readonly [A in Exclude<ActionName<C>, BuiltInAction>]: ActionHandler<
-      Juju<C, S, E, B>,
+      Juju<C, S, E, B, NoInfer<V>>,
       ActionParams<C, A>
     >;
   };
@@ -100,7 +109,8 @@ export interface Charm<
   State,
   Resource,
   B extends BagSchema = NoBag,
-> extends CharmDefinition<C, S, E, State, Resource, B> {
+  V extends EventSchemas = NoEvents,
+> extends CharmDefinition<C, S, E, State, Resource, B, V> {
   readonly charmcraft: C;
 }
 
@@ -117,14 +127,17 @@ export function defineCharm<
   GivenOptions,
   GivenEndpoints,
   GivenActions,
+  GivenOn,
   B extends BagSchema = NoBag,
+  V extends EventSchemas = NoEvents,
 >(
   charmcraft: C,
-  definition: CharmDefinition<C, S, E, State, Resource, B> & {
+  definition: CharmDefinition<C, S, E, State, Resource, B, V> & {
     readonly options: Only<GivenOptions, OptionName<C>>;
     readonly endpoints: Only<GivenEndpoints, EndpointName<C>>;
     readonly actions: Only<GivenActions, Exclude<ActionName<C>, BuiltInAction>>;
+    readonly on?: Only<GivenOn, (keyof HookEvents<C> | keyof V) & string>;
   },
-): Charm<C, S, E, State, Resource, B> {
+): Charm<C, S, E, State, Resource, B, V> {
   return { ...definition, charmcraft };
 }

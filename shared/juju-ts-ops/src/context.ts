@@ -43,9 +43,9 @@ export const LIFECYCLE_HOOKS = [
   'stop',
   'remove',
 ] as const;
-const RELATION_HOOKS = ['created', 'joined', 'changed', 'departed', 'broken'] as const;
-const SECRET_HOOKS = ['secret-changed', 'secret-rotate', 'secret-expired', 'secret-remove'] as const;
-const STORAGE_HOOKS = ['attached', 'detaching'] as const;
+export const RELATION_HOOKS = ['created', 'joined', 'changed', 'departed', 'broken'] as const;
+export const SECRET_HOOKS = ['secret-changed', 'secret-rotate', 'secret-expired', 'secret-remove'] as const;
+export const STORAGE_HOOKS = ['attached', 'detaching'] as const;
 
 export type LifecycleHook = (typeof LIFECYCLE_HOOKS)[number];
 export type RelationHook = (typeof RELATION_HOOKS)[number];
@@ -138,22 +138,28 @@ function eventOf(env: Environment): Event {
       name: secret,
       uri: required(env, 'JUJU_SECRET_ID'),
       ...(env.JUJU_SECRET_LABEL !== undefined && { label: env.JUJU_SECRET_LABEL }),
-      ...(env.JUJU_SECRET_REVISION !== undefined && { revision: Number(env.JUJU_SECRET_REVISION) }),
+      ...((secret === 'secret-expired' || secret === 'secret-remove') && {
+        revision: Number(required(env, 'JUJU_SECRET_REVISION')),
+      }),
     };
   }
 
   const relation = RELATION_HOOKS.find((hook) => name.endsWith(`-relation-${hook}`));
   if (relation) {
+    const ref = {
+      endpoint: required(env, 'JUJU_RELATION'),
+      id: relationNumber(required(env, 'JUJU_RELATION_ID')),
+    };
+    const isOfUnit = relation === 'joined' || relation === 'departed';
+    const remoteUnit = isOfUnit ? required(env, 'JUJU_REMOTE_UNIT') : env.JUJU_REMOTE_UNIT;
+    const departingUnit = relation === 'departed' ? (env.JUJU_DEPARTING_UNIT ?? remoteUnit) : undefined;
     return {
       kind: 'relation',
       name: relation,
-      relation: {
-        endpoint: required(env, 'JUJU_RELATION'),
-        id: relationNumber(required(env, 'JUJU_RELATION_ID')),
-      },
+      relation: ref,
       remoteApp: env.JUJU_REMOTE_APP ?? '',
-      ...(env.JUJU_REMOTE_UNIT !== undefined && { remoteUnit: env.JUJU_REMOTE_UNIT }),
-      ...(env.JUJU_DEPARTING_UNIT !== undefined && { departingUnit: env.JUJU_DEPARTING_UNIT }),
+      ...(remoteUnit !== undefined && { remoteUnit }),
+      ...(departingUnit !== undefined && { departingUnit }),
     };
   }
 
@@ -181,17 +187,31 @@ export function appOf(unit: string): string {
   return unit.slice(0, unit.lastIndexOf('/'));
 }
 
+/** The name of a hook as Juju has it, `db-relation-changed`; or that of the action. */
+export function nameOf(event: Event): string {
+  switch (event.kind) {
+    case 'relation':
+      return `${event.relation.endpoint}-relation-${event.name}`;
+    case 'storage':
+      return `${event.storage.replace(/\/\d+$/, '')}-storage-${event.name}`;
+    case 'secret':
+    case 'lifecycle':
+    case 'action':
+      return event.name;
+  }
+}
+
 /** The event in words, for logs and errors: `db-relation-changed (db:7, mysql/0)`. */
 export function describeEvent(event: Event): string {
   switch (event.kind) {
     case 'relation': {
       const { endpoint, id } = event.relation;
-      return `${endpoint}-relation-${event.name} (${endpoint}:${id}, ${event.remoteUnit ?? event.remoteApp})`;
+      return `${nameOf(event)} (${endpoint}:${id}, ${event.remoteUnit ?? event.remoteApp})`;
     }
     case 'storage':
-      return `${event.storage.replace(/\/\d+$/, '')}-storage-${event.name} (${event.storage})`;
+      return `${nameOf(event)} (${event.storage})`;
     case 'secret':
-      return `${event.name} (${event.label ?? event.uri})`;
+      return `${nameOf(event)} (${event.label ?? event.uri})`;
     case 'lifecycle':
       return event.name;
     case 'action':

@@ -38,6 +38,7 @@ export {
   ToolTimeoutError,
   UserError,
 } from './errors.ts';
+export type { EventHandler, EventHandlers, EventSchemas, HookEvents, NoEvents } from './events.ts';
 export { unitNumber } from './juju.ts';
 export type { Juju, Relation, RelationUnit, StorageInstance } from './juju.ts';
 export { main, runEvent } from './main.ts';

@@ -21,6 +21,7 @@ import {
   type Side,
 } from './databag.ts';
 import { CharmBugError, RelationNotFoundError, SecretNotFoundError, UserError } from './errors.ts';
+import type { EventSchemas, Happenings, NoEvents } from './events.ts';
 import type { Surroundings } from './process.ts';
 import type { Redacted } from './redacted.ts';
 import type { CloudSpec, GoalState, HookTools, LogLevel, NetworkInfo } from './tools.ts';
@@ -67,24 +68,28 @@ export class Juju<
   S extends OptionSchemas<C>,
   E extends Endpoints<C>,
   B extends BagSchema = NoBag,
+  V extends EventSchemas = NoEvents,
 > {
   readonly context: HookContext;
   /** Juju's own tools, for what no method here does. Nothing that they answer is kept. */
   readonly tools: HookTools;
-  readonly #charm: CharmParts<C, S, E, B>;
+  readonly #charm: CharmParts<C, S, E, B, V>;
   readonly #print: (line: string) => void;
+  readonly #happenings: Pick<Happenings, 'add'>;
   readonly #answers = new Map<string, Promise<unknown>>();
 
   constructor(
     context: HookContext,
-    charm: CharmParts<C, S, E, B>,
+    charm: CharmParts<C, S, E, B, V>,
     tools: HookTools,
     { print }: Pick<Surroundings, 'print'>,
+    happenings: Pick<Happenings, 'add'>,
   ) {
     this.context = context;
     this.tools = tools;
     this.#charm = charm;
     this.#print = print;
+    this.#happenings = happenings;
   }
 
   /**
@@ -99,6 +104,14 @@ export class Juju<
   /** Tells whoever waits for the running action how far it is. */
   progress(message: string): Promise<void> {
     return this.tools.actionLog(message);
+  }
+
+  /**
+   * Makes an event of the charm's own, which its handler in `on` hears of in this very hook: when the handler, the action or
+   * the `read` that made it is done. What was said before in the same hook is not said again. Nothing of it is kept.
+   */
+  emit<N extends keyof V & string>(name: N, event: z.input<V[N]>): void {
+    this.#happenings.add(name, this.#charm.events?.[name]?.parse(event));
   }
 
   /**
@@ -367,11 +380,12 @@ export class Juju<
 }
 
 /** What of a charm its questions to Juju depend on. */
-interface CharmParts<C, S, E, B> {
+interface CharmParts<C, S, E, B, V> {
   readonly charmcraft: C;
   readonly options: S;
   readonly endpoints: E;
   readonly stored?: B;
+  readonly events?: V;
 }
 
 function remoteSide<C extends Charmcraft, E extends Endpoints<C>, N extends EndpointName<C>>(

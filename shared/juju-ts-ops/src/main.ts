@@ -11,6 +11,7 @@ import {
 import { describeEvent, hookContext, type HookContext } from './context.ts';
 import type { BagSchema } from './databag.ts';
 import { CharmBugError, NotLeaderError, remedyOf, UserError } from './errors.ts';
+import { Happenings, type EventHandler, type EventSchemas } from './events.ts';
 import { Juju } from './juju.ts';
 import { leavingOf } from './leaving.ts';
 import type { Plan } from './plan.ts';
@@ -31,7 +32,8 @@ export async function main<
   State,
   R,
   B extends BagSchema,
->(charm: Charm<C, S, E, State, R, B>): Promise<void> {
+  V extends EventSchemas,
+>(charm: Charm<C, S, E, State, R, B, V>): Promise<void> {
   process.exitCode = await runEvent(charm, processSurroundings());
 }
 
@@ -46,7 +48,8 @@ export async function runEvent<
   State,
   R,
   B extends BagSchema,
->(charm: Charm<C, S, E, State, R, B>, surroundings: Surroundings): Promise<0 | 1> {
+  V extends EventSchemas,
+>(charm: Charm<C, S, E, State, R, B, V>, surroundings: Surroundings): Promise<0 | 1> {
   const trace = Trace.of(surroundings.environment);
   const traced = trace ? { ...surroundings, runTool: trace.tools(surroundings.runTool) } : surroundings;
   let context: HookContext | undefined;
@@ -55,7 +58,8 @@ export async function runEvent<
     context = await completeContext(surroundings);
     const { event, unit } = context;
     const tools = hookTools(watched(traced, context), `${unit}, ${describeEvent(event)}`);
-    const run = new Run(charm, new Juju(context, charm, tools, surroundings));
+    const happenings = new Happenings(event);
+    const run = new Run(charm, new Juju(context, charm, tools, surroundings, happenings), happenings);
     if (event.kind === 'action') {
       const isAdmin = !BUILT_IN_ACTIONS.some((name) => name === event.name);
       if (isAdmin)
@@ -92,13 +96,16 @@ class Run<
   State,
   R,
   B extends BagSchema,
+  V extends EventSchemas,
 > {
-  readonly #charm: Charm<C, S, E, State, R, B>;
-  readonly #juju: Juju<C, S, E, B>;
+  readonly #charm: Charm<C, S, E, State, R, B, V>;
+  readonly #juju: Juju<C, S, E, B, V>;
+  readonly #happenings: Happenings;
 
-  constructor(charm: Charm<C, S, E, State, R, B>, juju: Juju<C, S, E, B>) {
+  constructor(charm: Charm<C, S, E, State, R, B, V>, juju: Juju<C, S, E, B, V>, happenings: Happenings) {
     this.#charm = charm;
     this.#juju = juju;
+    this.#happenings = happenings;
   }
 
   /** The road that every hook takes, and the status in which it ends. */
@@ -109,9 +116,12 @@ class Run<
     const isNew = event.kind === 'lifecycle' && (event.name === 'start' || event.name === 'upgrade-charm');
     // Asked for in the end; what is wrong with the answer is said there.
     if (!isInstall) void juju.shownStatus().catch(() => {});
+    const problems = [...(await this.#handle())];
     try {
       for (let round = 1; ; round += 1) {
-        const plan = charm.plan(await charm.read(juju));
+        const state = await charm.read(juju);
+        problems.push(...(await this.#handle()));
+        const plan = charm.plan(state);
         const turn = await this.#turnFor(plan);
         const machineChanges = await charm.machine.apply(
           turn.isWaitedFor ? plan.machine : wholeMachine(plan),
@@ -122,17 +132,18 @@ class Run<
 
         await this.#settleTurns(turn);
         if (turn.isWaitedFor) {
-          const statuses = [turnStatus(turn.bags), ...plan.status];
-          if (!isInstall) await this.#show(statuses);
+          const statuses = [...problems, turnStatus(turn.bags), ...plan.status];
+          if (!isInstall || problems.length > 0) await this.#show(statuses);
           return worst(statuses);
         }
         await this.#report(await applyToJuju(plan, charm, juju, 'apply'));
         if (plan.version !== undefined && (round > 1 || isNew))
           await juju.tools.applicationVersionSet(plan.version);
+        const statuses = [...problems, ...plan.status];
         // Juju tells of relations only after `install`: until then it says itself that it is installing.
-        if (!isInstall) await this.#show(plan.status);
+        if (!isInstall || problems.length > 0) await this.#show(statuses);
         if (plan.appStatus) await applyAppStatus(plan.appStatus, juju);
-        return worst(plan.status);
+        return worst(statuses);
       }
     } catch (error) {
       const status = expectedStatus(error);
@@ -140,9 +151,33 @@ class Run<
       await juju.log('WARNING', status.message);
       // What holds up this unit holds up no other.
       await this.#settleTurns();
-      await this.#show([status]);
-      return status;
+      await this.#show([...problems, status]);
+      return worst([...problems, status]);
     }
+  }
+
+  /** Runs the handlers of what has happened, in order. What a user or time can mend is no reason to stop. */
+  async #handle(): Promise<readonly Status[]> {
+    const juju = this.#juju;
+    const problems: Status[] = [];
+    const handlers = Object.entries(this.#charm.on ?? {});
+    for (const { name, event } of this.#happenings.take()) {
+      // Each takes the event of its name, and no other is told under it.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      const handler = handlers.find(([known]) => known === name)?.[1] as
+        EventHandler<unknown, unknown> | undefined;
+      if (!handler) continue;
+      await juju.log('DEBUG', `on ${name}`);
+      try {
+        await handler(event, juju);
+      } catch (error) {
+        const status = expectedStatus(error);
+        if (!status) throw error;
+        await juju.log('WARNING', `on ${name}: ${status.message}`);
+        problems.push(status);
+      }
+    }
+    return problems;
   }
 
   /** Whether a plan needs this unit to have its turn, and whether it has. */
@@ -181,17 +216,14 @@ class Run<
 
   async leave(): Promise<void> {
     const [charm, juju] = [this.#charm, this.#juju];
+    await this.#handle();
     await this.#report(await charm.machine.apply(await charm.leave(juju), juju.context));
   }
 
   async action(name: string): Promise<void> {
     const { tools } = this.#juju;
     try {
-      const results = await this.#resultsOf(name);
-      const walks: readonly string[] = this.#charm.walkAfter ?? [];
-      await tools.actionSet(
-        walks.includes(name) ? { ...results, status: lineOf(await this.walk()) } : results,
-      );
+      await tools.actionSet(await this.#resultsOf(name));
     } catch (error) {
       const status = expectedStatus(error);
       if (!status) throw error;
@@ -206,10 +238,15 @@ class Run<
     const declared = charm.charmcraft.actions[name];
     // Each takes the parameters that charmcraft.yaml declares for it, and parseParams gives no others.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    const handlers = Object.entries(charm.actions) as readonly [string, Handler<Juju<C, S, E, B>>][];
+    const handlers = Object.entries(charm.actions) as readonly [string, Handler<Juju<C, S, E, B, V>>][];
     const [, handler] = handlers.find(([known]) => known === name) ?? [];
     if (!declared || !handler) throw new UserError(`this charm has no action ${name}`);
-    return handler(parseParams(declared, await juju.tools.actionGet()), juju);
+    const results = await handler(parseParams(declared, await juju.tools.actionGet()), juju);
+    const walks: readonly string[] = charm.walkAfter ?? [];
+    if (walks.includes(name)) return { ...results, status: lineOf(await this.walk()) };
+    const problems = await this.#handle();
+    if (problems.length > 0) throw new UserError(problems.map(statusText).join('; '));
+    return results;
   }
 
   /** What the next hook would change, as text. */

@@ -45,6 +45,12 @@ describe('events', () => {
       { name: 'departed', remoteUnit: 'mysql/0', departingUnit: 'my-web/12' },
       'my-db-relation-departed (my-db:7, mysql/0)',
     ],
+    [
+      'a unit goes, and Juju names it once only',
+      hook('hooks/my-db-relation-departed', { ...relation, JUJU_REMOTE_UNIT: 'mysql/0' }),
+      { name: 'departed', remoteUnit: 'mysql/0', departingUnit: 'mysql/0' },
+      'my-db-relation-departed (my-db:7, mysql/0)',
+    ],
   ])('a relation: %s', (_what, { event }, expected, words) => {
     expect(event).toEqual({
       kind: 'relation',
@@ -90,6 +96,11 @@ test('whoever runs it by hand is told what it is', () => {
   expect(() => hookContext({ HOME: '/root' })).toThrow('this program is run by Juju');
   expect(() => hook('hooks/meter-status-changed')).toThrow('meter-status-changed');
   expect(() => hook('hooks/db-relation-joined')).toThrow('JUJU_RELATION');
+  const relation = { JUJU_RELATION: 'db', JUJU_RELATION_ID: 'db:7', JUJU_REMOTE_UNIT: '' };
+  expect(() => hook('hooks/db-relation-joined', relation)).toThrow('JUJU_REMOTE_UNIT');
+  expect(() => hook('hooks/secret-expired', { JUJU_SECRET_ID: 'secret:9m4e' })).toThrow(
+    'JUJU_SECRET_REVISION',
+  );
 });
 
 test('of a relation id only the number counts', () => {

@@ -27,5 +27,5 @@ test('the tutorial writes every file of it', async () => {
 
 test('its tests pass', async () => {
   const { stdout } = await execa(process.execPath, ['--test', 'charm.test.ts'], { cwd: EXAMPLE });
-  expect(stdout).toContain('pass 2');
+  expect(stdout).toContain('pass 3');
 });

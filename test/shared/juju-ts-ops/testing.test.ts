@@ -111,6 +111,18 @@ describe.each(['in this process', 'the bundled file under tools on PATH'])('%s',
     });
   });
 
+  test('what has a handler runs it, and then the road', async () => {
+    const event = { relation: 'departed', id: 3, unit: 'mysql/0' } as const;
+    const { exitCode, state, logs } = await unit(how).run(event, stateOf(charm, related));
+    expect([exitCode, state.status.level, state.ports]).toEqual([0, 'active', ['80/tcp']]);
+    expect(logs).toEqual(
+      expect.arrayContaining([
+        { level: 'DEBUG', message: 'on db-relation-departed' },
+        { level: 'INFO', message: 'mysql/0 has gone' },
+      ]),
+    );
+  });
+
   test('a bug fails the hook in one log line, and what the hook wrote does not count', async () => {
     const { exitCode, logs, action } = await unit(how).run({ action: 'crash' }, stateOf(charm));
     expect([exitCode, action?.status]).toEqual([1, 'failed']);

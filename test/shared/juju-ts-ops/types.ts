@@ -1,5 +1,13 @@
 // What must not compile, and beside it what must: `npm run check` fails when one of them does. Nothing here runs.
-import { defineAction, defineCharm, Redacted, SecretRef, type Plan } from 'juju-ts-ops';
+import {
+  defineAction,
+  defineCharm,
+  Redacted,
+  SecretRef,
+  type Juju,
+  type NoBag,
+  type Plan,
+} from 'juju-ts-ops';
 import { inProcess, stateOf } from 'juju-ts-ops/testing';
 import { z } from 'zod';
 import { charm, charmcraft, endpoints, options, type Line, type WebJuju } from './web-charm.ts';
@@ -37,6 +45,67 @@ export const missingAction = defineCharm(charmcraft, { ...parts, actions: fewerA
 export const turns = defineCharm(charmcraft, { ...parts, turns: { endpoint: 'cluster', patience: 600 } });
 // @ts-expect-error
 export const otherTurns = defineCharm(charmcraft, { ...parts, turns: { endpoint: 'db', patience: 600 } });
+
+// What is done about a hook, and about an event of the charm's own.
+const events = { moved: z.object({ to: z.string() }) };
+type MovingJuju = Juju<typeof charmcraft, typeof options, typeof endpoints, NoBag, typeof events>;
+export const handlers = defineCharm(charmcraft, {
+  ...parts,
+  events,
+  on: {
+    'db-relation-departed': async ({ departingUnit, relation }, juju) => {
+      departingUnit satisfies string;
+      relation.endpoint satisfies 'db';
+      await juju.departingUnit(relation.endpoint);
+      juju.emit('moved', { to: departingUnit });
+      // @ts-expect-error
+      juju.emit('moved', { from: departingUnit });
+      // @ts-expect-error
+      juju.emit('stayed', { to: departingUnit });
+    },
+    'db-relation-changed': async ({ remoteUnit }) => {
+      // @ts-expect-error
+      remoteUnit satisfies string;
+      // @ts-expect-error
+      remoteUnit satisfies undefined;
+    },
+    'data-storage-detaching': async ({ name, storage }) => {
+      [name, storage] satisfies ['detaching', string];
+    },
+    'secret-expired': async ({ revision }) => {
+      revision satisfies number;
+    },
+    'secret-changed': async ({ revision }) => {
+      // @ts-expect-error
+      revision satisfies number;
+    },
+    moved: async (_event, juju: MovingJuju) => asks(juju),
+  },
+});
+const never = () => Promise.resolve();
+export const onDeclared = defineCharm(charmcraft, {
+  ...parts,
+  on: { 'cluster-relation-created': never, 'data-storage-attached': never, 'leader-elected': never },
+});
+export const onUndeclared = [
+  // @ts-expect-error
+  defineCharm(charmcraft, { ...parts, on: { 'backup-relation-changed': never } }),
+  // @ts-expect-error
+  defineCharm(charmcraft, { ...parts, on: { 'db-relation-chnaged': never } }),
+  // @ts-expect-error
+  defineCharm(charmcraft, { ...parts, on: { 'cluster-relation-broken': never } }),
+  // @ts-expect-error
+  defineCharm(charmcraft, { ...parts, on: { 'logs-storage-attached': never } }),
+  // @ts-expect-error
+  defineCharm(charmcraft, { ...parts, on: { greet: never } }),
+  // @ts-expect-error
+  defineCharm(charmcraft, { ...parts, on: { moved: never } }),
+];
+const extraHandlers = { 'update-status': never, 'backup-relation-changed': never };
+// @ts-expect-error
+export const onUndeclaredElsewhere = defineCharm(charmcraft, { ...parts, on: extraHandlers });
+// @ts-expect-error
+export const eventOfJuju = defineCharm(charmcraft, { ...parts, events: { install: z.object({}) } });
 
 // A parameter of an action.
 export const undeclaredParameter = defineCharm(charmcraft, {

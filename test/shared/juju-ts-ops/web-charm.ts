@@ -143,6 +143,9 @@ export const charm = defineCharm(charmcraft, {
   options,
   endpoints,
   machine,
+  on: {
+    'db-relation-departed': ({ departingUnit }, juju) => juju.log('INFO', `${departingUnit} has gone`),
+  },
   read,
   plan,
   leave: () => Promise.resolve([]),

@@ -13,6 +13,16 @@ test('greets with the others', async () => {
   assert.deepEqual(state.relations[0]?.ownData, { name: 'hello/0' });
 });
 
+test('says goodbye to a unit that goes', async () => {
+  const unit = inProcess(charm);
+  const { logs } = await unit.run(
+    { relation: 'departed', id: 0, unit: 'hello/1' },
+    stateOf(charm, { relations: [peers] }),
+  );
+  assert.ok(logs.some(({ message }) => message === 'goodbye hello/1'));
+  assert.deepEqual(unit.resources, [{ path: '/etc/motd', content: 'Hello from hello/0\n' }]);
+});
+
 test('says what to type when there is nothing to say', async () => {
   const { exitCode, state } = await inProcess(charm).run(
     'config-changed',

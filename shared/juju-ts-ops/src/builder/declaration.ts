@@ -6,6 +6,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { BUILT_IN_ACTIONS, type Charmcraft } from '../charmcraft.ts';
+import {
+  LIFECYCLE_HOOKS,
+  RELATION_HOOKS,
+  SECRET_HOOKS,
+  STORAGE_HOOKS,
+  type RelationHook,
+} from '../context.ts';
 
 const DeclaredEndpoint = z.union([
   z.string().transform((name) => ({ interface: name, scope: 'global' as const })),
@@ -113,6 +120,8 @@ const CharmModule = z.object({
     options: z.record(z.string(), z.unknown()),
     endpoints: z.record(z.string(), z.unknown()),
     actions: z.record(z.string(), z.unknown()),
+    events: z.record(z.string(), z.unknown()).default({}),
+    on: z.record(z.string(), z.unknown()).default({}),
   }),
 });
 
@@ -144,4 +153,24 @@ export async function verify(folder: string, declaration: Declaration): Promise<
         `${folder}: charmcraft.yaml declares the ${kind} [${names.join(', ')}], the code has [${coded.join(', ')}]`,
       );
   }
+  const events = [...hooksOf(declaration), ...Object.keys(charm.events)];
+  const unheard = Object.keys(charm.on).filter((name) => !events.includes(name));
+  if (unheard.length > 0)
+    throw new BuildError(`${folder}: the code has handlers for [${unheard.join(', ')}], which never happen`);
+}
+
+/** Every hook that Juju may run for a charm. */
+function hooksOf({ provides, requires, peers, storage }: Declaration): readonly string[] {
+  const relations = (map: typeof provides, hooks: readonly RelationHook[]) =>
+    Object.keys(map).flatMap((name) => hooks.map((hook) => `${name}-relation-${hook}`));
+  return [
+    ...LIFECYCLE_HOOKS,
+    ...SECRET_HOOKS,
+    ...relations({ ...provides, ...requires }, RELATION_HOOKS),
+    ...relations(
+      peers,
+      RELATION_HOOKS.filter((hook) => hook !== 'broken'),
+    ),
+    ...Object.keys(storage).flatMap((name) => STORAGE_HOOKS.map((hook) => `${name}-storage-${hook}`)),
+  ];
 }

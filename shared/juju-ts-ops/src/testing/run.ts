@@ -1,6 +1,7 @@
 import type { Charm } from '../charm.ts';
 import type { Charmcraft, Endpoints, OptionSchemas } from '../charmcraft.ts';
 import type { BagSchema } from '../databag.ts';
+import type { EventSchemas } from '../events.ts';
 import { runEvent } from '../main.ts';
 import { checkConsistency } from './consistency.ts';
 import { environmentOf } from './environment.ts';
@@ -55,8 +56,9 @@ export function inProcess<
   CharmState,
   Resource,
   B extends BagSchema,
+  V extends EventSchemas,
 >(
-  charm: Charm<C, S, E, CharmState, Resource, B>,
+  charm: Charm<C, S, E, CharmState, Resource, B, V>,
   charmDirectory = '/nonexistent/charm',
 ): InProcessUnit<C, Resource> {
   const machine = recordingMachine<Resource>();

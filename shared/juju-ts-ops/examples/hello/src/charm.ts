@@ -33,6 +33,9 @@ export const charm = defineCharm(charmcraft, {
     };
   },
   leave: () => Promise.resolve([{ path: '/etc/motd', content: '' }]),
+  on: {
+    'others-relation-departed': ({ departingUnit }, juju) => juju.log('INFO', `goodbye ${departingUnit}`),
+  },
   actions: {
     greet: defineAction(z.object({ name: z.string() }), async ({ name }, juju: HelloJuju) => {
       const { greeting } = await juju.options();
