@@ -1,5 +1,5 @@
 import { machine } from '@maas-ha/host';
-import { installationHere } from '@maas-ha/maas';
+import { installationHere, lookAgain } from '@maas-ha/maas';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
@@ -10,6 +10,7 @@ import { options, read } from './state.ts';
 export const charm = defineCharm(charmcraft, {
   options,
   endpoints,
+  on: { 'upgrade-charm': (_event, { context }) => lookAgain(context) },
   read,
   plan,
   leave: () => {

@@ -8,4 +8,4 @@ export { markPaused, pausedStatus, pauseMark, unmarkPaused } from './pause.ts';
 export { connectedRegions, eventLoops, shortName, type EventLoops } from './rpc.ts';
 export { maasSource, majorMinor, tooOld } from './packages.ts';
 export { maasUrl, normalUrl, REGION_HTTP_PORT } from './url.ts';
-export { inWords, oldestPostgresql, preparation, preparing, type Preparation } from './upgrade.ts';
+export { inWords, lookAgain, oldestPostgresql, preparation, preparing, type Preparation } from './upgrade.ts';

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isOlder, readFileIfExists, replaceFile, type Resource } from '@maas-ha/host';
 import { isAtLeast, UserError, type HookContext } from 'juju-ts-ops';
@@ -6,7 +5,8 @@ import { z } from 'zod';
 import type { Installation, Role } from './installation.ts';
 import { majorMinor } from './packages.ts';
 
-const Readiness = z.object({ source: z.string(), version: z.string(), asked: z.string() });
+const Readiness = z.object({ source: z.string(), version: z.string().optional(), asked: z.string() });
+type Readiness = Readonly<z.infer<typeof Readiness>>;
 
 /** What a controller could be upgraded to, and where that is looked for. */
 export interface Preparation {
@@ -24,35 +24,42 @@ export interface Preparation {
   readonly file: string;
 }
 
-/** What this unit is prepared for. A refresh of the charm has it look again. */
+/** What this unit is prepared for. */
 export async function preparation(
-  { stateDirectory, event }: Pick<HookContext, 'stateDirectory' | 'event'>,
+  context: Pick<HookContext, 'stateDirectory'>,
   source: string,
   asked = '',
 ): Promise<Preparation> {
-  const file = join(stateDirectory, 'prepared');
-  const text = await readFileIfExists(file);
-  const last = text === undefined ? undefined : Readiness.parse(JSON.parse(text));
-  const isRefresh = event.kind === 'lifecycle' && event.name === 'upgrade-charm';
-  const isCurrent =
-    last?.source === source && last.asked === asked && !(isRefresh && (await isFromEarlierHook(file)));
+  const file = fileOf(context);
+  const last = await readReadiness(file);
+  const isCurrent = last?.source === source && last.asked === asked;
   return {
     source,
     asked,
     isKnownSource: last?.source === source,
-    ...(isCurrent && { version: last.version }),
+    ...(isCurrent && last.version !== undefined && { version: last.version }),
     file,
   };
 }
 
-/** Whether a file was written before this process began. */
-async function isFromEarlierHook(file: string): Promise<boolean> {
-  const began = Date.now() - process.uptime() * 1000;
-  try {
-    return (await stat(file)).mtimeMs < began;
-  } catch {
-    return false;
-  }
+/** Has this unit look again for the newest MAAS of its source: a refresh of the charm does. */
+export async function lookAgain(context: Pick<HookContext, 'stateDirectory'>): Promise<void> {
+  const file = fileOf(context);
+  const last = await readReadiness(file);
+  if (last) await writeReadiness(file, { source: last.source, asked: last.asked });
+}
+
+function fileOf({ stateDirectory }: Pick<HookContext, 'stateDirectory'>): string {
+  return join(stateDirectory, 'prepared');
+}
+
+async function readReadiness(file: string): Promise<Readiness | undefined> {
+  const text = await readFileIfExists(file);
+  return text === undefined ? undefined : Readiness.parse(JSON.parse(text));
+}
+
+async function writeReadiness(path: string, readiness: Readiness): Promise<void> {
+  await replaceFile({ path, content: JSON.stringify(readiness), mode: 0o600 });
 }
 
 /**
@@ -85,11 +92,7 @@ async function prepare(
   }
   if (offered === installed) await maas.follow(source);
   else await maas.fetch(packages, offered);
-  await replaceFile({
-    path: file,
-    content: JSON.stringify({ source, version: offered, asked }),
-    mode: 0o600,
-  });
+  await writeReadiness(file, { source, version: offered, asked });
 }
 
 /** Two versions of the packages, as short as they can be told apart: `3.4` and `3.7`. */
