@@ -5,7 +5,7 @@ import { CharmBugError, HookToolError, UserError } from './errors.ts';
 import type { DatabagPlan, Plan, SecretPlan } from './plan.ts';
 import { holdsRedacted, type Redacted } from './redacted.ts';
 import { statusText, worst, type Status } from './status.ts';
-import type { HookTools, SecretMetadata } from './tools.ts';
+import type { HookTools, SecretMetadata, ShownStatus } from './tools.ts';
 
 /** One thing that was (or would be) changed, in words. */
 export interface Change {
@@ -32,7 +32,7 @@ interface Asked {
   databag(relation: number, owner: string): Promise<RawBag>;
   ownSecret(label: string): Promise<Readonly<Record<string, Redacted>> | undefined>;
   storedTexts(): Promise<RawBag>;
-  shownStatus(): Promise<{ readonly level: string; readonly message: string }>;
+  shownStatus(): Promise<ShownStatus>;
 }
 
 /** Juju's limits on what a unit keeps in the controller. https://github.com/juju/juju/blob/3.6/core/quota */
@@ -89,7 +89,7 @@ export async function applyAppStatus(statuses: readonly Status[], juju: Asked): 
 
 async function setWorst(
   statuses: readonly Status[],
-  shown: { readonly level: string; readonly message: string },
+  shown: ShownStatus,
   set: (status: Status) => Promise<void>,
 ): Promise<void> {
   const status = worst(statuses);

@@ -32,6 +32,7 @@ export type Event =
   | { readonly kind: 'storage'; readonly name: StorageHook; readonly storage: string }
   | { readonly kind: 'action'; readonly name: string; readonly id: string };
 
+/** Of these Juju 4 has neither `leader-settings-changed` nor those of an upgrade of the series. */
 export const LIFECYCLE_HOOKS = [
   'install',
   'start',
@@ -40,6 +41,8 @@ export const LIFECYCLE_HOOKS = [
   'update-status',
   'leader-elected',
   'leader-settings-changed',
+  'pre-series-upgrade',
+  'post-series-upgrade',
   'stop',
   'remove',
 ] as const;
@@ -52,7 +55,7 @@ export type RelationHook = (typeof RELATION_HOOKS)[number];
 export type SecretHook = (typeof SECRET_HOOKS)[number];
 export type StorageHook = (typeof STORAGE_HOOKS)[number];
 
-/** Everything Juju says in the environment of a hook, checked and frozen. */
+/** What Juju says in the environment of a hook, checked and frozen. */
 export interface HookContext {
   readonly event: Event;
   /** `maas-region/0` */
@@ -67,6 +70,10 @@ export interface HookContext {
   readonly stateDirectory: string;
   readonly jujuVersion: string;
   readonly machineId: string;
+  /** Absent where the cloud has none. */
+  readonly availabilityZone?: string;
+  /** The proxies that the model says charms are to use, its options `juju-http-proxy` and so on. */
+  readonly proxy: Readonly<Partial<Record<'http' | 'https' | 'ftp' | 'no', string>>>;
   /** Known once this unit is being removed; absent while it stays. */
   readonly leaving?: Leaving;
 }
@@ -85,6 +92,11 @@ const Environment = z.object({
   JUJU_PRINCIPAL_UNIT: filled,
   JUJU_VERSION: z.string().default(''),
   JUJU_MACHINE_ID: z.string().default(''),
+  JUJU_AVAILABILITY_ZONE: filled,
+  JUJU_CHARM_HTTP_PROXY: filled,
+  JUJU_CHARM_HTTPS_PROXY: filled,
+  JUJU_CHARM_FTP_PROXY: filled,
+  JUJU_CHARM_NO_PROXY: filled,
   JUJU_RELATION: filled,
   JUJU_RELATION_ID: filled,
   JUJU_REMOTE_APP: filled,
@@ -121,6 +133,13 @@ export function hookContext(environment: Readonly<Record<string, string | undefi
     stateDirectory: join(charmDirectory, '.state'),
     jujuVersion: env.JUJU_VERSION,
     machineId: env.JUJU_MACHINE_ID,
+    ...(env.JUJU_AVAILABILITY_ZONE !== undefined && { availabilityZone: env.JUJU_AVAILABILITY_ZONE }),
+    proxy: Object.freeze({
+      ...(env.JUJU_CHARM_HTTP_PROXY !== undefined && { http: env.JUJU_CHARM_HTTP_PROXY }),
+      ...(env.JUJU_CHARM_HTTPS_PROXY !== undefined && { https: env.JUJU_CHARM_HTTPS_PROXY }),
+      ...(env.JUJU_CHARM_FTP_PROXY !== undefined && { ftp: env.JUJU_CHARM_FTP_PROXY }),
+      ...(env.JUJU_CHARM_NO_PROXY !== undefined && { no: env.JUJU_CHARM_NO_PROXY }),
+    }),
   });
 }
 

@@ -57,6 +57,7 @@ export type {
   Rotation,
   SecretMetadata,
   SecretSettings,
+  ShownStatus,
 } from './tools.ts';
 export type { Turns } from './turns.ts';
 export { isAtLeast } from './version.ts';

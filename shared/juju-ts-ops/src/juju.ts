@@ -24,7 +24,7 @@ import { CharmBugError, RelationNotFoundError, SecretNotFoundError, UserError } 
 import type { EventSchemas, Happenings, NoEvents } from './events.ts';
 import type { Surroundings } from './process.ts';
 import type { Redacted } from './redacted.ts';
-import type { CloudSpec, GoalState, HookTools, LogLevel, NetworkInfo } from './tools.ts';
+import type { CloudSpec, GoalState, HookTools, LogLevel, NetworkInfo, ShownStatus } from './tools.ts';
 
 /** One relation as it stood when the hook began, with every databag that this unit may read. */
 export interface Relation<Remote extends Side> {
@@ -278,7 +278,7 @@ export class Juju<
   }
 
   /** The status that is shown of this unit. */
-  shownStatus(): Promise<{ readonly level: string; readonly message: string }> {
+  shownStatus(): Promise<ShownStatus> {
     return this.#once('status-get', () => this.tools.statusGet());
   }
 

@@ -48,12 +48,11 @@ const SecretInfo = z.record(
   z.object({
     revision: z.int(),
     label: z.string().optional(),
-    owner: z.string().optional(),
     description: z.string().optional(),
     rotation: z.string().optional(),
     expiry: z.string().optional(),
     rotates: z.string().optional(),
-    access: z.array(z.object({ target: z.string(), scope: z.string().optional() })).nullish(),
+    access: z.array(z.object({ target: z.string() })).nullish(),
   }),
 );
 const GoalEntries = z.record(z.string(), z.object({ status: z.string(), since: z.string().default('') }));
@@ -61,11 +60,19 @@ const GoalAnswer = z.object({
   units: GoalEntries.nullish(),
   relations: z.record(z.string(), GoalEntries).nullish(),
 });
+const AppStatusAnswer = z.object({
+  'application-status': StatusAnswer.extend({ units: z.record(z.string(), StatusAnswer).nullish() }),
+});
 const CloudAnswer = z.object({
   type: z.string(),
   name: z.string(),
   region: z.string().optional(),
   endpoint: z.string().optional(),
+  'identity-endpoint': z.string().optional(),
+  'storage-endpoint': z.string().optional(),
+  cacertificates: z.array(z.string()).nullish(),
+  'skip-tls-verify': z.boolean().default(false),
+  'is-controller-cloud': z.boolean().default(false),
   credential: z
     .object({
       'auth-type': z.string().optional(),
@@ -115,8 +122,10 @@ export interface SecretMetadata {
   readonly label?: string;
   readonly description?: string;
   readonly rotation?: string;
-  /** RFC 3339. */
+  /** When `secret-expired` runs, in RFC 3339. */
   readonly expiry?: string;
+  /** When `secret-rotate` runs next, in RFC 3339. */
+  readonly rotates?: string;
   /** The applications (`mysql`) and units (`mysql/0`) that may read it. */
   readonly grantedTo: readonly string[];
 }
@@ -136,8 +145,21 @@ export interface CloudSpec {
   readonly name: string;
   readonly region?: string;
   readonly endpoint?: string;
+  readonly identityEndpoint?: string;
+  readonly storageEndpoint?: string;
+  /** Of whoever signed the certificates of those, in PEM. */
+  readonly caCertificates: readonly string[];
+  readonly skipsTlsVerify: boolean;
+  /** Whether the controller is on it too. */
+  readonly isControllerCloud: boolean;
   readonly authType?: string;
   readonly attributes: Readonly<Record<string, Redacted>>;
+}
+
+/** A status as Juju shows it. */
+export interface ShownStatus {
+  readonly level: string;
+  readonly message: string;
 }
 
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR';
@@ -274,19 +296,16 @@ export function hookTools(runTool: ToolRunner, during?: string) {
       return ask(z.string(), 'unit-get', [what]);
     },
 
-    async statusGet(): Promise<{ readonly level: string; readonly message: string }> {
-      const answer = await ask(StatusAnswer, 'status-get', ['--include-data']);
-      return { level: answer.status, message: answer.message };
+    async statusGet(): Promise<ShownStatus> {
+      return shownStatus(await ask(StatusAnswer, 'status-get', ['--include-data']));
     },
 
     /** The status of the application, and what its units say. @throws {NotLeaderError} */
-    async appStatusGet(): Promise<{ readonly level: string; readonly message: string }> {
-      const answer = await ask(z.object({ 'application-status': StatusAnswer }), 'status-get', [
-        '--include-data',
-        '--application',
-      ]);
-      const { status, message } = answer['application-status'];
-      return { level: status, message };
+    async appStatusGet(): Promise<ShownStatus & { readonly units: Readonly<Record<string, ShownStatus>> }> {
+      const answer = await ask(AppStatusAnswer, 'status-get', ['--include-data', '--application']);
+      const { units, ...own } = answer['application-status'];
+      const shown = Object.entries(units ?? {}).map(([name, status]) => [name, shownStatus(status)] as const);
+      return { ...shownStatus(own), units: Object.fromEntries(shown) };
     },
 
     /** Shown at once, whether the hook succeeds or not. @throws {NotLeaderError} for the application's */
@@ -303,6 +322,17 @@ export function hookTools(runTool: ToolRunner, during?: string) {
     /** `["80/tcp", "8080-8088/udp", "icmp"]`, without what this very hook has opened. */
     async openedPorts(): Promise<readonly string[]> {
       return ask(Strings, 'opened-ports', []);
+    },
+
+    /** The same, each with the endpoints for whose networks it is open; `["*"]` is all of them. */
+    async openedPortsByEndpoint(): Promise<Readonly<Record<string, readonly string[]>>> {
+      const lines = await ask(Strings, 'opened-ports', ['--endpoints']);
+      return Object.fromEntries(
+        lines.map((line) => {
+          const [port = '', endpoints = ''] = line.split(/ \(|\)$/);
+          return [port, endpoints.split(/, ?/)];
+        }),
+      );
     },
 
     /** @param port `80/tcp`, `8080-8088/udp` or `icmp` @param endpoints for whose networks; absent: for all */
@@ -352,7 +382,7 @@ export function hookTools(runTool: ToolRunner, during?: string) {
       const which = 'uri' in secret ? [secret.uri] : ['--label', secret.label];
       const [entry] = Object.entries(await ask(SecretInfo, 'secret-info-get', which));
       if (!entry) throw new SecretNotFoundError({ tool: 'secret-info-get' }, 'no such secret');
-      const [id, { revision, access, label, description, rotation, expiry }] = entry;
+      const [id, { revision, access, label, description, rotation, expiry, rotates }] = entry;
       const grantedTo = (access ?? []).map(({ target }) =>
         target.replace(/^application-/, '').replace(/^unit-(.*)-(\d+)$/, '$1/$2'),
       );
@@ -364,6 +394,7 @@ export function hookTools(runTool: ToolRunner, during?: string) {
         ...(description !== undefined && { description }),
         ...(rotation !== undefined && { rotation }),
         ...(expiry !== undefined && { expiry }),
+        ...(rotates !== undefined && { rotates }),
       };
     },
 
@@ -401,12 +432,13 @@ export function hookTools(runTool: ToolRunner, during?: string) {
       );
     },
 
-    /** Takes back what was granted to an application or to one unit. @throws {SecretNotFoundError} */
+    /** Takes back what was granted to an application, to one unit, or over a relation. @throws {SecretNotFoundError} */
     async secretRevoke(
       uri: string,
-      from: { readonly app: string } | { readonly unit: string },
+      from: { readonly app: string } | { readonly unit: string } | { readonly relation: number },
     ): Promise<void> {
-      await run('secret-revoke', [uri, ...('app' in from ? ['--app', from.app] : ['--unit', from.unit])]);
+      const [flags] = Object.entries(from).map(([kind, whose]) => [`--${kind}`, String(whose)]);
+      await run('secret-revoke', [uri, ...(flags ?? [])]);
     },
 
     /** Removes a secret, or only one of its revisions. @throws {SecretNotFoundError} */
@@ -414,9 +446,9 @@ export function hookTools(runTool: ToolRunner, during?: string) {
       await run('secret-remove', [uri, ...(revision === undefined ? [] : ['--revision', String(revision)])]);
     },
 
-    /** The instances of a storage, `["data/0"]`. */
-    async storageList(name: string): Promise<readonly string[]> {
-      return ask(Strings, 'storage-list', [name]);
+    /** The instances of a storage, `["data/0"]`, or of all. */
+    async storageList(name?: string): Promise<readonly string[]> {
+      return ask(Strings, 'storage-list', name === undefined ? [] : [name]);
     },
 
     async storageGet(instance: string): Promise<{ readonly kind: string; readonly location: string }> {
@@ -440,13 +472,21 @@ export function hookTools(runTool: ToolRunner, during?: string) {
 
     /** @throws {HookToolError} `permission denied`, unless the user said `juju trust`. */
     async credentialGet(): Promise<CloudSpec> {
-      const { type, name, region, endpoint, credential } = await ask(CloudAnswer, 'credential-get', []);
+      const answer = await ask(CloudAnswer, 'credential-get', []);
+      const { type, name, region, endpoint, credential } = answer;
+      const identityEndpoint = answer['identity-endpoint'];
+      const storageEndpoint = answer['storage-endpoint'];
       const authType = credential?.['auth-type'];
       return {
         type,
         name,
         ...(region !== undefined && { region }),
         ...(endpoint !== undefined && { endpoint }),
+        ...(identityEndpoint !== undefined && { identityEndpoint }),
+        ...(storageEndpoint !== undefined && { storageEndpoint }),
+        caCertificates: answer.cacertificates ?? [],
+        skipsTlsVerify: answer['skip-tls-verify'],
+        isControllerCloud: answer['is-controller-cloud'],
         ...(authType !== undefined && { authType }),
         attributes: Object.fromEntries(
           Object.entries(credential?.attrs ?? {}).map(([key, value]) => [key, new Redacted(value)]),
@@ -522,6 +562,10 @@ export type HookTools = ReturnType<typeof hookTools>;
 interface More {
   readonly input?: string;
   readonly relation?: number;
+}
+
+function shownStatus({ status, message }: z.infer<typeof StatusAnswer>): ShownStatus {
+  return { level: status, message };
 }
 
 function toolError(

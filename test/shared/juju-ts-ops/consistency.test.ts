@@ -87,6 +87,7 @@ test.each<[string, Known, Event?]>([
   ['80 is not a port such as 80/tcp', { ports: ['80'] }],
 
   ['leader-elected runs on the leader only', {}, 'leader-elected'],
+  ['Juju 4 has no pre-series-upgrade', { jujuVersion: '4.0.15' }, 'pre-series-upgrade'],
   ['Juju 4 has no leader-settings-changed', { jujuVersion: '4.0.15' }, 'leader-settings-changed'],
   [
     'before install no hook can have written into a databag',

@@ -15,8 +15,14 @@ test('a hook knows its unit, its application and where it keeps things', () => {
     stateDirectory: '/charm/.state',
     jujuVersion: '3.6.28',
     machineId: '0/lxd/1',
+    proxy: {},
   });
   expect(hook('hooks/start', { JUJU_PRINCIPAL_UNIT: 'db/0' }).principalUnit).toBe('db/0');
+  const where = { JUJU_AVAILABILITY_ZONE: 'zone-1', JUJU_CHARM_HTTPS_PROXY: 'http://proxy:3128' };
+  expect(hook('hooks/start', { ...where, JUJU_CHARM_HTTP_PROXY: '' })).toMatchObject({
+    availabilityZone: 'zone-1',
+    proxy: { https: 'http://proxy:3128' },
+  });
 });
 
 describe('events', () => {

@@ -190,6 +190,8 @@ describe('the situations of a state', () => {
       'upgrade-charm',
       'update-status',
       'leader-elected',
+      'pre-series-upgrade',
+      'post-series-upgrade',
       'stop',
       'remove',
       'db-relation-created',

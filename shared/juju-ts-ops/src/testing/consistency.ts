@@ -15,6 +15,7 @@ export class InconsistentStateError extends Error {
 
 const UNIT = /^[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*\/\d+$/;
 const PORT = /^(icmp|\d+(-\d+)?\/(tcp|udp))$/;
+const OLD_HOOKS: readonly string[] = ['leader-settings-changed', 'pre-series-upgrade', 'post-series-upgrade'];
 const SECRET_ID = /^[a-z0-9]{20}$/;
 
 /** @throws {InconsistentStateError} with everything that is wrong. */
@@ -185,9 +186,7 @@ function eventProblems<C extends Charmcraft>(
   if (typeof event === 'string') {
     return [
       ...(event === 'leader-elected' && !state.isLeader ? ['leader-elected runs on the leader only'] : []),
-      ...(event === 'leader-settings-changed' && isAtLeast(state.jujuVersion, '4.0')
-        ? ['Juju 4 has no leader-settings-changed']
-        : []),
+      ...(OLD_HOOKS.includes(event) && isAtLeast(state.jujuVersion, '4.0') ? [`Juju 4 has no ${event}`] : []),
       ...(event === 'leader-settings-changed' && state.isLeader
         ? ['leader-settings-changed does not run on the leader']
         : []),
