@@ -369,6 +369,17 @@ describe('what goes wrong', () => {
     );
   });
 
+  test('and is a refusal, because the unit does not lead, is a security event of its own', async () => {
+    const { exitCode, logs } = await hook({ relations: [site] }, async (juju) => {
+      await juju.tools.relationSet(4, 'app', { url: 'http://web' });
+      return {};
+    });
+    expect([exitCode, JSON.parse(logs[0]?.message ?? '')]).toEqual([
+      1,
+      expect.objectContaining({ type: 'security', event: 'authz_fail:web/0,relation-set' }),
+    ]);
+  });
+
   test('leaves what the hook wrote before it uncounted', async () => {
     const { state } = await hook({ relations: [site] }, async (juju) => {
       await juju.tools.relationSet(4, 'unit', { hostname: 'half' });
@@ -469,6 +480,9 @@ test('the last hooks bring about what is left when the unit goes', async () => {
   const unit = inProcess(charmOf(() => Promise.reject(new Error('not asked'))));
   const { exitCode } = await unit.run('stop', stateOf({ charmcraft }));
   expect([exitCode, unit.resources]).toEqual([0, [{ text: 'gone' }]]);
+  // Juju runs it again: no later hook would take it away.
+  const held = { ...charmOf(planning({})), leave: () => Promise.reject(new NotYetError('for apt')) };
+  expect((await inProcess(held).run('stop', stateOf({ charmcraft }))).exitCode).toBe(1);
 });
 
 test('storage, resources, the goal, the network, the cloud and the other model are there to ask', async () => {
