@@ -1,8 +1,11 @@
 // What a unit finds out about a newer MAAS before anything stops, with programs in place of apt's.
 import { beforeEach, expect, test } from '@jest/globals';
-import { readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DEB, lookAgain, preparation, preparing } from '@maas-ha/maas';
+import { inProcess, stateOf } from 'juju-ts-ops/testing';
+import { charm as rack } from '../../../charms/maas-rack/src/charm.ts';
+import { charm as region } from '../../../charms/maas-region/src/charm.ts';
 import { MAAS_34, MAAS_37 } from './states.ts';
 import { programsOnPath } from '../programs.ts';
 
@@ -68,6 +71,19 @@ test('a refresh of the charm looks again', async () => {
   for (let again = 0; again < 2; again += 1) await lookAgain({ stateDirectory: programs.folder });
   expect(await look()).toBe(MAAS_37);
   expect(await calls()).toMatch(/^update .*\ninstall /);
+});
+
+const wrong = { options: { source: 'nonsense' } };
+test.each([
+  ['maas-region', () => inProcess(region, programs.folder).run('upgrade-charm', stateOf(region, wrong))],
+  ['maas-rack', () => inProcess(rack, programs.folder).run('upgrade-charm', stateOf(rack, wrong))],
+])('%s forgets at a refresh what it had found, though it is blocked', async (_name, refresh) => {
+  const prepared = join(programs.folder, '.state/prepared');
+  await mkdir(join(programs.folder, '.state'));
+  await writeFile(prepared, JSON.stringify({ source: SOURCE, version: MAAS_34, asked: '' }));
+  const { exitCode, state } = await refresh();
+  expect([exitCode, state.status.level]).toEqual([0, 'blocked']);
+  expect(JSON.parse(await readFile(prepared, 'utf8'))).toEqual({ source: SOURCE, asked: '' });
 });
 
 test('an older MAAS is refused before anything is fetched', async () => {
