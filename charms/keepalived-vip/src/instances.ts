@@ -59,9 +59,11 @@ export function placeVips(state: Known): Placement {
 
 /**
  * Which units have to send VRRP to this one before it may start an instance. Until its holder does it would hear
- * nobody, and take the addresses for itself. Of units that start at the same time the leader goes first.
+ * nobody, and take the addresses for itself. Juju tells a new unit of the others one by one: one that it has not met
+ * may be the holder, and the others know it. Of units that start at the same time the leader goes first.
  */
-export function strangersTo(instance: Instance, { running, peers, isLeader }: Known): readonly string[] {
+export function strangersTo(instance: Instance, known: Known): readonly string[] {
+  const { running, peers, isLeader } = known;
   if (running.has(instance.name)) return [];
   const started = peers.filter(({ unit, instances }) =>
     instance.peers.some(
@@ -69,7 +71,13 @@ export function strangersTo(instance: Instance, { running, peers, isLeader }: Kn
     ),
   );
   if (started.length === 0 && !isLeader) return ['the leader'];
-  return started.filter(({ sendsTo }) => !sendsTo.includes(instance.source)).map(({ unit }) => unit);
+  const met = new Set([
+    ...known.addresses.map(({ address }) => address),
+    ...peers.flatMap(({ addresses }) => addresses),
+  ]);
+  const unmet = started.flatMap(({ sendsTo }) => sendsTo).filter((address) => !met.has(address));
+  const deaf = started.filter(({ sendsTo }) => !sendsTo.includes(instance.source)).map(({ unit }) => unit);
+  return [...deaf, ...unmet];
 }
 
 /** The wanted addresses that this machine has by itself, and not from keepalived. */

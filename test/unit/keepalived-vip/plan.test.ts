@@ -107,6 +107,18 @@ describe('a unit that joins', () => {
     expect(planOf(known).files.has(CONFIG)).toBe(true);
   });
 
+  test('does not start before it has met all that those know who run: one of them may be the holder', () => {
+    const sendsTo = ['10.9.0.12', '10.9.0.13'];
+    const first = peerOf(1, { instances: [report(1, 'BACKUP')], sendsTo });
+    const early = stateOf(2, { isLeader: false, peers: [first] });
+    expect(planOf(early).files.has(CONFIG)).toBe(false);
+    expect(status(early)).toEqual({ level: 'waiting', message: '10.9.0.13 to learn of this unit' });
+
+    const holder = peerOf(3, { instances: [report(3, 'MASTER')], sendsTo: ['10.9.0.11', '10.9.0.12'] });
+    const met = stateOf(2, { isLeader: false, peers: [first, holder] });
+    expect(planOf(met).files.has(CONFIG)).toBe(true);
+  });
+
   test('does not start alone, unless it leads', () => {
     for (const peers of [[], [peerOf(1)]]) {
       expect(planOf(stateOf(2, { isLeader: false, peers })).files.has(CONFIG)).toBe(false);
