@@ -114,6 +114,8 @@ function renderFrontend({ port, mode, services }: Frontend, { tls, frontends }: 
         ]
       : []),
     'option forwardfor',
+    // At a reload: a request that comes at this very moment over a connection that was idle would be lost.
+    'option idle-close-on-response',
     ...services
       .filter(({ siteNames }) => siteNames.length > 0)
       .map(
