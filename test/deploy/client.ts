@@ -1,6 +1,7 @@
 import { get } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { types } from 'node:util';
 
 /**
  * How often the client asks, in milliseconds, and how long it waits for one answer: longer than TCP takes to begin a
@@ -51,10 +52,10 @@ export async function watching(url: string, what: () => Promise<void>): Promise<
   return { asked, failures, longestGap: Math.max(longestGap, Date.now() - lastGood) };
 }
 
-/** `fetch` says no more than that it failed; why is in its cause. */
+/** `fetch` says no more than that it failed; why is in its cause, which another realm than that of the test made. */
 function reasonOf(error: unknown): string {
-  const reason = error instanceof Error ? (error.cause ?? error) : error;
-  return reason instanceof Error ? reason.message : String(reason);
+  if (!types.isNativeError(error)) return String(error);
+  return error.cause === undefined ? `${error.name}: ${error.message}` : reasonOf(error.cause);
 }
 
 /** What a client of an HTTPS URL reads. @throws when the CA did not sign for who answers */
