@@ -1,5 +1,6 @@
 // Three servers behind one HAProxy of the lab, with the file of the charm: what a client loses when they fail.
 import { X509Certificate } from 'node:crypto';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Redacted } from 'juju-ts-ops';
@@ -91,6 +92,21 @@ test('HAProxy reloads again and again, with other servers each time: every reque
   });
   expect(seen).toMatchObject({ failed: 0, kinds: [] });
 }, 40_000);
+
+test('HAProxy reloads while a connection is idle: the next request over it has an answer', async () => {
+  const [first] = machines;
+  if (!first) throw new Error('no machines');
+  const ask = String.raw`printf 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' >&3; while read -r -t 5 line <&3 && [ "$line" != $'\r' ]; do :; done; read -r -t 5 body <&3; echo "$body"`;
+  const script = `exec 3<>/dev/tcp/10.9.0.11/80; ${ask}; read -r; ${ask}`;
+  const { stdin, stdout } = client.spawnPiped(['bash', '-c', script]);
+  const answers = createInterface({ input: stdout })[Symbol.asyncIterator]();
+  const before = await answers.next();
+  expect(before.value).toMatch(/^m\d$/);
+  await first.machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);
+  await sleep(1000);
+  stdin.end('\n');
+  expect(await answers.next()).toEqual(before);
+}, 20_000);
 
 test('the certificate is renewed again and again: every request over HTTPS has an answer', async () => {
   const [first] = machines;
