@@ -54,13 +54,9 @@ describe('dbupgrade', () => {
   test('to another version deadlocks with a region that serves, and not with one that has stopped', async () => {
     const old = await migrated();
     const regiond = old.startRegion();
-    await until(
-      () =>
-        doubles.server.sql(
-          "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'",
-        ),
-      (count) => count === '1',
-    );
+    const serving = (): Promise<string> =>
+      doubles.server.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'");
+    await until(serving, (count) => count === '1');
     const newer = await machine(2, '3.7');
     expect(await newer.region(['dbupgrade'])).toMatchObject({
       exitCode: 1,
@@ -68,6 +64,7 @@ describe('dbupgrade', () => {
     });
     regiond.kill('SIGKILL');
     await once(regiond, 'exit');
+    await until(serving, (count) => count === '0');
     expect(await newer.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
   });
 
@@ -382,6 +379,11 @@ describe('regions', () => {
   test('whose connection to the database has died in between answer one isolated 500', async () => {
     const host = await migrated();
     await host.serve('region-1');
+    // The region asks itself as well, until it has told of its networks.
+    await until(
+      () => doubles.server.sql('SELECT reported FROM maasserver_node'),
+      (reported) => reported === 't',
+    );
     expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 200 });
     await doubles.server.sql(
       'SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()',
