@@ -16,6 +16,14 @@ export interface Said {
   readonly stderr: string;
 }
 
+/** How a command of MAAS is run. */
+interface RunOptions {
+  readonly input?: string;
+  readonly timeout?: number;
+  /** As whom; root if absent. */
+  readonly uid?: number;
+}
+
 /** A machine of the stand-in MAAS that is none: a folder, a host name and an address of loopback. */
 export class DoubleHost implements AsyncDisposable {
   readonly root: string;
@@ -85,14 +93,11 @@ export class DoubleHost implements AsyncDisposable {
     await this.write('etc/maas/regiond.conf', stringify(conf));
   }
 
-  region(
-    args: readonly string[],
-    options: { readonly input?: string; readonly timeout?: number } = {},
-  ): Promise<Said> {
+  region(args: readonly string[], options: RunOptions = {}): Promise<Said> {
     return this.#run('region_main', args, options);
   }
 
-  rack(args: readonly string[], options: { readonly input?: string } = {}): Promise<Said> {
+  rack(args: readonly string[], options: RunOptions = {}): Promise<Said> {
     return this.#run('rack_main', args, options);
   }
 
@@ -103,7 +108,7 @@ export class DoubleHost implements AsyncDisposable {
   async #run(
     entry: string,
     args: readonly string[],
-    { input = '', timeout = 20_000 }: { readonly input?: string; readonly timeout?: number },
+    { input = '', timeout = 20_000, uid }: RunOptions,
   ): Promise<Said> {
     // Without a terminal of its own, as in a hook.
     const { exitCode, stdout, stderr } = await execa(
@@ -115,6 +120,7 @@ export class DoubleHost implements AsyncDisposable {
         killSignal: 'SIGKILL',
         maxBuffer: 1_000_000,
         reject: false,
+        ...(uid !== undefined && { uid }),
         env: this.#environment(),
       },
     );

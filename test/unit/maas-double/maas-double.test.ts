@@ -1,9 +1,10 @@
 // The stand-in does what the real MAAS 3.4 was seen to do: it exists to fail where MAAS would fail.
 import { describe, expect, test } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MaasApi } from '@maas-ha/maas';
+import { authorization, MaasApi } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { type DoubleHost, until } from './host.ts';
@@ -27,8 +28,11 @@ async function api(host: DoubleHost): Promise<MaasApi> {
   await host.region(['createadmin', '--username', 'admin', '--email', 'a@example.com'], {
     input: 'p\np\n\n',
   });
-  const { stdout } = await host.region(['apikey', '--username', 'admin']);
-  return new MaasApi({ host: host.address, port: 5240 }, new Redacted(stdout));
+  return new MaasApi({ host: host.address, port: 5240 }, await keyOf(host));
+}
+
+async function keyOf(host: DoubleHost): Promise<Redacted> {
+  return new Redacted((await host.region(['apikey', '--username', 'admin'])).stdout);
 }
 
 describe('dbupgrade', () => {
@@ -91,7 +95,42 @@ describe('dbupgrade', () => {
     const { exitCode, stderr } = await host.region(['dbupgrade']);
     expect(exitCode).toBe(1);
     expect(stderr).toContain('password authentication failed');
+    await host.configure({ ...doubles.server.connection, database: 'nosuch' });
+    expect((await host.region(['dbupgrade'])).stderr).toContain('database "nosuch" does not exist');
+    await host.configure({ ...doubles.server.connection, port: 1 });
+    expect((await host.region(['dbupgrade'])).stderr).toContain('Connection refused');
+    // A wrong file is not what it speaks of.
+    await host.configure(doubles.server.connection, { database_pass: 12345 });
+    expect((await host.region(['dbupgrade'])).stderr).toContain('Please supply the ENGINE value');
+    expect((await host.region(['local_config_get'])).stderr).toContain(
+      'The input must be a Unicode string (not a int: 12345)',
+    );
   });
+
+  test('and regions on a database that only reads: it fails, they wait and start once it does not', async () => {
+    const host = await migrated();
+    const only = (reads: 'on' | 'off') =>
+      doubles.server.sql(`ALTER ROLE maas SET default_transaction_read_only = ${reads}`);
+    await only('on');
+    try {
+      expect(await host.region(['dbupgrade'])).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining('cannot execute DROP VIEW in a read-only transaction'),
+      });
+      const regiond = host.startRegion();
+      await until(
+        () => host.log,
+        (log) => /Database error during start-up\n.*in a read-only transaction/.test(log),
+      );
+      expect(regiond.exitCode).toBeNull();
+    } finally {
+      await only('off');
+    }
+    await until(
+      () => host.regions(),
+      (regions) => regions.includes('region-1'),
+    );
+  }, 30_000);
 });
 
 describe('regiond.conf', () => {
@@ -125,6 +164,28 @@ describe('regiond.conf', () => {
     });
   });
 
+  test('local_config_set takes whatever a password is, and local_config_reset takes a key away', async () => {
+    const host = await doubles.make('3.4', 'region-1', '127.0.7.1');
+    const conf = (): Promise<string> => host.read('etc/maas/regiond.conf');
+    expect(await host.region(['local_config_set'])).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(await conf()).toBe('');
+    await host.region(['local_config_set', '--maas-url', '', '--database-pass', '12345']);
+    expect(await conf()).toBe("database_pass: '12345'\nmaas_url: null\n");
+    await host.region(['local_config_set', '--database-pass', `a'b"c: #x`]);
+    await host.region(['local_config_reset', '--maas-url']);
+    expect(await conf()).toBe(`database_pass: 'a''b"c: #x'\n`);
+  });
+
+  test('whoever is not root is refused', async () => {
+    const host = await doubles.make('3.4', 'region-1', '127.0.7.1');
+    await chmod(host.root, 0o755);
+    for (const said of [
+      await host.region(['local_config_get'], { uid: 65_534 }),
+      await host.rack(['config'], { uid: 65_534 }),
+    ])
+      expect(said).toMatchObject({ exitCode: 1, stderr: 'This utility may only be run as root.' });
+  });
+
   test('local_config_set writes a new file also where nothing changes', async () => {
     const host = await machine(1);
     const before = await stat(join(host.root, 'etc/maas/regiond.conf'));
@@ -136,6 +197,10 @@ describe('regiond.conf', () => {
     [['--maas-url', 'http://2001:db8::5/MAAS'], 'CommandError: maas-url: That is not a valid URL.'],
     [['--database-port', 'abc'], 'CommandError: database-port: Please enter an integer value.'],
     [['--database-port', '0'], 'CommandError: database-port: Please enter a number that is 1 or greater.'],
+    [
+      ['--database-port', '65536'],
+      'CommandError: database-port: Please enter a number that is 65535 or smaller.',
+    ],
   ])('%j is refused in the words of MAAS', async (args, words) => {
     const host = await machine(1);
     const { exitCode, stderr } = await host.region(['local_config_set', ...args]);
@@ -368,12 +433,32 @@ describe('regions', () => {
     await host.serve('region-1');
     await doubles.server.stop();
     try {
-      expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 500 });
+      // What PostgreSQL's client says, as it stands.
+      expect(await host.get('/MAAS/rpc/')).toMatchObject({
+        status: 500,
+        text: expect.stringMatching(/connection/),
+      });
       expect(await host.get('/MAAS/api/2.0/version/')).toMatchObject({ status: 500 });
     } finally {
       await doubles.server.run();
     }
     expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 200 });
+  }, 30_000);
+
+  test('read their file when they start, and never again', async () => {
+    const host = await migrated();
+    const regiond = await host.serve('region-1');
+    await host.region(['local_config_set', '--database-port', '1']);
+    await new Promise((done) => setTimeout(done, 2000));
+    expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 200 });
+    regiond.kill('SIGKILL');
+    await once(regiond, 'exit');
+    host.startRegion();
+    await until(
+      () => host.log,
+      (log) => log.includes('Connection to database cannot be established'),
+    );
+    expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 502 });
   }, 30_000);
 
   test('whose connection to the database has died in between answer one isolated 500', async () => {
@@ -439,6 +524,26 @@ describe('racks', () => {
       (log) => log.includes('Fully connected to all 2 event-loops on all 1 region controllers (region-1).'),
     );
     expect(await host.read('var/lib/maas/rpc.state')).toBe('http://127.0.7.1:5240/MAAS\n');
+  }, 30_000);
+
+  test('whose region dies say so at once, and go on with the others', async () => {
+    const regions = [await migrated(), await machine(2)];
+    for (const [index, region] of regions.entries()) await region.serve(`region-${index + 1}`);
+    const host = await rack((await regions[0]?.read('var/lib/maas/secret')) ?? '');
+    host.startRack();
+    await until(
+      () => host.log,
+      (log) => log.includes('all 4 event-loops on all 2 region controllers (region-1, region-2).'),
+    );
+    await regions[1]?.[Symbol.asyncDispose]();
+    await until(
+      () => host.log,
+      (log) => log.includes('ClusterClient connection lost'),
+    );
+    await until(
+      () => host.log,
+      (log) => log.includes('all 2 event-loops on all 1 region controllers (region-1).'),
+    );
   }, 30_000);
 
   test('without a secret for five minutes do nothing more, whatever is installed then', async () => {
@@ -517,6 +622,7 @@ describe('racks', () => {
   test('an empty secret is installed by deleting the one that is there', async () => {
     const host = await rack('DEADbeef');
     expect(await host.read('var/lib/maas/secret')).toBe('DEADbeef');
+    expect((await stat(join(host.root, 'var/lib/maas/secret'))).mode & 0o777).toBe(0o640);
     expect(await host.rack(['install-shared-secret'])).toMatchObject({ exitCode: 0 });
     await expect(host.read('var/lib/maas/secret')).rejects.toThrow('ENOENT');
     const wrong = await host.rack(['install-shared-secret'], { input: 'xyz0' });
@@ -524,6 +630,9 @@ describe('racks', () => {
       exitCode: 1,
       stderr: expect.stringContaining('Non-hexadecimal digit found'),
     });
+    expect((await host.rack(['install-shared-secret'], { input: 'abc' })).stderr).toContain(
+      'Odd-length string',
+    );
   });
 });
 
@@ -609,9 +718,19 @@ describe('the API', () => {
     await expect(maas.deleteController('rack', id)).rejects.toThrow(
       'no other rack controller can provide DHCP',
     );
+    const key = await keyOf(host);
+    const forget = (what: string) =>
+      fetch(`http://${host.address}:5240/MAAS/api/2.0/rackcontrollers/${what}`, {
+        method: 'DELETE',
+        headers: { Authorization: authorization(key, randomUUID(), Math.floor(Date.now() / 1000)) },
+      });
+    const unknown = await forget('zzzzzz/');
+    expect([unknown.status, await unknown.text()]).toEqual([
+      404,
+      'No RackController matches the given query.',
+    ]);
     // One that goes takes its secret along and starts anew, to wait for another.
-    await doubles.server.sql('UPDATE maasserver_vlan SET dhcp_on = false');
-    await maas.deleteController('rack', id);
+    expect((await forget(`${id}/?force=true`)).status).toBe(204);
     await once(rackd, 'exit');
     await expect(rack.read('var/lib/maas/secret')).rejects.toThrow('ENOENT');
     expect(await rack.read('var/lib/maas/maas_id')).toBe(id);

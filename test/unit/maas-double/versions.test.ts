@@ -186,6 +186,17 @@ describe('edit_named_options', () => {
     expect((await host.read('etc/bind/named.conf.local')).match(/include/g)).toHaveLength(1);
   });
 
+  test('says that there is no file, and leaves alone what it does not know to conflict', async () => {
+    const { host, run } = await named('options { empty-zones-enable yes; };\n');
+    expect(await run()).toMatchObject({ exitCode: 0 });
+    expect(await host.read('etc/bind/named.conf.options')).toContain('empty-zones-enable yes;');
+    const path = join(host.root, 'etc/bind/missing');
+    expect(await host.region(['edit_named_options', '--config-path', path])).toMatchObject({
+      exitCode: 1,
+      stderr: `CommandError: ${path} does not exist`,
+    });
+  });
+
   test('leaves forwarders in place without a database, and says nothing', async () => {
     const { host, run } = await named(CONFLICT);
     expect(await run()).toMatchObject({ exitCode: 0, stdout: '' });

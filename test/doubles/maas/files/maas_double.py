@@ -190,6 +190,18 @@ def read_config(path, options):
     return data, values
 
 
+class ImproperlyConfigured(Exception):
+    """What Django says of a file that MAAS could not read; what was wrong with it MAAS swallows."""
+
+
+def django_config():
+    """regiond.conf, for all that works with the database."""
+    try:
+        return read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    except Exception:
+        raise ImproperlyConfigured("settings.DATABASES is improperly configured. Please supply the ENGINE value.")
+
+
 def write_config(path, data):
     """Always a new file, with the mode and owner of the old one."""
     try:
@@ -272,12 +284,12 @@ def pooled_query(conf, sql):
 
 
 def dbupgrade(_args):
-    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    conf = django_config()
     connection = connect(conf)
     connection.autocommit = True
     cursor = connection.cursor()
-    cursor.execute("SELECT pg_is_in_recovery()")
-    if cursor.fetchone()[0]:
+    cursor.execute("SHOW transaction_read_only")
+    if cursor.fetchone()[0] == "on":
         raise psycopg2.InternalError("cannot execute DROP VIEW in a read-only transaction")
     # MAAS itself takes no lock: of two that run at once one fails. This one is only there to fail in its place.
     cursor.execute("SELECT pg_try_advisory_lock(99, 1)")
@@ -371,7 +383,7 @@ def createadmin(args):
         ask("Import SSH keys [] (lp:user-id or gh:user-id): ")
     else:
         email = args.email or ask("Email: ")
-    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    conf = django_config()
     digest = hashlib.sha256(password.encode()).hexdigest()
     try:
         query(conf, "INSERT INTO auth_user VALUES (%s, %s, %s)", (username, email, digest))
@@ -383,7 +395,7 @@ def createadmin(args):
 def apikey(args):
     if not args.username:
         raise CommandError("You must provide a username with --username.")
-    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    conf = django_config()
     if not query(conf, "SELECT 1 FROM auth_user WHERE username = %s", (args.username,)):
         raise CommandError("User does not exist.")
     keys = query(conf, "SELECT key FROM piston3_token WHERE username = %s", (args.username,))
@@ -397,8 +409,8 @@ def apikey(args):
 
 
 def shell(args):
-    """Django's, with as much of MAAS' own code as is asked for."""
-    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    """Django's, with as much of MAAS' own code as is asked for; until 3.2 there is no SecretManager."""
+    conf = django_config()
 
     class SecretManager:
         def set_simple_secret(self, name, value):
@@ -406,13 +418,14 @@ def shell(args):
 
     module = types.ModuleType("maasserver.secrets")
     module.SecretManager = SecretManager
-    sys.modules["maasserver.secrets"] = module
+    if SHORT >= (3, 3):
+        sys.modules["maasserver.secrets"] = module
     exec(args.command, {})
 
 
 def config_tls(args):
     """Key and certificates go into the database; the regions' web servers follow it."""
-    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    conf = django_config()
     if args.command == "disable":
         query(conf, "DELETE FROM maasserver_secret WHERE path = 'tls'")
         return
@@ -1163,12 +1176,11 @@ def vlan_problems(conf, vlan, form):
 def regiond_main():
     log("twistd starting up.")
     try:
-        conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
-    except Exception:
-        # MAAS swallows what was wrong with the file.
+        conf = django_config()
+    except ImproperlyConfigured as error:
         while True:
             log("Error starting: Connection to database cannot be established.")
-            log("ImproperlyConfigured: settings.DATABASES is improperly configured. Please supply the ENGINE value.")
+            log(f"ImproperlyConfigured: {error}")
             time.sleep(1)
     while True:
         try:
