@@ -54,6 +54,6 @@ export async function isSecretNewer(maas: Installation, version: string): Promis
  * Restarts rackd where it does not find its regions again by itself. A region on this machine writes the secret anew
  * whenever it starts, and for a moment no region may have this rack.
  */
-export async function wakeRackd(service: string): Promise<void> {
-  if (!(await isTakenIn(RETURN_TIMEOUT))) await run(['systemctl', 'restart', `${service}.service`]);
+export async function wakeRackd(service: string, patience = RETURN_TIMEOUT): Promise<void> {
+  if (!(await isTakenIn(patience))) await run(['systemctl', 'restart', `${service}.service`]);
 }

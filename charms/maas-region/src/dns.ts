@@ -4,10 +4,16 @@ import type { Installation } from '@maas-ha/maas';
 
 const CHECKER = '/usr/bin/named-checkconf';
 
-/** Why named does not take its configuration; `undefined` where it does, or where MAAS uses no named of the machine. */
-export async function findDnsProblem({ dnsCommand }: Installation): Promise<string | undefined> {
-  if (dnsCommand === undefined || !existsSync(CHECKER)) return undefined;
-  const { exitCode, stdout, stderr } = await tryRun([CHECKER]);
+/**
+ * Why named does not take its configuration; `undefined` where it does, or where MAAS uses no named of the machine.
+ * @param checker so that tests can have another one
+ */
+export async function findDnsProblem(
+  { dnsCommand }: Installation,
+  checker = CHECKER,
+): Promise<string | undefined> {
+  if (dnsCommand === undefined || !existsSync(checker)) return undefined;
+  const { exitCode, stdout, stderr } = await tryRun([checker]);
   return exitCode === 0 ? undefined : lastLines(stdout || stderr, 1);
 }
 
@@ -16,9 +22,10 @@ export async function findDnsProblem({ dnsCommand }: Installation): Promise<stri
  * option twice. MAAS' package does so when it is installed, but without a database it leaves `forwarders` in place.
  * The included files come first: else named finds nothing to include.
  */
-export async function migrateDnsOptions(maas: Installation): Promise<void> {
+export async function migrateDnsOptions(maas: Installation, checker = CHECKER): Promise<void> {
   const { dnsCommand } = maas;
   if (dnsCommand !== undefined && existsSync(dnsCommand)) await tryRun([dnsCommand, 'setup-dns']);
   await tryRun(maas.region('edit_named_options', '--migrate-conflicting-options'));
-  if ((await findDnsProblem(maas)) === undefined) await run(['systemctl', 'restart', 'named.service']);
+  if ((await findDnsProblem(maas, checker)) === undefined)
+    await run(['systemctl', 'restart', 'named.service']);
 }

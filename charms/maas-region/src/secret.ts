@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileIfExists, run, type Resource } from '@maas-ha/host';
-import { NotYetError, UserError } from 'juju-ts-ops';
+import { isAtLeast, NotYetError, UserError } from 'juju-ts-ops';
 import { askForRotation } from './database.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
 import { read, type RegionJuju, type State } from './state.ts';
@@ -57,9 +57,11 @@ function newSecret(): string {
 
 /** Wants a new secret; what follows is for the hooks. Where one is on its way, it is that one. */
 export async function rotateSecret(juju: RegionJuju): Promise<Readonly<Record<string, string>>> {
-  const { isLeader, database, isServing, cluster, unit, app } = await read(juju);
+  const { isLeader, database, isServing, cluster, unit, app, version } = await read(juju);
   if (!isLeader) throw new UserError(`the leader sees to it: juju run ${app}/leader rotate-secret`);
   if (database.kind !== 'ready' || !isServing) throw new NotYetError('waiting for this region to serve');
+  if (version !== undefined && !isAtLeast(version, '3.3'))
+    throw new UserError(`rotate-secret needs MAAS 3.3 or later, and this is ${version}`);
   const done = cluster?.rotation ?? 0;
   await askForRotation(database.connection, done, unit);
   return { rotation: String(done + 1) };

@@ -1,6 +1,8 @@
 // The traps of TRAPS.md that no other test is about, and whether TRAPS.md names tests that there are.
 import { expect, test } from '@jest/globals';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -9,10 +11,12 @@ import { DEB, forgetIdentity, MAAS_SECRET, renderMaasConfig } from '@maas-ha/maa
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { createAdmin } from '../../../charms/maas-region/src/controllers.ts';
+import { findDnsProblem, migrateDnsOptions } from '../../../charms/maas-region/src/dns.ts';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
 import { findPortConflict } from '../../../charms/maas-region/src/ports.ts';
-import { liveRegions } from '../../../charms/maas-region/src/regiond.ts';
+import { liveRegions, restartRegion } from '../../../charms/maas-region/src/regiond.ts';
 import { bagOf, fresh, machineOf, serving } from './states.ts';
+import { until } from '../maas-double/host.ts';
 import { programsOnPath } from '../programs.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -60,6 +64,24 @@ test('nothing of another MAAS stays on a reused machine, certificates included',
   expect(await left()).toEqual(expect.arrayContaining(stale));
 });
 
+test.each([true, false])(
+  'what MAAS sets itself is taken out of BIND’s own file, once what it includes is there; named takes it: %s',
+  async (takesIt) => {
+    for (const name of ['maas-common', 'maas-region', 'systemctl'])
+      await programs.program(name, `echo "${name} $@" >>${programs.folder}/called`);
+    await programs.program('checker', takesIt ? 'true' : 'echo "unknown option \'x\'"; exit 1');
+    const [dnsCommand, checker] = ['maas-common', 'checker'].map((name) => join(programs.folder, name));
+    const maas = { ...DEB, ...(dnsCommand !== undefined && { dnsCommand }) };
+    await migrateDnsOptions(maas, checker);
+    expect((await readFile(join(programs.folder, 'called'), 'utf8')).trim().split('\n')).toEqual([
+      'maas-common setup-dns',
+      'maas-region edit_named_options --migrate-conflicting-options',
+      ...(takesIt ? ['systemctl restart named.service'] : []),
+    ]);
+    expect(await findDnsProblem(maas, checker)).toBe(takesIt ? undefined : "unknown option 'x'");
+  },
+);
+
 test('a program that listens where MAAS would is named', async () => {
   const holders = (port: number, ...names: readonly string[]): string =>
     `case "$*" in *:${port}*) ${names.map((name) => `echo 'LISTEN 0 32 0.0.0.0:${port} 0.0.0.0:* users:(("${name}",pid=7,fd=4))'`).join('; ')};; esac`;
@@ -103,7 +125,16 @@ test.each(['12345', '0777', 'yes', 'abc #x', '@abc', `a'b"c: #x`, 'a\\b', 'null'
 );
 
 test('a region whose host name another one has is not started, and told what to type', () => {
-  const state = fresh({ unit: 'maas-region/2', hostname: 'region-1', isLeader: false });
+  const state = serving({
+    unit: 'maas-region/2',
+    hostname: 'region-1',
+    isLeader: false,
+    isServing: false,
+    peers: [
+      { unit: 'maas-region/0', hostname: 'region-0', address: '10.0.0.10' },
+      { unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11' },
+    ],
+  });
   expect(machineOf(state).join()).not.toContain('running');
   expect(plan(state).status).toEqual([
     {
@@ -173,6 +204,58 @@ test.each([
     server.close();
     server.closeAllConnections();
   }
+});
+
+test('a changed file restarts all that has read it: those whose configuration regiond writes, once it serves', async () => {
+  const said = join(programs.folder, 'called');
+  await programs.program(
+    'systemctl',
+    `if [ "$1" = restart ]; then echo "$@" >>${said}; exit; fi
+shift 2
+for unit; do case $unit in *-worker.service) echo ActiveState=inactive ;; *) echo ActiveState=active ;; esac; echo; done`,
+  );
+  let before = '';
+  const server = createServer((_request, response) => {
+    before = readFileSync(said, 'utf8');
+    response.end('{"eventloops": {"region-0:pid=1": [["10.0.0.9", 5250]]}}');
+  }).listen(5240, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    await restartRegion({ maas: DEB, services: serving().services, hostname: 'region-0' });
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+  expect(before).toBe('restart maas-regiond.service maas-apiserver.service\n');
+  // What does not run reads the file when it starts.
+  expect((await readFile(said, 'utf8')).replace(before, '')).toBe('restart maas-temporal.service\n');
+});
+
+test('regiond is asked to stop itself, once balancers are turned away: systemd would kill it', async () => {
+  const said = join(programs.folder, 'called');
+  await programs.program(
+    'regiond',
+    `trap 'echo TERM >>${said}; exit' TERM\necho starts >>${said}\nwhile :; do sleep 0.05; done`,
+  );
+  // As its unit runs it: below a shell.
+  const shell = spawn('sh', ['-c', `${programs.folder}/regiond; :`], { detached: true, stdio: 'ignore' });
+  await programs.program('systemctl', `[ "$1" = show ] && echo ${shell.pid} || echo "$@" >>${said}`);
+  try {
+    await until(
+      () => existsSync(said),
+      (hasStarted) => hasStarted,
+    );
+    await DEB.stopRegion();
+  } finally {
+    if (shell.exitCode === null) spawnSync('kill', ['-KILL', `-${shell.pid}`]);
+  }
+  expect((await readFile(said, 'utf8')).trim().split('\n')).toEqual([
+    'starts',
+    'disable --quiet maas-regiond.service',
+    'stop maas-http.path maas-http.service',
+    'TERM',
+    'stop maas-regiond.service',
+  ]);
 });
 
 test('an administrator is made without a question that nobody answers, and without a password in the arguments', async () => {

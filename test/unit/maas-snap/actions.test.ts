@@ -95,10 +95,23 @@ describeOnMachines('a region from the snap store', () => {
     expect(state.secrets.find(({ label }) => label === 'maas-rpc-secret')?.revisions.at(-1)?.content).toEqual(
       { 'maas-secret': secret },
     );
-    // Nobody has asked for another one.
+    // Nobody has asked for another one; and what is none in the file, racks never hear of.
+    await machine.write(`${HOME}/secret`, 'no secret');
+    const before = state.secrets;
     state = await run(unit, state, 'update-status');
-    expect([await secretFile(), state.status]).toEqual([secret, SERVES]);
+    expect([state.secrets, state.status]).toEqual([before, SERVES]);
+    await machine.write(`${HOME}/secret`, secret);
   }, 60_000);
+
+  test('a region that answers and is not in its own list does not serve', async () => {
+    await server.sql("UPDATE maasserver_node SET hostname = 'another'");
+    expect(await act('rotate-secret')).toMatchObject({
+      status: 'failed',
+      message: 'waiting for this region to serve',
+    });
+    await server.sql("UPDATE maasserver_node SET hostname = 'region-0'");
+    expect(await act('list-controllers')).toMatchObject({ status: 'completed' });
+  });
 
   test('a backup brings back what the database does not have, also twice', async () => {
     const image = `${HOME}/image-storage/image`;

@@ -249,6 +249,31 @@ describeOnMachines('MAAS from the snap store', () => {
     expect(await machine.on('snap', 'list', 'maas')).toMatch(/held$/);
   }, 60_000);
 
+  test('MAAS 3.2 serves; what it cannot do is refused in words; and it is upgraded', async () => {
+    await using machine = await SnapMachine.start('region-0');
+    const unit = await machine.unit(region);
+    await machine.offer({ ...STORE, '3.2/stable': { version: '3.2.9-12055-g.c3d5597', revision: 27001 } });
+    const options = { ...SOURCE_34, source: 'snap:3.2/stable' };
+    let state = await run(unit, regionState(server, { options }), 'install', 'config-changed');
+    expect([state.status, state.workloadVersion]).toEqual([SERVES, '3.2']);
+    const secret = await machine.read(SECRET_FILE);
+    expect((await unit.run({ action: 'rotate-secret' }, state)).action).toMatchObject({
+      status: 'failed',
+      message: 'rotate-secret needs MAAS 3.3 or later, and this is 3.2',
+    });
+    state = await run(unit, state, 'update-status');
+    expect([state.status, await machine.read(SECRET_FILE)]).toEqual([SERVES, secret]);
+    const tls = { ...state, options: { ...options, 'tls-mode': 'passthrough' } } as const;
+    expect((await run(unit, tls, 'config-changed')).status).toEqual({
+      level: 'blocked',
+      message: 'tls-mode=passthrough needs MAAS 3.3 or later, and this is 3.2: use termination',
+    });
+    state = await run(unit, { ...state, options: SOURCE_34 }, 'config-changed', 'update-status');
+    expect([state.status, state.workloadVersion]).toEqual([SERVES, '3.4']);
+    expect(await migrations()).toBe('3.2\n3.4');
+    expect(await machine.read(SECRET_FILE)).toBe(secret);
+  }, 120_000);
+
   test('a MAAS from the snap store that is somebody else’s is left alone', async () => {
     await using machine = await SnapMachine.start('region-0');
     await machine.on('snap', 'install', '--channel=3.4/stable', 'maas');
