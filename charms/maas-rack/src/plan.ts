@@ -169,7 +169,7 @@ function configuration(state: State, { url, secret }: Known): readonly Resource[
   ];
 }
 
-/** Whether the region of this machine runs in the same service, and restarts it with its own new secret. */
+/** Whether the region of this machine runs in the same service, and restarts it once it has written a new secret. */
 function isShared({ maas, hasRegion }: State, { version }: Known): boolean {
   return hasRegion && maas.serving.includes(maas.rackService(version));
 }

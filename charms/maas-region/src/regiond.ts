@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run, serviceStates } from '@maas-ha/host';
+import { readFileIfExists, run, serviceStates } from '@maas-ha/host';
 import { eventLoops, maasUrl, REGION_HTTP_PORT, shortName, type Installation } from '@maas-ha/maas';
 import { NotYetError } from 'juju-ts-ops';
 
@@ -45,8 +45,15 @@ export interface LocalRegion {
   readonly hostname: string;
 }
 
-/** Restarts what has read a regiond.conf that has changed since; what does not run reads it when it starts. */
-export async function restartRegion({ maas, services, hostname }: LocalRegion): Promise<void> {
+/**
+ * Restarts what has read a regiond.conf that has changed since; what does not run reads it when it starts.
+ * @param hasNewSecret whether regiond is to write another secret when it starts
+ */
+export async function restartRegion(
+  { maas, services, hostname }: LocalRegion,
+  hasNewSecret = false,
+): Promise<void> {
+  const before = await readFileIfExists(maas.secretFile);
   const running = (await serviceStates(services)).filter(({ isRunning }) => isRunning);
   const units = running.map(({ name }) => name);
   // regiond needs the API server, which would otherwise restart it a second time; it also writes Temporal's configuration.
@@ -54,6 +61,12 @@ export async function restartRegion({ maas, services, hostname }: LocalRegion): 
   await restart(first);
   // One that does not come back has been restarted all the same: what holds it up, another restart would not mend.
   if (first.length > 0) await servesInTime(hostname);
+  // A rack in the same service has read the secret, which it does once, before regiond wrote another one.
+  const isShared = maas.kind === 'snap' && maas.isInstalled('rack');
+  if (isShared && (hasNewSecret || (await readFileIfExists(maas.secretFile)) !== before)) {
+    await restart(first);
+    await servesInTime(hostname);
+  }
   await restart(units.filter((name) => !first.includes(name)));
 }
 

@@ -42,7 +42,7 @@ export function rotation(state: State): readonly Resource[] {
         const old = await readFileIfExists(maas.secretFile);
         if (isNew) await run(maas.region('shell', '--command', SET_SECRET), { stdin: newSecret() });
         await awaitAnother(others);
-        await restartRegion(state);
+        await restartRegion(state, true);
         await awaitServing(state);
         if (isNew && (await readFileIfExists(maas.secretFile)) === old)
           throw new NotYetError('waiting for regiond to write its new secret');
