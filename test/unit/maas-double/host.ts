@@ -113,14 +113,13 @@ export class DoubleHost implements AsyncDisposable {
     // Without a terminal of its own, as in a hook.
     const { exitCode, stdout, stderr } = await execa(
       'setsid',
-      ['--wait', '/usr/bin/python3', '-c', code(entry), ...args],
+      ['--wait', '/usr/bin/python3', '-c', code(entry, uid), ...args],
       {
         input,
         timeout,
         killSignal: 'SIGKILL',
         maxBuffer: 1_000_000,
         reject: false,
-        ...(uid !== undefined && { uid }),
         env: this.#environment(),
       },
     );
@@ -196,8 +195,10 @@ export class DoubleHost implements AsyncDisposable {
   }
 }
 
-function code(entry: string): string {
-  return `from maas_double import ${entry}; ${entry}()`;
+/** @param uid to be once the code is loaded, which may be in a folder of root's alone */
+function code(entry: string, uid?: number): string {
+  const become = uid === undefined ? '' : `import os; os.seteuid(${uid}); `;
+  return `from maas_double import ${entry}; ${become}${entry}()`;
 }
 
 /** Waits until something is so. @throws after 15 seconds, with what it was then */

@@ -178,7 +178,6 @@ describe('regiond.conf', () => {
 
   test('whoever is not root is refused', async () => {
     const host = await doubles.make('3.4', 'region-1', '127.0.7.1');
-    await chmod(host.root, 0o755);
     for (const said of [
       await host.region(['local_config_get'], { uid: 65_534 }),
       await host.rack(['config'], { uid: 65_534 }),
