@@ -61,23 +61,29 @@ export function placeVips(state: Known): Placement {
  * Which units have to send VRRP to this one before it may start an instance. Until its holder does it would hear
  * nobody, and take the addresses for itself. Juju tells a new unit of the others one by one: one that it has not met
  * may be the holder, and the others know it. Of units that start at the same time the leader goes first.
+ * @param silent addresses of machines that are lost: nobody waits for them, where there are others
  */
-export function strangersTo(instance: Instance, known: Known): readonly string[] {
+export function strangersTo(
+  instance: Instance,
+  known: Known,
+  silent: readonly string[] = [],
+): readonly string[] {
   const { running, peers, isLeader } = known;
   if (running.has(instance.name)) return [];
-  const started = peers.filter(({ unit, instances }) =>
-    instance.peers.some(
-      (peer) => peer.unit === unit && instances.some(({ source }) => source === peer.address),
-    ),
-  );
+  const started = peers.flatMap((peer) => {
+    const address = instance.peers.find(({ unit }) => unit === peer.unit)?.address;
+    return peer.instances.some(({ source }) => source === address) ? [{ ...peer, address }] : [];
+  });
   if (started.length === 0 && !isLeader) return ['the leader'];
+  const alive = started.filter(({ address = '' }) => !silent.includes(address));
+  const heeded = alive.length > 0 ? alive : started;
   const met = new Set([
     ...known.addresses.map(({ address }) => address),
     ...peers.flatMap(({ addresses }) => addresses),
   ]);
-  const unmet = started.flatMap(({ sendsTo }) => sendsTo).filter((address) => !met.has(address));
-  const deaf = started.filter(({ sendsTo }) => !sendsTo.includes(instance.source)).map(({ unit }) => unit);
-  return [...deaf, ...unmet];
+  const deaf = heeded.filter(({ sendsTo }) => !sendsTo.includes(instance.source)).map(({ unit }) => unit);
+  const unmet = heeded.flatMap(({ sendsTo }) => sendsTo).filter((address) => !met.has(address));
+  return [...deaf, ...new Set(unmet)];
 }
 
 /** The wanted addresses that this machine has by itself, and not from keepalived. */

@@ -87,39 +87,44 @@ sub tell_router {
 /**
  * Who on the network has what this unit is about to take, and is none of the others. It looks only at addresses that no
  * unit has held yet, right before this one starts with them; of routers with the same number the firewall tells later.
+ * @param hasTime whether a unit that waits for others looks if they are there at all
  */
-export async function lookAround(state: Known): Promise<Sighted> {
+export async function lookAround(state: Known, hasTime: boolean): Promise<Sighted> {
   const placement = placeVips(state);
   const instances = placement.kind === 'placed' ? placement.instances : [];
-  const looks = instances.map((instance) => lookFrom(instance, state));
+  const looks = instances.map((instance) => lookFrom(instance, state, hasTime));
   const sighted = await Promise.all([...looks, filteredRouters()]);
   return {
     holders: sighted.flatMap(({ holders }) => holders),
     routers: [...new Set(sighted.flatMap(({ routers }) => routers))].toSorted(),
+    silent: sighted.flatMap(({ silent }) => silent),
   };
 }
 
-const NOBODY: Sighted = { holders: [], routers: [] };
+const NOBODY: Sighted = { holders: [], routers: [], silent: [] };
 
-async function lookFrom(instance: Instance, state: Known): Promise<Sighted> {
+async function lookFrom(instance: Instance, state: Known, hasTime: boolean): Promise<Sighted> {
   const { peers, managed, options } = state;
   const known = new Set([
     ...managed,
     ...peers.flatMap(({ instances }) => instances.flatMap(({ vips }) => vips)),
   ]);
   const fresh = instance.vips.map(({ address }) => address).filter((address) => !known.has(address));
-  if (fresh.length === 0 || strangersTo(instance, state).length > 0) return NOBODY;
+  const waits = strangersTo(instance, state).length > 0;
+  if (waits ? !hasTime : fresh.length === 0) return NOBODY;
   const own = instance.peers.map(({ address }) => address);
   const router = String(options['virtual-router-id']);
-  const { stdout } = await tryRun(['perl', '-', instance.interface, router, ...fresh, ...own], {
+  const { exitCode, stdout } = await tryRun(['perl', '-', instance.interface, router, ...fresh, ...own], {
     stdin: LOOK_SCRIPT,
     timeout: 10_000,
   });
-  return sightedIn(stdout, own);
+  if (exitCode !== 0) return NOBODY;
+  const sighted = sightedIn(stdout, own);
+  return strangersTo(instance, state, sighted.silent).length > 0 ? NOBODY : sighted;
 }
 
 /**
- * What the script has printed, without the units themselves: who has a virtual address and that of a unit is that unit.
+ * What the script has printed: who has a virtual address and that of a unit is that unit, and nobody else.
  * @param own the addresses of the other units
  */
 export function sightedIn(output: string, own: readonly string[]): Sighted {
@@ -133,6 +138,7 @@ export function sightedIn(output: string, own: readonly string[]): Sighted {
     routers: lines.flatMap(([kind, address = '']) =>
       kind === 'vrrp' && !own.includes(address) && !address.startsWith('fe80:') ? [address] : [],
     ),
+    silent: own.filter((address) => !holders.some((holder) => holder.address === address)),
   };
 }
 
@@ -154,7 +160,7 @@ const Ruleset = z.object({
 async function filteredRouters(): Promise<Sighted> {
   const { exitCode, stdout } = await tryRun(['nft', '--json', 'list', 'table', 'inet', TABLE]);
   if (exitCode !== 0) return NOBODY;
-  return { holders: [], routers: routersIn(stdout) };
+  return { ...NOBODY, routers: routersIn(stdout) };
 }
 
 /** @param ruleset as `nft --json` prints it */

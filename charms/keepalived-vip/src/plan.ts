@@ -60,7 +60,9 @@ export function plan(state: State): KeepalivedPlan {
   const clash = options.unicast ? undefined : numberClash(state);
   if (clash !== undefined && state.running.size === 0) return stay(blocked(clash));
   const { instances } = placement;
-  const strangers = new Map(instances.map((instance) => [instance, strangersTo(instance, state)]));
+  const strangers = new Map(
+    instances.map((instance) => [instance, strangersTo(instance, state, state.sighted.silent)]),
+  );
   const ready = instances.filter((instance) => strangers.get(instance)?.length === 0);
   const missing = [...new Set([...strangers.values()].flat())];
   return {

@@ -67,12 +67,14 @@ export interface State {
 /** What is known before this unit looks around on the network. */
 export type Known = Omit<State, 'sighted'>;
 
-/** Who else is on the network, and should not be. */
+/** Who is on the network and should not be, and who should be and is not. */
 export interface Sighted {
   /** Machines outside of this application that have a wanted address, which no unit has held yet. */
   readonly holders: readonly { readonly address: string; readonly mac: string }[];
   /** Addresses of routers that send VRRP with our number. */
   readonly routers: readonly string[];
+  /** Addresses of units whose machines do not answer, where this one waits for them. */
+  readonly silent: readonly string[];
 }
 
 /** What the kernel of this machine has and permits. */
@@ -124,7 +126,8 @@ export async function read(juju: KeepalivedJuju): Promise<State> {
     kernel,
     ...(authPass && { authPass }),
   };
-  return { ...known, sighted: await lookAround(known) };
+  // A unit that has just been added waits for the others now and then, and looks only if it goes on.
+  return { ...known, sighted: await lookAround(known, juju.context.event.name === 'update-status') };
 }
 
 /** What the notify script has written; nothing while keepalived does not run. */

@@ -17,10 +17,11 @@ describeOnMachines('the neighbours on a network', () => {
   let own: Machine;
   let unit: Machine;
   let stranger: Machine;
-  const look = async (...addresses: readonly string[]) => {
-    const output = await own.run(['perl', '-', 'eth0', '51', ...addresses, ...UNITS], LOOK_SCRIPT);
-    return sightedIn(output, UNITS);
+  const look = async (addresses: readonly string[], units = UNITS) => {
+    const output = await own.run(['perl', '-', 'eth0', '51', ...addresses, ...units], LOOK_SCRIPT);
+    return sightedIn(output, units);
   };
+  const nobody = { holders: [], routers: [], silent: [] };
   const macOf = (machine: Machine): Promise<string> => machine.run(['cat', '/run/mac']);
 
   beforeAll(async () => {
@@ -51,14 +52,14 @@ describeOnMachines('the neighbours on a network', () => {
     machine.run(['ip', 'address', 'delete', address, 'dev', 'eth0']);
 
   test('nobody has a free address', async () => {
-    expect(await look(VIP, VIP6)).toEqual({ holders: [], routers: [] });
+    expect(await look([VIP, VIP6])).toEqual(nobody);
   }, 20_000);
 
   test('a stranger that has one is seen with its MAC address, over ARP and over neighbour discovery', async () => {
     await add(stranger, `${VIP}/24`);
     await add(stranger, `${VIP6}/64`);
     const mac = await macOf(stranger);
-    const { holders } = await look(VIP, VIP6);
+    const { holders } = await look([VIP, VIP6]);
     expect(holders).toHaveLength(2);
     expect(holders).toEqual(expect.arrayContaining([VIP, VIP6].map((address) => ({ address, mac }))));
     await remove(stranger, `${VIP}/24`);
@@ -68,9 +69,14 @@ describeOnMachines('the neighbours on a network', () => {
   test('another unit that has one already is no stranger', async () => {
     await add(unit, `${VIP}/24`);
     await add(unit, `${VIP6}/64`);
-    expect(await look(VIP, VIP6)).toEqual({ holders: [], routers: [] });
+    expect(await look([VIP, VIP6])).toEqual(nobody);
     await remove(unit, `${VIP}/24`);
     await remove(unit, `${VIP6}/64`);
+  }, 20_000);
+
+  test('a unit whose machine is lost does not answer', async () => {
+    const lost = ['10.9.0.13', 'fd09::13'];
+    expect(await look([], [...UNITS, ...lost])).toEqual({ ...nobody, silent: lost });
   }, 20_000);
 
   test('a router with the same number is seen, and one with another number is not', async () => {
@@ -90,7 +96,7 @@ describeOnMachines('the neighbours on a network', () => {
       await until(async () => (await stranger.run(addresses)).includes('10.9.0.77'));
     };
     await start(51);
-    expect((await look(VIP)).routers).toEqual(['10.9.0.66']);
+    expect((await look([VIP])).routers).toEqual(['10.9.0.66']);
     // Once this unit runs the firewall tells, also over unicast, for which nobody joins the group.
     const { files } = planOf(stateOf(1, { peers: [peerOf(2)] }));
     await own.write(PEERS_NFT, files.get(PEERS_NFT)?.text ?? '');
@@ -103,6 +109,6 @@ describeOnMachines('the neighbours on a network', () => {
     await stranger.signal('keepalived', 'SIGTERM');
     await until(async () => (await stranger.try(['pgrep', 'keepalived'])).output === '');
     await start(52);
-    expect((await look(VIP)).routers).toEqual([]);
+    expect((await look([VIP])).routers).toEqual([]);
   }, 30_000);
 });

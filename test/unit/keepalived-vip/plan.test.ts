@@ -119,6 +119,17 @@ describe('a unit that joins', () => {
     expect(planOf(met).files.has(CONFIG)).toBe(true);
   });
 
+  test('does not wait for one whose machine is lost, unless nobody else runs', () => {
+    const lost = peerOf(1, { instances, sendsTo: ['10.9.0.13', '10.9.0.14'] });
+    const alive = peerOf(3, { instances: [report(3, 'MASTER')], sendsTo: ['10.9.0.11', '10.9.0.12'] });
+    const sighted = { holders: [], routers: [], silent: ['10.9.0.11'] };
+    const runs = (state: State): boolean => planOf(state).files.has(CONFIG);
+    const replaces = stateOf(2, { isLeader: false, peers: [lost, alive] });
+    expect(runs(replaces)).toBe(false);
+    expect(runs({ ...replaces, sighted })).toBe(true);
+    expect(runs({ ...replaces, peers: [lost], sighted })).toBe(false);
+  });
+
   test('does not start alone, unless it leads', () => {
     for (const peers of [[], [peerOf(1)]]) {
       expect(planOf(stateOf(2, { isLeader: false, peers })).files.has(CONFIG)).toBe(false);
@@ -214,12 +225,12 @@ describe('the holder in the status', () => {
 });
 
 describe('who else is on the network', () => {
-  const router = { holders: [], routers: ['10.9.0.66'] };
+  const router = { holders: [], routers: ['10.9.0.66'], silent: [] };
   const clash = 'router number 51 is also that of 10.9.0.66 on this network: set another virtual-router-id=';
 
   test('a machine that has the address is named by its MAC, and nothing is started', () => {
-    const sighted = { holders: [{ address: '10.9.0.100', mac: '52:54:00:12:34:56' }], routers: [] };
-    const planned = planOf(stateOf(1, { sighted }));
+    const holders = [{ address: '10.9.0.100', mac: '52:54:00:12:34:56' }];
+    const planned = planOf(stateOf(1, { sighted: { holders, routers: [], silent: [] } }));
     expect(planned.machine).toEqual([]);
     expect(planned.status).toEqual([
       {

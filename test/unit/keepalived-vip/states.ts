@@ -56,7 +56,7 @@ export function stateOf(
     running: new Map(),
     failing: [],
     kernel: { hasIpv6: true, hasIpVs: false, forbidden: [] },
-    sighted: { holders: [], routers: [] },
+    sighted: { holders: [], routers: [], silent: [] },
     ...more,
   };
 }
