@@ -63,8 +63,11 @@ describeOnMachines('the life of a MAAS', () => {
       });
       await model.settle();
       expect(await regionsOf(await model.freeAddress())).toHaveLength(2);
-      for (const { message } of await model.unitsOf('maas-rack'))
-        expect(message).toBe('connected to 2 of 2 regions, MAAS 3.7');
+      for (const { name } of await model.unitsOf('maas-rack'))
+        await eventually(60, async () => {
+          await model.juju('run-hook', name, 'update-status');
+          expect((await model.unit(name)).message).toBe('connected to 2 of 2 regions, MAAS 3.7');
+        });
       const [first, second] = (await interruptions()).toSorted((a, b) => a.began - b.began);
       expect(first?.ended).toBeLessThanOrEqual(second?.began ?? 0);
       // The stand-in refuses to migrate while an old region runs.

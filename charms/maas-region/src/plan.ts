@@ -249,11 +249,17 @@ function dutiesOf({ maas, departed, dnsProblem }: State): readonly Resource[] {
 }
 
 /** The leader has MAAS set what options say, and what is changed in MAAS itself stays until the option changes. */
-function settingSteps({ maas, options, cluster }: State, known: Known): readonly Resource[] {
+function settingSteps({ maas, hook, options, cluster }: State, known: Known): readonly Resource[] {
   const changes = settingChanges(wantedSettings(options), settingsBefore(cluster, known));
   if (changes.length === 0) return [];
   return [
-    { kind: 'step', id: 'change-settings', run: async () => changeSettings(changes, await localApi(maas)) },
+    {
+      kind: 'step',
+      id: 'change-settings',
+      // Once: that it is done the databag says, which is written when the hook ends.
+      inputs: { hook },
+      run: async () => changeSettings(changes, await localApi(maas)),
+    },
   ];
 }
 

@@ -73,6 +73,8 @@ export interface Peer {
 
 /** What Juju and the machine say. */
 export interface State {
+  /** What Juju calls this hook: no other one is called so. */
+  readonly hook: string;
   readonly unit: string;
   readonly app: string;
   readonly model: HookContext['model'];
@@ -204,7 +206,7 @@ export async function read(juju: RegionJuju): Promise<State> {
   const [vip] = vips;
   const [balancer] = api;
   const virtual = new Set(vips.flatMap(({ appData }) => appData.vips ?? []).map(({ address }) => address));
-  const { unit, app, model, leaving } = juju.context;
+  const { id: hook, unit, app, model, leaving } = juju.context;
   const restoreFile = join(juju.context.stateDirectory, 'restoring');
   const isServing = live?.has(shortName(hostname())) ?? false;
   const { version: packageVersion, packages, note } = installed;
@@ -214,6 +216,7 @@ export async function read(juju: RegionJuju): Promise<State> {
   const address = network.bindAddresses.find((one) => !virtual.has(one)) ?? '';
   const peerAddresses = (cluster?.units ?? []).flatMap(({ data }) => data.address ?? []);
   const state: State = {
+    hook,
     unit,
     app,
     model,

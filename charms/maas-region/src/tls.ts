@@ -125,12 +125,14 @@ function fingerprintOf({ leaf, chain }: Certificate): string {
 export function tlsSteps(state: State, relation: number): readonly Resource[] {
   const before = state.cluster?.tls?.relation === relation ? state.cluster.tls : undefined;
   const after = servedTls(state, relation);
-  const { maas } = state;
+  const { maas, hook } = state;
   const { certificate } = state.tls;
+  // Once: that it is done the databag says, which is written when the hook ends.
+  const inputs = { hook };
   if (after && certificate && after.fingerprint !== before?.fingerprint)
-    return [{ kind: 'step', id: 'enable-tls', run: () => enableTls(maas, certificate) }];
+    return [{ kind: 'step', id: 'enable-tls', inputs, run: () => enableTls(maas, certificate) }];
   return before && !after
-    ? [{ kind: 'step', id: 'disable-tls', run: () => configTls(maas, ['disable']) }]
+    ? [{ kind: 'step', id: 'disable-tls', inputs, run: () => configTls(maas, ['disable']) }]
     : [];
 }
 

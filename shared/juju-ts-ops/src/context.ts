@@ -57,6 +57,8 @@ export type StorageHook = (typeof STORAGE_HOOKS)[number];
 
 /** What Juju says in the environment of a hook, checked and frozen. */
 export interface HookContext {
+  /** What Juju calls this run: no other one is called so. */
+  readonly id: string;
   readonly event: Event;
   /** `maas-region/0` */
   readonly unit: string;
@@ -84,6 +86,7 @@ const filled = z
   .transform((value) => (value === '' ? undefined : value));
 
 const Environment = z.object({
+  JUJU_CONTEXT_ID: z.string().min(1),
   JUJU_DISPATCH_PATH: z.string().regex(/^(hooks|actions)\/[^/]+$/),
   JUJU_UNIT_NAME: z.string().regex(/^[a-z0-9-]+\/\d+$/),
   JUJU_MODEL_NAME: z.string().default(''),
@@ -124,6 +127,7 @@ export function hookContext(environment: Readonly<Record<string, string | undefi
   const env = parsed.data;
   const charmDirectory = env.JUJU_CHARM_DIR ?? process.cwd();
   return Object.freeze({
+    id: env.JUJU_CONTEXT_ID,
     event: eventOf(env),
     unit: env.JUJU_UNIT_NAME,
     app: appOf(env.JUJU_UNIT_NAME),

@@ -1,12 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
 import { describeEvent, hookContext, relationNumber } from '../../../shared/juju-ts-ops/src/context.ts';
 
-const UNIT = { JUJU_UNIT_NAME: 'my-web/12', JUJU_CHARM_DIR: '/charm', JUJU_VERSION: '3.6.28' };
+const UNIT = {
+  JUJU_CONTEXT_ID: 'my-web/12-hook-1',
+  JUJU_UNIT_NAME: 'my-web/12',
+  JUJU_CHARM_DIR: '/charm',
+  JUJU_VERSION: '3.6.28',
+};
 const hook = (path: string, more: Record<string, string> = {}) =>
   hookContext({ ...UNIT, JUJU_DISPATCH_PATH: path, ...more });
 
 test('a hook knows its unit, its application and where it keeps things', () => {
   expect(hook('hooks/install', { JUJU_PRINCIPAL_UNIT: '', JUJU_MACHINE_ID: '0/lxd/1' })).toEqual({
+    id: 'my-web/12-hook-1',
     event: { kind: 'lifecycle', name: 'install' },
     unit: 'my-web/12',
     app: 'my-web',

@@ -15,7 +15,12 @@ const RELATION = { JUJU_RELATION: 'db', JUJU_RELATION_ID: 'db:7', JUJU_REMOTE_AP
 
 /** What unit web/0 knows of its removal in a hook. */
 function inHook(path: string, more: Record<string, string> = {}): Promise<Leaving | undefined> {
-  const environment = { JUJU_UNIT_NAME: 'web/0', JUJU_CHARM_DIR: charmDirectory, ...more };
+  const environment = {
+    JUJU_CONTEXT_ID: 'web/0-hook-1',
+    JUJU_UNIT_NAME: 'web/0',
+    JUJU_CHARM_DIR: charmDirectory,
+    ...more,
+  };
   return leavingOf(hookContext({ ...environment, JUJU_DISPATCH_PATH: `hooks/${path}` }));
 }
 

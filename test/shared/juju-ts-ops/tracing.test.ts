@@ -78,6 +78,7 @@ function hook(name: string, more: Record<string, string> = {}, refuses = false):
   return runEvent(charm, {
     environment: {
       JUJU_DISPATCH_PATH: `hooks/${name}`,
+      JUJU_CONTEXT_ID: 'web/0-hook-1',
       JUJU_UNIT_NAME: 'web/0',
       JUJU_MODEL_NAME: 'dev',
       JUJU_CHARM_DIR: charmDirectory,

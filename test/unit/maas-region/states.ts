@@ -24,6 +24,7 @@ export const CLUSTER = {
 /** The leader of three regions behind a virtual IP and a balancer, serving, with a database and two racks. */
 export function serving(known: Partial<State> = {}): State {
   return {
+    hook: 'maas-region/0-update-status-1',
     unit: 'maas-region/0',
     app: 'maas-region',
     model: { name: 'maas', uuid: '12345678-aaaa-bbbb-cccc-0123456789ab' },
