@@ -1,13 +1,15 @@
 // Two regions and a rack from the snap store, on machines with a stand-in of snapd: the tests build on each other.
 import { expect, test } from '@jest/globals';
+import { SNAP } from '@maas-ha/maas';
 import { SNAPD_PACKAGE } from '../doubles/maas/build.ts';
 import { describeOnMachines } from '../machines.ts';
 import { eventually } from './client.ts';
 import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
-import { charmFile, LocalModel } from './model.ts';
+import { charmFile, LocalModel, type UnitStatus } from './model.ts';
 
 const model = new LocalModel('test-snap');
 
+const HOME = '/var/snap/maas/common/maas';
 const STORE = {
   channels: {
     '3.4/stable': { version: '3.4.10-14366-g.518bf2c', revision: 36889 },
@@ -43,6 +45,14 @@ async function deploy(): Promise<void> {
 async function follow(channel: string): Promise<void> {
   await model.juju('config', 'maas-region', `source=snap:${channel}`);
   await model.juju('config', 'maas-rack', `source=snap:${channel}`);
+}
+
+/** The region that has no rack beside it. */
+async function withoutRack(): Promise<UnitStatus> {
+  const { machine } = await model.unit('maas-rack/0');
+  const found = (await model.unitsOf('maas-region')).find((region) => region.machine !== machine);
+  if (!found) throw new Error('every region has a rack beside it');
+  return found;
 }
 
 async function allServe(version: string): Promise<void> {
@@ -85,19 +95,89 @@ describeOnMachines('MAAS from the snap store', () => {
   );
 
   test(
+    'a new secret: both regions and the rack have it, and it is nowhere to be read',
+    async () => {
+      const secrets = async (): Promise<readonly string[]> =>
+        Object.values(await model.onEach('maas-region', `cat ${HOME}/secret`));
+      const before = await secrets();
+      expect(await model.action('maas-region/leader', 'rotate-secret')).toContain('rotation: "1"');
+      await model.settle();
+      const after = await secrets();
+      expect(new Set(after)).toEqual(new Set([expect.stringMatching(/^[0-9a-f]{32}$/)]));
+      expect(before).not.toContain(after[0]);
+      await eventually(60, () => allServe('3.7'));
+      const texts = [
+        await model.juju('status', '--format', 'json'),
+        await model.juju('debug-log', '--replay', '--level', 'TRACE'),
+        ...model.relations(),
+      ];
+      for (const text of texts) expect(text).not.toContain(after[0]);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    'a region has back what its backup has, and says where its log is',
+    async () => {
+      const { name, machine } = await withoutRack();
+      const image = `${HOME}/image-storage/f00`;
+      await model.on(machine, `echo an image >${image}`);
+      const made = await model.action(name, 'create-backup', 'database-backup=base-1');
+      const [, id = ''] = /backup-id: (\S+)/.exec(made) ?? [];
+      await model.on(machine, `rm ${image}`);
+      await model.action(name, 'restore-backup', `backup-id=${id}`, 'database-backup=base-1');
+      await model.settle();
+      expect(await model.on(machine, `cat ${image}`)).toBe('an image');
+      expect(await model.on(machine, SNAP.log('region', '3.7'))).toContain('Region controller serves.');
+      await eventually(60, () => allServe('3.7'));
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    'tls-mode=passthrough: both regions serve HTTPS, and the rack notices nothing',
+    async () => {
+      await model.juju(
+        'deploy',
+        charmFile('self-signed-certificates'),
+        '--to',
+        (await withoutRack()).machine,
+      );
+      await model.juju('integrate', 'maas-region:certificates', 'self-signed-certificates:certificates');
+      await model.juju('config', 'maas-region', 'tls-mode=passthrough');
+      await model.settle();
+      for (const { machine, address } of await model.unitsOf('maas-region')) {
+        await eventually(60, async () =>
+          expect(
+            await model.on(
+              machine,
+              `python3 -c "import ssl; print(ssl.get_server_certificate(('${address}', 5443)))"`,
+            ),
+          ).toContain('BEGIN CERTIFICATE'),
+        );
+        expect(await model.on(machine, 'ls /var/snap/maas/common/maas-ha/scratch 2>/dev/null || true')).toBe(
+          '',
+        );
+      }
+      await allServe('3.7');
+      expect(await model.action('maas-region/leader', 'list-controllers')).toContain('"rackd":"running"');
+      await model.juju('config', 'maas-region', 'tls-mode=disabled');
+      await model.settle();
+    },
+    3 * MINUTE,
+  );
+
+  test(
     'a region goes, and its machine keeps nothing of MAAS',
     async () => {
-      const { machine } = await model.unit('maas-rack/0');
-      const gone = (await model.unitsOf('maas-region')).find((region) => region.machine !== machine);
-      await model.juju('deploy', charmFile('self-signed-certificates'), '--to', gone?.machine ?? '');
-      await model.juju('remove-unit', gone?.name ?? '', '--no-prompt');
+      // The CA keeps the machine.
+      const gone = await withoutRack();
+      await model.juju('remove-unit', gone.name, '--no-prompt');
       await eventually(180, async () => expect(await model.unitsOf('maas-region')).toHaveLength(1));
       await eventually(60, async () =>
         expect((await model.unit('maas-rack/0')).message).toBe('connected to 1 of 1 regions, MAAS 3.7'),
       );
-      expect(await model.on(gone?.machine ?? '', 'ls -d /var/snap/maas /snap/maas 2>/dev/null || true')).toBe(
-        '',
-      );
+      expect(await model.on(gone.machine, 'ls -d /var/snap/maas /snap/maas 2>/dev/null || true')).toBe('');
     },
     5 * MINUTE,
   );
