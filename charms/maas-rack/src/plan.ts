@@ -170,8 +170,8 @@ function configuration(state: State, { url, secret }: Known): readonly Resource[
 }
 
 /** Whether the region of this machine runs in the same service, and restarts it once it has written a new secret. */
-function isShared({ maas, hasRegion }: State, { version }: Known): boolean {
-  return hasRegion && maas.serving.includes(maas.rackService(version));
+function isShared({ maas, hasRegion }: State): boolean {
+  return hasRegion && maas.isOneService;
 }
 
 function service(state: State, known: Known): readonly Resource[] {
@@ -186,7 +186,7 @@ function service(state: State, known: Known): readonly Resource[] {
       enabled: true,
       onChange: 'restart',
       // rackd reads a changed URL by itself within half a minute; a restart would stop DHCP. A secret it reads only once.
-      after: isShared(state, known) ? [] : [maas.secretFile],
+      after: isShared(state) ? [] : [maas.secretFile],
     },
     {
       kind: 'step',
@@ -201,6 +201,6 @@ function service(state: State, known: Known): readonly Resource[] {
 /** It serves nothing that a restart could interrupt. */
 function awakening(state: State, known: Known): readonly Resource[] {
   const { maas, isSecretNewer, connected } = state;
-  if (!isSecretNewer || connected > 0 || isShared(state, known)) return [];
+  if (!isSecretNewer || connected > 0 || isShared(state)) return [];
   return [{ kind: 'step', id: 'wake-rackd', run: () => wakeRackd(maas.rackService(known.version)) }];
 }

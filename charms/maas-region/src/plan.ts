@@ -256,7 +256,6 @@ function settingSteps({ maas, hook, options, cluster }: State, known: Known): re
     {
       kind: 'step',
       id: 'change-settings',
-      // Once: that it is done the databag says, which is written when the hook ends.
       inputs: { hook },
       run: async () => changeSettings(changes, await localApi(maas)),
     },

@@ -53,20 +53,21 @@ export async function restartRegion(
   { maas, services, hostname }: LocalRegion,
   hasNewSecret = false,
 ): Promise<void> {
-  const before = await readFileIfExists(maas.secretFile);
+  const isShared = maas.isOneService && maas.isInstalled('rack');
+  const before = isShared ? await readFileIfExists(maas.secretFile) : undefined;
   const running = (await serviceStates(services)).filter(({ isRunning }) => isRunning);
   const units = running.map(({ name }) => name);
   // regiond needs the API server, which would otherwise restart it a second time; it also writes Temporal's configuration.
   const first = units.filter((name) => maas.serving.includes(name));
-  await restart(first);
-  // One that does not come back has been restarted all the same: what holds it up, another restart would not mend.
-  if (first.length > 0) await servesInTime(hostname);
-  // A rack in the same service has read the secret, which it does once, before regiond wrote another one.
-  const isShared = maas.kind === 'snap' && maas.isInstalled('rack');
-  if (isShared && (hasNewSecret || (await readFileIfExists(maas.secretFile)) !== before)) {
+  const restartServing = async (): Promise<void> => {
     await restart(first);
-    await servesInTime(hostname);
-  }
+    // One that does not come back has been restarted all the same: what holds it up, another restart would not mend.
+    if (first.length > 0) await servesInTime(hostname);
+  };
+  await restartServing();
+  // A rack in the same service has read the secret, which it does once, before regiond wrote another one.
+  if (isShared && (hasNewSecret || (await readFileIfExists(maas.secretFile)) !== before))
+    await restartServing();
   await restart(units.filter((name) => !first.includes(name)));
 }
 

@@ -73,7 +73,10 @@ export interface Peer {
 
 /** What Juju and the machine say. */
 export interface State {
-  /** What Juju calls this hook: no other one is called so. */
+  /**
+   * What Juju calls this hook: no other one is called so. It has a step done once in it, of which a databag alone says
+   * that it is done: those are written when the hook ends, after all of its rounds.
+   */
   readonly hook: string;
   readonly unit: string;
   readonly app: string;

@@ -127,7 +127,6 @@ export function tlsSteps(state: State, relation: number): readonly Resource[] {
   const after = servedTls(state, relation);
   const { maas, hook } = state;
   const { certificate } = state.tls;
-  // Once: that it is done the databag says, which is written when the hook ends.
   const inputs = { hook };
   if (after && certificate && after.fingerprint !== before?.fingerprint)
     return [{ kind: 'step', id: 'enable-tls', inputs, run: () => enableTls(maas, certificate) }];

@@ -39,7 +39,6 @@ const HOLD_FILES: readonly string[] = REGION_SERVICES.map(
 
 /** MAAS' Debian packages. */
 export const DEB: Installation = {
-  kind: 'deb',
   name: 'the packages of MAAS',
   conf: { region: REGIOND_CONF, rack: '/etc/maas/rackd.conf' },
   group: 'maas',
@@ -80,6 +79,7 @@ export const DEB: Installation = {
   },
   regionServices: () => REGION_SERVICES.filter((name) => hasUnit(name, ['usr/lib', 'lib'])),
   rackService: () => DAEMONS.rack,
+  isOneService: false,
 
   install: (role, source, tools) => [
     { kind: 'source', name: 'maas', source },

@@ -26,7 +26,6 @@ export interface Installed {
  * removed. The charms know it by this alone.
  */
 export interface Installation {
-  readonly kind: 'deb' | 'snap';
   /** What waits to be installed, in words. */
   readonly name: string;
   /** The configuration file of each controller. */
@@ -72,6 +71,8 @@ export interface Installation {
   readonly serving: readonly string[];
   /** The service that runs a rack. @param version of MAAS: `3.7` */
   rackService(version: string): string;
+  /** Whether a rack on a region's machine runs in the region's own service. */
+  readonly isOneService: boolean;
 
   /**
    * Has it installed from a source, once, and not yet known to any MAAS.

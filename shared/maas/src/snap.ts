@@ -43,7 +43,6 @@ type RoleState = 'new' | 'held' | 'running';
 
 /** MAAS' snap. It brings a BIND and a web server of its own. */
 export const SNAP: Installation = {
-  kind: 'snap',
   name: 'the snap of MAAS',
   conf: CONF,
   group: 'root',
@@ -82,6 +81,7 @@ export const SNAP: Installation = {
   // Without a region in it the snap is not a region's.
   regionServices: () => (stateOf('region') === 'running' ? services() : []),
   rackService: (version) => (usesPebble(version) ? SERVICES[0] : SERVICES[1]),
+  isOneService: true,
 
   install: (role, source, tools) => [
     { kind: 'packages', names: ['snapd', ...tools] },

@@ -10,7 +10,8 @@ const MEMORY = '10m';
 
 /**
  * nftables rules that let VRRP of this router number in from the peers only, because VRRP version 3 knows no
- * authentication, and remember who else sent it. Other routers' VRRP passes. Multicast of IPv6 comes from link-local addresses, which nobody knows beforehand: it is not filtered.
+ * authentication, and remember who else sent it. Other routers' VRRP passes. Multicast of IPv6 comes from link-local
+ * addresses, which nobody knows beforehand: it is not filtered.
  */
 export function renderPeersNft(
   instances: readonly Instance[],
