@@ -101,6 +101,15 @@ export class LocalModel {
     return rows.map((row) => z.object({ value: z.string() }).parse(row).value);
   }
 
+  /** All that Juju shows to whoever may see the model: status, log and databags. */
+  async shown(): Promise<readonly string[]> {
+    return [
+      await this.juju('status', '--format', 'json'),
+      await this.juju('debug-log', '--replay', '--level', 'TRACE'),
+      ...this.relations(),
+    ];
+  }
+
   /** The certificate of the CA in the model, which units tell their clients. @throws before it has signed something */
   authority(): string {
     for (const relation of this.relations()) {
