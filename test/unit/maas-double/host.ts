@@ -60,13 +60,17 @@ export class DoubleHost implements AsyncDisposable {
     return host;
   }
 
-  /** Starts the region, and waits until MAAS lists it. */
+  /** Starts the region, and waits until MAAS lists it. @throws with what the host's daemons said, if MAAS does not */
   async serve(hostname: string): Promise<ChildProcess> {
     const regiond = this.startRegion();
-    await until(
-      () => this.regions(),
-      (regions) => regions.includes(hostname),
-    );
+    try {
+      await until(
+        () => this.regions(),
+        (regions) => regions.includes(hostname),
+      );
+    } catch (cause) {
+      throw new Error(`${hostname} does not serve: ${this.log}`, { cause });
+    }
     return regiond;
   }
 

@@ -698,10 +698,11 @@ class Region:
         query(self.conf, "DELETE FROM maasserver_regionprocess WHERE system_id = %s", (self.system_id,))
         self.beat()
         threading.Thread(target=self.heart, daemon=True).start()
-        threading.Thread(target=self.watch, daemon=True).start()
         threading.Thread(target=self.report, daemon=True).start()
         server = WebServer(self) if HAS_NGINX else BareWebServer(self)
         self.configure_web()
+        # Only now: from here on it is what configures the web server, and two at once would take each other's file away.
+        threading.Thread(target=self.watch, daemon=True).start()
         log("Region controller serves.")
         server.serve_forever()
 
