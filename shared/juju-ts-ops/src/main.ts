@@ -24,7 +24,10 @@ import { hasTurn, nextAsked, nextGiven, turnBags, turnStatus, turnText, type Tur
 /** How often one hook walks the road: what it did to the machine (a daemon wrote a file) may let it do more. */
 const MOST_ROUNDS = 5;
 
-/** Runs one event of a charm: what `dispatch` does. Sets the exit code of the process. */
+/**
+ * Runs one event of a charm: what `dispatch` does. Sets the exit code of the process. `juju-ts-ops build` calls it; the module of
+ * a charm only exports the charm, because it is loaded to be checked, too.
+ */
 export async function main<
   C extends Charmcraft,
   S extends OptionSchemas<C>,

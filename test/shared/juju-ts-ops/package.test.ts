@@ -54,7 +54,7 @@ beforeAll(async () => {
     '-C',
     installed,
   ]);
-  for (const name of ['zod', 'yaml', '@types'])
+  for (const name of ['zod', 'yaml', 'yazl', 'esbuild', 'execa', '@types'])
     await symlink(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
   await writeFile(join(project, 'package.json'), '{ "type": "module" }');
   await writeFile(join(project, 'charm.ts'), CHARM);
@@ -82,6 +82,46 @@ test(
     expect(compiled.stdout).toBe('');
     const { stdout } = await execa(process.execPath, ['charm.js'], { cwd: project });
     expect(stdout).toBe('Good day');
+  },
+  2 * MINUTE,
+);
+
+const CHARMCRAFT = `
+name: web
+type: charm
+title: Web
+summary: Of the README
+description: As it stands there.
+requires:
+  db: { interface: sql }
+config:
+  options:
+    title: { type: string, default: Hello, description: What to show. }
+`;
+const MACHINE = `
+import type { Machine } from 'juju-ts-ops';
+type File = { kind: 'file'; path: string; content: string };
+export const machine: Machine<File> = { apply: async () => [], preview: async () => [] };
+`;
+
+test(
+  'the charm of its README compiles, and is one that can be built',
+  async () => {
+    const installed = join(project, 'node_modules/juju-ts-ops');
+    const readme = await readFile(join(installed, 'README.md'), 'utf8');
+    const charm = /^```ts\n(.*?)^```$/ms.exec(readme)?.[1] ?? '';
+    await mkdir(join(project, 'src'));
+    await writeFile(join(project, 'charmcraft.yaml'), CHARMCRAFT);
+    await writeFile(join(project, 'src/charm.ts'), charm);
+    await writeFile(join(project, 'src/machine.ts'), MACHINE);
+    const run = (...args: readonly string[]) =>
+      execa(process.execPath, args, { cwd: project, reject: false, all: true });
+    for (const command of ['types', 'check'])
+      expect((await run(join(installed, 'bin/juju-ts-ops.mjs'), command)).all).toBe('');
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+    const options = ['--strict', '--noEmit', '--allowImportingTsExtensions', '--module', 'nodenext'];
+    const { all } = await run(tsc, ...options, '--types', 'node', 'src/charm.ts', '--ignoreConfig');
+    expect(all).toBe('');
   },
   2 * MINUTE,
 );
