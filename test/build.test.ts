@@ -145,6 +145,14 @@ describe('the build refuses', () => {
     );
   });
 
+  test('YAML that is none, with the line', async () => {
+    const folder = await project();
+    await edit(join(folder, 'charms/haproxy/charmcraft.yaml'), (text) => `colour: [red\n${text}`);
+    const said = await build(folder, '--check', 'haproxy');
+    expect(said).toMatch(/charmcraft\.yaml: .* at line 2, column 1:/);
+    expect(said).not.toMatch(/^\s+at /m);
+  });
+
   test('a key of charmcraft.yaml that means nothing', async () => {
     const folder = await project();
     await edit(join(folder, 'charms/haproxy/charmcraft.yaml'), (text) => `${text}colour: red\n`);

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { parse } from 'yaml';
+import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { BUILT_IN_ACTIONS, type Charmcraft } from '../charmcraft.ts';
 import {
@@ -69,7 +69,10 @@ export class BuildError extends Error {
 export async function readDeclaration(folder: string): Promise<Declaration> {
   const file = join(folder, 'charmcraft.yaml');
   if (!existsSync(file)) throw new BuildError(`there is no ${file}`);
-  const parsed = Declaration.safeParse(parse(await readFile(file, 'utf8')));
+  const document = parseDocument(await readFile(file, 'utf8'));
+  const [problem] = document.errors;
+  if (problem) throw new BuildError(`${file}: ${problem.message.trimEnd()}`);
+  const parsed = Declaration.safeParse(document.toJS());
   if (!parsed.success) throw new BuildError(`${file}:\n${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }
@@ -130,7 +133,7 @@ export async function verify(folder: string, declaration: Declaration): Promise<
   const file = join(folder, 'src/charmcraft.ts');
   if (!existsSync(file) || (await readFile(file, 'utf8')) !== typesSource(declaration))
     throw new BuildError(
-      `${file} is not what charmcraft.yaml says; run: npx juju-ts-ops types ${relative(process.cwd(), folder)}`,
+      `${file} is not what charmcraft.yaml says; run: npx juju-ts-ops types ${relative(process.cwd(), folder)}`.trimEnd(),
     );
   const module: unknown = await import(pathToFileURL(join(folder, 'src/charm.ts')).href);
   const parsed = CharmModule.safeParse(module);
