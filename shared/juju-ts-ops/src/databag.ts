@@ -1,5 +1,5 @@
 import { parse as parseYaml, stringify as stringifyYaml } from 'yaml';
-import { z } from 'zod';
+import type { z } from 'zod';
 
 /** A databag as Juju has it: strings only, and a key that is set to `""` does not exist. */
 export type RawBag = Readonly<Record<string, string>>;
@@ -114,7 +114,14 @@ function parseWith(parse: (text: string) => unknown, value: string, problem: str
 }
 
 /** A whole number in decimal digits. */
-export const integer: Codec<number> = through(z.int(), Number, String);
+export const integer: Codec<number> = {
+  decode: (value) => {
+    const number = /^\s*[+-]?\d+\s*$/.test(value) ? Number(value) : NaN;
+    if (!Number.isSafeInteger(number)) throw new Error('not a whole number');
+    return number;
+  },
+  encode: String,
+};
 
 /** `true` or `false`; other charms also write Python's `True`, and `yes`. */
 export const flag: Codec<boolean> = {
@@ -146,7 +153,7 @@ function splitList(value: string, separator: RegExp): readonly string[] {
 }
 
 /**
- * A libpq connection string of keywords and values, `host=10.0.0.1 password='it''s'`.
+ * A libpq connection string of keywords and values, `host=10.0.0.1 password='it\'s'`.
  * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE
  */
 export const conninfo: Codec<Readonly<Record<string, string>>> = {

@@ -32,7 +32,7 @@ export class NotYetError extends CharmError {
 export interface ToolCall {
   readonly tool: string;
   /** 2 for wrong arguments, 1 for a failure at run time; absent where the tool did not end by itself. */
-  readonly exitCode?: number;
+  readonly exitCode?: number | undefined;
   /** The relation that it was asked about. */
   readonly relation?: number;
   /** The unit and the hook that asked, `web/0, db-relation-changed (db:7, mysql/0)`. */
@@ -46,8 +46,16 @@ export class HookToolError extends CharmError {
   readonly relation?: number;
   readonly during?: string;
 
-  constructor(call: ToolCall, message: string, options: ErrorOptions & { readonly code?: string } = {}) {
-    super(options.code ?? 'hook-tool', 'bug', `${call.tool}: ${message}`, options);
+  constructor(
+    call: ToolCall,
+    message: string,
+    {
+      code = 'hook-tool',
+      remedy = 'bug',
+      ...options
+    }: ErrorOptions & { code?: string; remedy?: Remedy } = {},
+  ) {
+    super(code, remedy, `${call.tool}: ${message}`, options);
     this.tool = call.tool;
     this.exitCode = call.exitCode;
     if (call.relation !== undefined) this.relation = call.relation;
@@ -64,8 +72,8 @@ export class RelationNotFoundError extends HookToolError {
 
 /** The secret is gone, never was, or is not granted to this unit. */
 export class SecretNotFoundError extends HookToolError {
-  constructor(call: ToolCall, message: string) {
-    super(call, message, { code: 'secret-not-found' });
+  constructor(call: ToolCall, message: string, options: ErrorOptions & { readonly remedy?: Remedy } = {}) {
+    super(call, message, { ...options, code: 'secret-not-found' });
   }
 }
 

@@ -213,11 +213,19 @@ export class Juju<
 
   /**
    * The newest content of a secret that somebody granted to this application.
-   * @throws {SecretNotFoundError} when it is not (yet, or any more) granted.
+   * @throws {SecretNotFoundError} when it is not (yet, or any more) granted; the unit then waits, unless the charm catches it.
    */
   secret(uri: string): Promise<Readonly<Record<string, Redacted>>> {
     const how = this.context.event.kind === 'action' ? 'peek' : 'refresh';
-    return this.#once(`secret ${uri}`, () => this.tools.secretGet({ uri }, how));
+    return this.#once(`secret ${uri}`, async () => {
+      try {
+        return await this.tools.secretGet({ uri }, how);
+      } catch (cause) {
+        if (!(cause instanceof SecretNotFoundError)) throw cause;
+        const message = `${uri} is not granted to ${this.context.app}, or not yet`;
+        throw new SecretNotFoundError(cause, message, { cause, remedy: 'retry' });
+      }
+    });
   }
 
   /** The content of a secret of this unit's or application's own, by its label; `undefined` until it was made. */

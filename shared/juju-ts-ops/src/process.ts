@@ -30,6 +30,9 @@ const TOOL_TIMEOUT = 300_000;
  */
 const MOST_TOOLS = 16;
 
+/** How long one word of a command line may be, in bytes: Linux takes 128 KiB with the zero at its end. */
+export const LONGEST_WORD = 131_071;
+
 /** A tool on PATH, as a process of its own; the others wait here for their turn. */
 export function runToolProcess(timeout = TOOL_TIMEOUT, most = MOST_TOOLS): ToolRunner {
   const waiting: (() => void)[] = [];

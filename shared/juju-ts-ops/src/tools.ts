@@ -12,7 +12,7 @@ import {
   ToolTimeoutError,
   type ToolCall,
 } from './errors.ts';
-import type { ToolRunner } from './process.ts';
+import { LONGEST_WORD, type ToolRunner } from './process.ts';
 import { Redacted } from './redacted.ts';
 import type { Status, StatusLevel } from './status.ts';
 
@@ -312,7 +312,7 @@ export function hookTools(runTool: ToolRunner, during?: string) {
     async statusSet(status: Status, of: 'unit' | 'application' = 'unit'): Promise<void> {
       const level: StatusLevel = status.level;
       const application = of === 'application' ? ['--application'] : [];
-      await run('status-set', [...application, '--', level, status.message]);
+      await run('status-set', [...application, '--', level, word(status.message)]);
     },
 
     async applicationVersionSet(version: string): Promise<void> {
@@ -537,22 +537,24 @@ export function hookTools(runTool: ToolRunner, during?: string) {
       return (await ask(z.record(z.string(), z.unknown()).nullable(), 'action-get', [])) ?? {};
     },
 
+    /** Of a result of more than 128 KiB, which no program can be given, the beginning. */
     async actionSet(results: Readonly<Record<string, string>>): Promise<void> {
-      const values = pairs(results);
+      const values = pairs(results).map(word);
       if (values.length > 0) await run('action-set', ['--', ...values]);
     },
 
     async actionFail(message: string): Promise<void> {
-      await run('action-fail', ['--', message]);
+      await run('action-fail', ['--', word(message)]);
     },
 
     /** Shown to whoever waits for the action, at once. */
     async actionLog(message: string): Promise<void> {
-      await run('action-log', ['--', message]);
+      await run('action-log', ['--', word(message)]);
     },
 
+    /** Of a message of more than 128 KiB, which no program can be given, the beginning. */
     async jujuLog(level: LogLevel, message: string): Promise<void> {
-      await run('juju-log', ['--log-level', level, '--', message]);
+      await run('juju-log', ['--log-level', level, '--', word(message)]);
     },
   };
 }
@@ -592,6 +594,18 @@ function yamlMap(values: RawBag): string {
     /[\u007f-\u009f\u2028\u2029\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+/** A text for people as one word of a command line, which has no room for all of a long one, nor for a zero byte. */
+function word(message: string): string {
+  const bytes = Buffer.from(message.replaceAll('\0', '\ufffd'));
+  if (bytes.length <= LONGEST_WORD) return bytes.toString();
+  const room = LONGEST_WORD - 40;
+  const shown = bytes
+    .subarray(0, room)
+    .toString()
+    .replace(/\ufffd+$/, '');
+  return `${shown}… (${bytes.length - Buffer.byteLength(shown)} bytes more)`;
 }
 
 function pairs(values: Readonly<Record<string, string>>): readonly string[] {

@@ -61,6 +61,8 @@ describe('codecs', () => {
   test.each([
     ['half a number', integer, '12a'],
     ['a fraction', integer, '1.5'],
+    ['a blank', integer, ' '],
+    ['a number of another base', integer, '0x1f'],
     ['neither yes nor no', flag, 'perhaps'],
     ['another shape', json(z.object({ a: z.number() })), '{"a":"x"}'],
     ['no JSON', json(z.string()), 'hunter2'],

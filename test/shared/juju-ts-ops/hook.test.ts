@@ -100,6 +100,19 @@ describe('the processes', () => {
   });
 });
 
+test('what no command line has room for is written, and told as far as there is room', async () => {
+  const hostname = 'ä'.repeat(100_000);
+  const plan = planning({ databags: [{ endpoint: 'site', relation: 4, unit: { hostname } }] });
+  const { exitCode, state, logs } = await hook({ relations: [site] }, plan);
+  expect([exitCode, state.relations[0]?.ownData?.['hostname']?.length]).toEqual([0, 100_000]);
+  expect(logs[0]?.message).toMatch(/^databag:site:4\/unit: \n\+hostname=ä+… \(\d+ bytes more\)$/);
+  const { action } = await hook({ relations: [site] }, plan, { action: 'show-plan' });
+  expect(action).toMatchObject({
+    status: 'completed',
+    results: { plan: expect.stringMatching(/ä… \(\d+ bytes more\)$/) },
+  });
+});
+
 describe('a relation', () => {
   const departed: TestEvent<typeof charmcraft> = { relation: 'departed', id: 4, unit: 'proxy/2' };
 
@@ -298,6 +311,20 @@ describe('a secret of the application', () => {
       during: 'web/0, config-changed',
     });
   });
+});
+
+test('a secret that is not granted yet is waited for, and named', async () => {
+  const { exitCode, state } = await hook({}, async (juju) => {
+    await juju.secret('secret:c1234567890123456789');
+    return {};
+  });
+  expect([exitCode, state.status]).toEqual([
+    0,
+    {
+      level: 'waiting',
+      message: 'secret-get: secret:c1234567890123456789 is not granted to web, or not yet',
+    },
+  ]);
 });
 
 describe('what the unit keeps in the controller', () => {

@@ -96,6 +96,22 @@ describe('a tool', () => {
     });
   });
 
+  test('gets of a text what a command line has room for', async () => {
+    const counting = await script(
+      'counting',
+      `for word; do :; done; printf %s "$word" | wc -c >> ${folder}/counted`,
+    );
+    const tools = hookTools((_tool, args, input) => runToolProcess()(counting, args, input));
+    await tools.jujuLog('INFO', `a\0b${'€'.repeat(100_000)}`);
+    await tools.actionSet({ plan: 'x'.repeat(131_071 - 'plan='.length) });
+    await tools.actionSet({ plan: 'x'.repeat(1_000_000) });
+    const [logged = 0, fitting, cut = 0] = (await readFile(join(folder, 'counted'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map(Number);
+    expect([logged > 130_000, fitting, cut > 130_000]).toEqual([true, 131_071, true]);
+  });
+
   test('that answers nonsense is not believed', async () => {
     const odd = await script('odd', `echo '{"answer":"perhaps"}'`);
     const tools = hookTools((_tool, args) => runToolProcess()(odd, args));

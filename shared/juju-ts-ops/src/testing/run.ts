@@ -3,6 +3,7 @@ import type { Charmcraft, Endpoints, OptionSchemas } from '../charmcraft.ts';
 import type { BagSchema } from '../databag.ts';
 import type { EventSchemas } from '../events.ts';
 import { runEvent } from '../main.ts';
+import { LONGEST_WORD } from '../process.ts';
 import { checkConsistency } from './consistency.ts';
 import { environmentOf } from './environment.ts';
 import { FakeJuju, type ActionOutcome, type Call, type LogLine } from './juju.ts';
@@ -79,6 +80,9 @@ export function inProcess<
           {
             environment: environmentOf(state, event, charmDirectory),
             runTool: async (tool, args, input) => {
+              // As a process is refused.
+              if (args.some((word) => word.includes('\0') || Buffer.byteLength(word) > LONGEST_WORD))
+                throw new Error(`spawn ${tool}: a word that no command line can have`);
               const answer = juju.answer(tool, args, input);
               // Juju kills the process, which therefore never hears the end of this.
               if (juju.reboot === 'now') {
