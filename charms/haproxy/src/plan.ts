@@ -168,7 +168,7 @@ function status(state: State): readonly Status[] {
     ];
   }
   if (reverseproxy.length === 0)
-    return [blocked('no servers: juju integrate haproxy:reverseproxy <application>')];
+    return [blocked(`no servers: juju integrate ${state.app}:reverseproxy <application>`)];
   const [conflict] = web.conflicts;
   if (options['stats-port'] === options.port)
     return [blocked(`stats-port=${statsPort} is port= as well: set another`)];
@@ -179,11 +179,18 @@ function status(state: State): readonly Status[] {
   );
   return [
     ...(silent.length > 0
-      ? [waiting(`${silent.map(({ app }) => app).join(', ')} to say where it serves`)]
+      ? [waiting(`${silent.map(({ app }) => app).join(', ')} to say where it serves${misread(silent)}`)]
       : []),
     ...https(state),
     serving(state),
   ];
+}
+
+/** What is in the databags and cannot be read; of several the first. */
+function misread(relations: State['reverseproxy']): string {
+  const [first, ...more] = relations.flatMap(({ problems }) => problems);
+  if (first === undefined) return '';
+  return `; not understood: ${first}${more.length > 0 ? `, and ${more.length} more` : ''}`;
 }
 
 function https({ tls: { request, unused }, app }: State): readonly Status[] {
@@ -201,7 +208,7 @@ function https({ tls: { request, unused }, app }: State): readonly Status[] {
 }
 
 /** What HAProxy itself says: `3 of 4 backends up: maas-region/2 down for 40 s`. */
-function serving({ running, isCurrent, web }: State): Status {
+function serving({ running, isCurrent, web, reverseproxy }: State): Status {
   if (!running) return waiting('HAProxy to answer: it does not run, or hangs');
   if (!isCurrent) return waiting('HAProxy to take the new configuration; it serves the one of before');
   const ports = web.frontends.map(({ port }) => port).join(', ');
@@ -215,11 +222,11 @@ function serving({ running, isCurrent, web }: State): Status {
   const known = running.servers.filter(({ backend, server }) => units.has(`${backend}/${server}`));
   const down = known.filter(({ status: now }) => !/^(UP|no check)/.test(now));
   const counts = `${known.length - down.length} of ${known.length} backends up behind port ${ports}`;
-  if (down.length === 0) return active(counts);
+  if (down.length === 0) return active(`${counts}${misread(reverseproxy)}`);
   const names = down.map(
     ({ backend, server, since }) => `${units.get(`${backend}/${server}`)} down for ${duration(since)}`,
   );
-  const text = `${counts}: ${names.join(', ')}`;
+  const text = `${counts}: ${names.join(', ')}${misread(reverseproxy)}`;
   return down.length < known.length ? active(text) : waiting(text);
 }
 

@@ -8,7 +8,7 @@ import type { endpoints } from './endpoints.ts';
 import { frontendsOf, type Frontends } from './frontends.ts';
 import { askHaproxy, type Running } from './haproxy.ts';
 import { CONFIG, descriptionOf } from './render/haproxy-cfg.ts';
-import { BALANCE, servicesOf, type Service } from './services.ts';
+import { BALANCE, servicesOf, type HttpRelation, type Service } from './services.ts';
 import { milliseconds } from './time.ts';
 
 const port = z.int().min(1, 'a TCP port is 1 to 65535').max(65535, 'a TCP port is 1 to 65535');
@@ -46,7 +46,7 @@ export interface State {
   readonly options: Options<typeof options>;
   readonly services: readonly Service[];
   readonly web: Frontends;
-  readonly reverseproxy: readonly { readonly id: number; readonly app: string }[];
+  readonly reverseproxy: readonly Pick<HttpRelation, 'id' | 'app' | 'problems'>[];
   readonly websites: readonly number[];
   readonly address: string;
   readonly maxConnections: number;
@@ -103,7 +103,7 @@ export async function read(juju: HaproxyJuju): Promise<State> {
     options: values,
     services,
     web,
-    reverseproxy: reverseproxy.map(({ id, app }) => ({ id, app })),
+    reverseproxy: reverseproxy.map(({ id, app, problems }) => ({ id, app, problems })),
     websites: websites.map(({ id }) => id),
     address: network.bindAddresses[0] ?? '',
     maxConnections: maxConnections(totalmem(), await openFiles()),

@@ -25,7 +25,7 @@ export function plan(state: State): KeepalivedPlan {
   const { options, kernel } = state;
   if (options.vip.length === 0) {
     return stay(
-      blocked("no address to hold: juju config keepalived-vip vip=<a free address of the machines' subnet>"),
+      blocked(`no address to hold: juju config ${state.app} vip=<a free address of the machines' subnet>`),
     );
   }
   const placement = placeVips(state);

@@ -41,6 +41,7 @@ export interface LocalInstance {
 
 /** What Juju and the machine say. */
 export interface State {
+  readonly app: string;
   readonly unit: string;
   readonly unitNumber: number;
   readonly isLeader: boolean;
@@ -103,6 +104,7 @@ export async function read(juju: KeepalivedJuju): Promise<State> {
     values['vrrp-version'] === 2 ? await readAuthPass(juju, cluster?.appData['auth-secret-id']) : undefined;
   const hasGivenUp = [...running.values()].some(({ state }) => state === 'FAULT');
   const known: Known = {
+    app: juju.context.app,
     unit: juju.context.unit,
     unitNumber: unitNumber(juju.context.unit),
     isLeader,
@@ -196,5 +198,5 @@ async function readAuthPass(juju: KeepalivedJuju, uri: string | undefined): Prom
     const own = await juju.ownSecret(AUTH_SECRET.label);
     return own?.[AUTH_SECRET.key] ?? new Redacted(randomBytes(4).toString('hex'));
   }
-  throw new NotYetError('waiting for the leader to share the VRRP password');
+  throw new NotYetError('the leader to share the VRRP password');
 }

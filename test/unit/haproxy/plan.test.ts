@@ -205,10 +205,41 @@ describe('the status', () => {
   });
 
   test('says what to relate, and for whom it waits', () => {
-    expect(status(stateOf([]))?.message).toContain('juju integrate haproxy:reverseproxy');
+    expect(status(stateOf([], { app: 'balancer' }))?.message).toContain(
+      'juju integrate balancer:reverseproxy <application>',
+    );
     expect(status(stateOf([relationOf(1, 'maas-region', { 'maas-region/0': {} })]))).toEqual({
       level: 'waiting',
       message: 'maas-region to say where it serves',
+    });
+  });
+});
+
+describe('a databag that cannot be read', () => {
+  const wrong = { hostname: '10.9.0.11', port: 'eighty' };
+
+  test('is named where nobody else serves', () => {
+    expect(status(stateOf([relationOf(1, 'web', { 'web/1': wrong })]))).toEqual({
+      level: 'waiting',
+      message:
+        'web to say where it serves; not understood: reverseproxy:1, port of web/1: not a whole number',
+    });
+  });
+
+  test('is named beside the servers that are up, so that the one that is missing is missed', () => {
+    const bags = {
+      'web/0': { hostname: '10.9.0.10', port: '80' },
+      'web/1': wrong,
+      'web/2': { services: '- {service_port: 80}' },
+    };
+    const server = { backend: 'web', server: 'web-0', address: '', status: 'UP', since: 9, check: 'L4OK' };
+    const state = stateOf([relationOf(1, 'web', bags)], {
+      running: { description: 'x', servers: [server] },
+    });
+    expect(status(state)).toEqual({
+      level: 'active',
+      message:
+        '1 of 1 backends up behind port 80; not understood: reverseproxy:1, port of web/1: not a whole number, and 1 more',
     });
   });
 });

@@ -48,7 +48,12 @@ export function relationOf(id: number, app: string, bags: Bags): HttpRelation {
     address: bag['private-address'] ?? `10.9.0.1${name.split('/')[1]}`,
     egressSubnets: [],
   }));
-  return { id, endpoint: 'reverseproxy', phase: 'active', app, appData: {}, units, problems: [] };
+  const problems = Object.entries(bags).flatMap(([name, bag]) =>
+    decodeBag(http.provider.unit, bag).problems.map(
+      ({ key, message }) => `reverseproxy:${id}, ${key} of ${name}: ${message}`,
+    ),
+  );
+  return { id, endpoint: 'reverseproxy', phase: 'active', app, appData: {}, units, problems };
 }
 
 export function stateOf(
@@ -77,7 +82,7 @@ export function stateOf(
       ownRelations,
       reservedPorts(parsed['stats-port'], more.tls?.certificate && parsed['tls-port']),
     ),
-    reverseproxy: relations.map(({ id, app }) => ({ id, app })),
+    reverseproxy: relations.map(({ id, app, problems }) => ({ id, app, problems })),
     websites: [],
     address: '10.9.0.10',
     maxConnections: 5000,

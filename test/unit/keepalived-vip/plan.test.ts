@@ -60,6 +60,12 @@ describe('where the addresses go', () => {
     expect(planned.machine).toEqual([]);
   });
 
+  test('what to type names the application as it is called here', () => {
+    expect(status(stateOf(1, { app: 'vip-of-maas', options: { vip: '' } }))?.message).toContain(
+      'juju config vip-of-maas vip=',
+    );
+  });
+
   test("another machine's own address is refused on every unit", () => {
     const clash = stateOf(2, { options: { vip: '10.9.0.12' } });
     expect(planOf(clash).databags).toMatchObject([{ unit: { 'own-vips': ['10.9.0.12'] } }]);

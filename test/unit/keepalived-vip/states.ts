@@ -40,6 +40,7 @@ export function stateOf(
   { options: raw, ...more }: Partial<Omit<State, 'options'>> & { options?: Partial<RawOptions> } = {},
 ): State {
   return {
+    app: 'keepalived-vip',
     unit: `keepalived-vip/${number}`,
     unitNumber: number,
     isLeader: true,
