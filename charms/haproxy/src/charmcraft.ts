@@ -80,6 +80,10 @@ export const charmcraft = {
     "show-plan": {
       "params": {},
       "required": []
+    },
+    "show-status": {
+      "params": {},
+      "required": []
     }
   }
 } as const;

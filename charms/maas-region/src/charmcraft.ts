@@ -174,6 +174,10 @@ export const charmcraft = {
     "show-plan": {
       "params": {},
       "required": []
+    },
+    "show-status": {
+      "params": {},
+      "required": []
     }
   }
 } as const;
