@@ -80,8 +80,8 @@ export function dhcpPair(request: DhcpRequest, { vlans, racks, withRange }: Dhcp
 }
 
 /**
- * The changes, in their order, that make it so: none where it is so already. MAAS does not let two racks change
- * places in one.
+ * The changes, in their order, that make it so: none where it is so already. MAAS does not let a rack go from one place
+ * to the other in the change that gives its own place away.
  */
 export function dhcpChanges({
   vlan,
@@ -95,8 +95,8 @@ export function dhcpChanges({
     vlan.secondary_rack === wanted.secondary_rack
   )
     return [];
-  const isSwap = vlan.secondary_rack === wanted.primary_rack;
-  return [...(isSwap ? [{ primary_rack: wanted.primary_rack }] : []), { dhcp_on: 'true', ...wanted }];
+  const isMove = vlan.secondary_rack === wanted.primary_rack || vlan.primary_rack === wanted.secondary_rack;
+  return [...(isMove ? [{ primary_rack: wanted.primary_rack }] : []), { dhcp_on: 'true', ...wanted }];
 }
 
 function findVlan({ fabric, vlan: vid }: DhcpRequest, vlans: readonly Vlan[]): Vlan {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { authorization, MaasApi } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
+import { configureDhcp } from '../../../charms/maas-region/src/dhcp.ts';
 import { type DoubleHost, until } from './host.ts';
 import { doubleHosts } from './hosts.ts';
 
@@ -733,5 +734,31 @@ describe('the API', () => {
     await once(rackd, 'exit');
     await expect(rack.read('var/lib/maas/secret')).rejects.toThrow('ENOENT');
     expect(await rack.read('var/lib/maas/maas_id')).toBe(id);
+  }, 30_000);
+
+  test('lets a rack go from one place on a VLAN to the other in two changes only, and the charm makes both', async () => {
+    const host = await migrated();
+    await host.serve('region-1');
+    const maas = await api(host);
+    for (const name of ['a', 'b', 'c'])
+      await doubles.server.sql(
+        `INSERT INTO maasserver_node VALUES ('id-${name}', '${name}', 2, '127.0.7.9', '3.4', true)`,
+      );
+    await doubles.server.sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.100', '10.0.0.200', 5001)");
+    const pairNow = async (): Promise<string> => {
+      const [vlan] = await maas.vlans();
+      return `${vlan?.primary_rack} ${vlan?.secondary_rack}`;
+    };
+    const vlan = { fabric_id: 0, vid: 0 };
+    await maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: 'id-a', secondary_rack: 'id-b' });
+    await expect(maas.updateVlan(vlan, { primary_rack: 'id-c', secondary_rack: 'id-a' })).rejects.toThrow(
+      'id-a is already set as the primary rack controller',
+    );
+    await maas.updateVlan(vlan, { primary_rack: 'id-b', secondary_rack: 'id-c' });
+    expect(await pairNow()).toBe('id-b null');
+    for (const [primary = '', secondary = ''] of ['ab', 'ba', 'cb', 'bc', 'ca', 'ab']) {
+      await configureDhcp(maas, { vlan: 0, primary, secondary });
+      expect(await pairNow()).toBe(`id-${primary} id-${secondary}`);
+    }
   }, 30_000);
 });

@@ -106,11 +106,16 @@ test('nothing changes where it is so already', () => {
   expect(dhcpChanges({ vlan, primary: rack('rack-0'), secondary: rack('rack-1') })).toEqual([]);
 });
 
-test('to change places takes two changes', () => {
-  const vlan = { ...VLAN, dhcp_on: true, primary_rack: 'id-rack-0', secondary_rack: 'id-rack-1' };
-  expect(dhcpChanges({ vlan, primary: rack('rack-1'), secondary: rack('rack-0') })).toEqual([
-    { primary_rack: 'id-rack-1' },
-    { dhcp_on: 'true', primary_rack: 'id-rack-1', secondary_rack: 'id-rack-0' },
+test.each([
+  ['both change places', 'id-rack-1', 'rack-1', 'rack-0'],
+  ['the secondary goes up, and another one comes', 'id-rack-1', 'rack-1', 'rack-2'],
+  ['the primary goes down, and another one comes', 'id-rack-1', 'rack-2', 'rack-0'],
+  ['the only one goes down', null, 'rack-1', 'rack-0'],
+])('two changes where MAAS refuses one, or forgets half of it: %s', (_how, second, primary, secondary) => {
+  const vlan = { ...VLAN, dhcp_on: true, primary_rack: 'id-rack-0', secondary_rack: second };
+  expect(dhcpChanges({ vlan, primary: rack(primary), secondary: rack(secondary) })).toEqual([
+    { primary_rack: `id-${primary}` },
+    { dhcp_on: 'true', primary_rack: `id-${primary}`, secondary_rack: `id-${secondary}` },
   ]);
 });
 

@@ -1011,7 +1011,7 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
         if problems:
             self.answer(400, problems)
             return
-        wanted = {**found[0], **{name: value or None for name, value in form.items() if name.endswith("_rack")}}
+        wanted = racks_after(found[0], form)
         is_on = boolean(form["dhcp_on"]) if "dhcp_on" in form else found[0]["dhcp_on"]
         query(
             conf,
@@ -1163,15 +1163,27 @@ def vlan_problems(conf, vlan, form):
     for name in ("primary_rack", "secondary_rack"):
         if form.get(name) and form[name] not in racks:
             problems[name] = [f"Select a valid choice. {form[name]} is not one of the available choices."]
-    wanted = {**vlan, **form}
+    wanted = racks_after(vlan, form)
     if "dhcp_on" in form and boolean(form["dhcp_on"]):
         if not query(conf, "SELECT 1 FROM maasserver_iprange WHERE vlan = %s", (vlan["id"],)):
             problems["dhcp_on"] = ["dhcp can only be turned on when a dynamic IP range is defined."]
         elif not wanted["primary_rack"] and not problems:
             problems["__all__"] = ["dhcp can only be turned on when a primary rack controller is set."]
-    if wanted["primary_rack"] and wanted["primary_rack"] == wanted["secondary_rack"]:
+    if wanted["secondary_rack"] and wanted["secondary_rack"] == vlan["primary_rack"]:
+        problems["__all__"] = [f"{wanted['secondary_rack']} is already set as the primary rack controller"]
+    elif wanted["primary_rack"] and wanted["primary_rack"] == wanted["secondary_rack"]:
         problems["__all__"] = ["The primary and secondary rack must be different"]
     return problems
+
+
+def racks_after(vlan, form):
+    """The racks of a VLAN as MAAS' own form makes them of what is given: who becomes primary is secondary no more."""
+    wanted = {**vlan, **{name: value or None for name, value in form.items() if name.endswith("_rack")}}
+    if wanted["primary_rack"] is None and vlan["secondary_rack"]:
+        return {**wanted, "primary_rack": vlan["secondary_rack"], "secondary_rack": None}
+    if wanted["primary_rack"] and wanted["primary_rack"] == vlan["secondary_rack"]:
+        return {**wanted, "secondary_rack": None}
+    return wanted
 
 
 def regiond_main():
