@@ -57,7 +57,7 @@ export async function restartRegion(
   const before = isShared ? await readFileIfExists(maas.secretFile) : undefined;
   const running = (await serviceStates(services)).filter(({ isRunning }) => isRunning);
   const units = running.map(({ name }) => name);
-  // regiond needs the API server, which would otherwise restart it a second time; it also writes Temporal's configuration.
+  // regiond needs those that serve with it, which would otherwise restart it a second time; it also writes Temporal's configuration.
   const first = units.filter((name) => maas.serving.includes(name));
   const restartServing = async (): Promise<void> => {
     await restart(first);

@@ -22,8 +22,17 @@ const ID_FILE = `${HOME}/maas_id`;
 const CERTIFICATES = `${HOME}/certificates`;
 const REGIOND_CONF = '/etc/maas/regiond.conf';
 
-/** The services that read regiond.conf, in the order in which they start; MAAS before 3.5 has only the first. */
-const REGION_SERVICES = ['maas-regiond', 'maas-apiserver', 'maas-temporal', 'maas-temporal-worker'] as const;
+/**
+ * The services that read regiond.conf, in the order in which they start. MAAS before 3.5 has only the first, and 3.8 and
+ * later the one that decides who may do what.
+ */
+const REGION_SERVICES = [
+  'maas-regiond',
+  'maas-apiserver',
+  'maas-openfga',
+  'maas-temporal',
+  'maas-temporal-worker',
+] as const;
 
 /** How long regiond may take to say goodbye, in milliseconds; the real one takes some ten seconds. */
 const STOP_TIMEOUT = 30_000;
@@ -58,7 +67,7 @@ export const DEB: Installation = {
   // In memory only.
   scratch: '/run/maas-ha',
   dnsCommand: '/usr/lib/maas/maas-common',
-  serving: ['maas-regiond', 'maas-apiserver'],
+  serving: ['maas-regiond', 'maas-apiserver', 'maas-openfga'],
 
   region: (...args) => ['maas-region', ...args],
   log: (role) => `journalctl -u ${DAEMONS[role]}`,

@@ -20,9 +20,13 @@ import {
 } from './states.ts';
 
 /** What keeps services of a region from starting while it is upgraded. */
-const HOLD_FILES = ['maas-regiond', 'maas-apiserver', 'maas-temporal', 'maas-temporal-worker'].map(
-  (name) => `/etc/systemd/system/${name}.service.d/maas-ha-upgrade.conf`,
-);
+const HOLD_FILES = [
+  'maas-regiond',
+  'maas-apiserver',
+  'maas-openfga',
+  'maas-temporal',
+  'maas-temporal-worker',
+].map((name) => `/etc/systemd/system/${name}.service.d/maas-ha-upgrade.conf`);
 
 const confOf = (state: State): Record<string, unknown> => parse(fileOf(state, REGIOND_CONF) ?? '');
 const statusOf = (state: State): unknown => plan(state).status[0];

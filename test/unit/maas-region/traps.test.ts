@@ -214,6 +214,8 @@ test('a changed file restarts all that has read it: those whose configuration re
 shift 2
 for unit; do case $unit in *-worker.service) echo ActiveState=inactive ;; *) echo ActiveState=active ;; esac; echo; done`,
   );
+  // As MAAS 3.8 has them.
+  const services = [...serving().services.slice(0, 2), 'maas-openfga', ...serving().services.slice(2)];
   let before = '';
   const server = createServer((_request, response) => {
     before = readFileSync(said, 'utf8');
@@ -221,12 +223,12 @@ for unit; do case $unit in *-worker.service) echo ActiveState=inactive ;; *) ech
   }).listen(5240, '127.0.0.1');
   await once(server, 'listening');
   try {
-    await restartRegion({ maas: DEB, services: serving().services, hostname: 'region-0' });
+    await restartRegion({ maas: DEB, services, hostname: 'region-0' });
   } finally {
     server.close();
     server.closeAllConnections();
   }
-  expect(before).toBe('restart maas-regiond.service maas-apiserver.service\n');
+  expect(before).toBe('restart maas-regiond.service maas-apiserver.service maas-openfga.service\n');
   // What does not run reads the file when it starts.
   expect((await readFile(said, 'utf8')).replace(before, '')).toBe('restart maas-temporal.service\n');
 });
