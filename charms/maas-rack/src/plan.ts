@@ -87,7 +87,7 @@ function farewell({ soleDhcp, app }: State): Status {
 
 function statusOf(state: State): Status {
   const { region, connected, regions, version } = state;
-  if (!region) return blocked('no region: juju integrate maas-rack:rpc maas-region:rpc');
+  if (!region) return blocked(`no region: juju integrate ${state.app}:rpc maas-region:rpc`);
   const { app, url, secret } = region;
   if (url === undefined || !secret) return waiting(`${app} to give its URL and secret`);
   if (version === undefined) return waiting(state.maas.name);

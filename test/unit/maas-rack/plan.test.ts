@@ -143,10 +143,10 @@ describe('the status', () => {
   });
 
   test('no region', () => {
-    const { region: _, ...state } = connected();
-    expect(statusOf(state)).toMatchObject({
+    const { region: _, ...state } = connected({ app: 'edge-racks' });
+    expect(statusOf(state)).toEqual({
       level: 'blocked',
-      message: expect.stringContaining('juju integrate'),
+      message: 'no region: juju integrate edge-racks:rpc maas-region:rpc',
     });
   });
 });
