@@ -93,7 +93,11 @@ export async function createAdmin(
     stdin: `${password.reveal()}\n${password.reveal()}\n\n\n`,
     timeout: COMMAND_TIMEOUT,
   });
-  if (exitCode !== 0) throw new UserError(`MAAS makes no user ${username}: ${lastLines(stderr, 1)}`);
+  if (exitCode === 0) return;
+  const words = lastLines(stderr, 1);
+  // It names the address also where it is the name that another one has.
+  const why = /already exists/.test(words) ? ', whose name or address another one has' : '';
+  throw new UserError(`MAAS makes no user ${username}${why}: ${words}`);
 }
 
 /** What MAAS knows of the units that are gone; `undefined` while it cannot be asked. */
