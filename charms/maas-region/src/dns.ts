@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { lastLines, run, tryRun } from '@maas-ha/host';
+import { lastLines, run, serviceStates, tryRun } from '@maas-ha/host';
 import type { Installation } from '@maas-ha/maas';
 
 const CHECKER = '/usr/bin/named-checkconf';
@@ -28,4 +28,17 @@ export async function migrateDnsOptions(maas: Installation, checker = CHECKER): 
   await tryRun(maas.region('edit_named_options', '--migrate-conflicting-options'));
   if ((await findDnsProblem(maas, checker)) === undefined)
     await run(['systemctl', 'restart', 'named.service']);
+}
+
+/** Whether named is to run and does not. One that somebody has disabled is not missed, and keepalived does not track it either. */
+export async function isNamedDown({ dnsCommand }: Installation): Promise<boolean> {
+  if (dnsCommand === undefined) return false;
+  const [named] = await serviceStates(['named']);
+  return named !== undefined && named.isEnabled && !named.isRunning;
+}
+
+/** Systemd gives up one that has failed a few times; what was in its way may be gone. Whether it runs then the status says. */
+export async function startNamed(): Promise<void> {
+  await tryRun(['systemctl', 'reset-failed', 'named.service']);
+  await tryRun(['systemctl', 'start', 'named.service']);
 }

@@ -7,7 +7,7 @@ import type { charmcraft } from './charmcraft.ts';
 import { forgetController, localApi, type Departed } from './controllers.ts';
 import { CLIENT_PACKAGE, migrateDatabase } from './database.ts';
 import { databagsOf } from './databags.ts';
-import { migrateDnsOptions } from './dns.ts';
+import { migrateDnsOptions, startNamed } from './dns.ts';
 import type { endpoints } from './endpoints.ts';
 import { canMigrate, isMigrated, knownOf, schemaOf, urlOf, type Known } from './known.ts';
 import { hasTemporal, portsOf } from './ports.ts';
@@ -240,9 +240,12 @@ function restart(state: State, known: Known): Resource {
 }
 
 /** What a region that serves does beside: named can answer, and MAAS forgets the controllers that are gone. */
-function dutiesOf({ maas, departed, dnsProblem }: State): readonly Resource[] {
+function dutiesOf({ maas, hook, departed, dnsProblem, isNamedDown }: State): readonly Resource[] {
   return [
     ...(dnsProblem === undefined ? [] : [repairDns(maas, dnsProblem)]),
+    ...(dnsProblem === undefined && isNamedDown
+      ? [{ kind: 'step', id: 'start-named', inputs: { hook }, run: startNamed } satisfies Resource]
+      : []),
     ...(departed?.regions ?? []).flatMap((gone) => forget(maas, 'region', gone)),
     ...(departed?.racks ?? []).flatMap((gone) => forget(maas, 'rack', gone)),
   ];

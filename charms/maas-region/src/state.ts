@@ -33,7 +33,7 @@ import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
 import { askForSoleDhcp, departedUnits, type Departed } from './controllers.ts';
 import { serverFacts, type ServerFacts } from './database.ts';
-import { findDnsProblem } from './dns.ts';
+import { findDnsProblem, isNamedDown } from './dns.ts';
 import type { endpoints, Hostnames, Schema, SettingsSet, SoleDhcp, TlsServed } from './endpoints.ts';
 import { findPortConflict, type PortConflict } from './ports.ts';
 import { liveRegions } from './regiond.ts';
@@ -154,10 +154,12 @@ export interface State {
   readonly departed?: { readonly regions: readonly Departed[]; readonly racks: readonly Departed[] };
   /** Known to the leader where it has asked: the racks that would leave a network without DHCP. */
   readonly soleDhcp?: SoleDhcp;
-  /** While this region does not serve: who listens where it would. */
+  /** While this region does not serve, or its named does not: who listens where it would. */
   readonly portConflict?: PortConflict;
   /** Why named does not take its configuration; absent where it does, or there is none. */
   readonly dnsProblem?: string;
+  /** While this region serves: whether named is to run, and does not. */
+  readonly isNamedDown: boolean;
   /** Known to the leader while it serves: how many connections PostgreSQL allows. */
   readonly connectionLimit?: number;
   /** `16`; known to the leader while it serves, or is about to migrate the database. */
@@ -218,7 +220,7 @@ export async function read(juju: RegionJuju): Promise<State> {
   // The unit that holds the virtual address has it too, and Juju may name that one first.
   const address = network.bindAddresses.find((one) => !virtual.has(one)) ?? '';
   const peerAddresses = (cluster?.units ?? []).flatMap(({ data }) => data.address ?? []);
-  const state: State = {
+  const found: State = {
     hook,
     unit,
     app,
@@ -265,12 +267,12 @@ export async function read(juju: RegionJuju): Promise<State> {
     ...(secret !== undefined && MAAS_SECRET.test(secret.trim()) && { secret: new Redacted(secret.trim()) }),
     isServing,
     ...(dnsProblem !== undefined && { dnsProblem }),
+    isNamedDown: isServing && (await isNamedDown(maas)),
   };
-  if (!isServing && !leaving) {
-    const portConflict = await findPortConflict();
-    if (portConflict) return { ...state, portConflict };
-  }
-  if (!isLeader || leaving) return state;
+  if (leaving) return found;
+  const portConflict = isServing && !found.isNamedDown ? undefined : await findPortConflict();
+  const state = { ...found, ...(portConflict && { portConflict }) };
+  if (!isLeader) return state;
   if (!isServing) return { ...state, ...(await factsOf(state)) };
   const sole = await soleDhcpNow(state, juju.context);
   return { ...state, ...(await duties(state, live ?? new Set())), ...(sole && { soleDhcp: sole }) };

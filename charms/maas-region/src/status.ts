@@ -26,6 +26,8 @@ export function statusesOf(
   if (!state.isServing) return [waiting('regiond to serve')];
   if (state.dnsProblem !== undefined)
     return [blocked(`named does not take its configuration, mend /etc/bind: ${state.dnsProblem}`)];
+  if (state.isNamedDown)
+    return [blocked('named does not run, journalctl -u named says why: DNS is down here')];
   const tlsProblem = tlsStatus(state);
   if (tlsProblem) return [tlsProblem];
   return [active([`serves ${known.url}`, ...notesOf(state)].join('; '))];

@@ -83,6 +83,7 @@ export function serving(known: Partial<State> = {}): State {
     currentConf: { database_host: '10.0.0.5', database_port: 5432 },
     secret: new Redacted(SECRET),
     isServing: true,
+    isNamedDown: false,
     departed: { regions: [], racks: [] },
     connectionLimit: 300,
     postgresqlVersion: 16,

@@ -7,15 +7,20 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
-import { DEB, forgetIdentity, MAAS_SECRET, renderMaasConfig } from '@maas-ha/maas';
+import { DEB, forgetIdentity, MAAS_SECRET, renderMaasConfig, SNAP } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { createAdmin } from '../../../charms/maas-region/src/controllers.ts';
-import { findDnsProblem, migrateDnsOptions } from '../../../charms/maas-region/src/dns.ts';
+import {
+  findDnsProblem,
+  isNamedDown,
+  migrateDnsOptions,
+  startNamed,
+} from '../../../charms/maas-region/src/dns.ts';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
 import { findPortConflict } from '../../../charms/maas-region/src/ports.ts';
 import { liveRegions, restartRegion } from '../../../charms/maas-region/src/regiond.ts';
-import { bagOf, fresh, machineOf, serving } from './states.ts';
+import { bagOf, fresh, inputsOf, machineOf, serving } from './states.ts';
 import { until } from '../maas-double/host.ts';
 import { programsOnPath } from '../programs.ts';
 
@@ -101,6 +106,40 @@ test('the status says who is in the way, and waits for nothing', () => {
   expect(machineOf(state)).toContain('service:maas-regiond:running');
   expect(machineOf(state)).not.toContain('step:await-serving');
   expect(plan(state).status).toEqual([
+    { level: 'blocked', message: 'dnsmasq listens on port 53, where named would: stop and remove it' },
+  ]);
+});
+
+test('named that has failed is started again in every hook, once what was in its way is gone', async () => {
+  const called = join(programs.folder, 'called');
+  const named = (active: string, file: string): Promise<void> =>
+    programs.program(
+      'systemctl',
+      `case $1 in show) printf 'LoadState=loaded\\nActiveState=${active}\\nSubState=\\nUnitFileState=${file}\\n' ;; *) echo "$@" >>${called} ;; esac`,
+    );
+  await named('failed', 'enabled');
+  expect(await isNamedDown(DEB)).toBe(true);
+  await startNamed();
+  expect(await readFile(called, 'utf8')).toBe('reset-failed named.service\nstart named.service\n');
+  await named('active', 'enabled');
+  expect(await isNamedDown(DEB)).toBe(false);
+  // Somebody wants none here.
+  await named('inactive', 'disabled');
+  expect(await isNamedDown(DEB)).toBe(false);
+  await named('failed', 'enabled');
+  expect(await isNamedDown(SNAP)).toBe(false);
+
+  const down = serving({ isNamedDown: true });
+  expect(machineOf(down)).toContain('step:start-named');
+  expect(inputsOf(down, 'start-named')).not.toEqual(
+    inputsOf({ ...down, hook: 'maas-region/0-update-status-2' }, 'start-named'),
+  );
+  expect(machineOf(serving())).not.toContain('step:start-named');
+  expect(plan(down).status).toEqual([
+    { level: 'blocked', message: expect.stringContaining('journalctl -u named') },
+  ]);
+  const portConflict = { port: 53, holder: 'dnsmasq', part: 'named' };
+  expect(plan({ ...down, portConflict }).status).toEqual([
     { level: 'blocked', message: 'dnsmasq listens on port 53, where named would: stop and remove it' },
   ]);
 });
