@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HostError, serviceStates, tryRun } from '@maas-ha/host';
-import { ADMIN_SOCKET } from './render/haproxy-cfg.ts';
+import { ADMIN_SOCKET, UNCHECKED } from './render/haproxy-cfg.ts';
 
 /** What HAProxy says about one server. */
 export interface ServerState {
@@ -60,7 +60,7 @@ async function ask(command: string): Promise<string | undefined> {
   }
 }
 
-/** HAProxy's statistics, CSV with a header. https://docs.haproxy.org/2.4/management.html#9.1 */
+/** The servers that are checked, of HAProxy's statistics: CSV with a header. https://docs.haproxy.org/2.4/management.html#9.1 */
 export function serverStates(csv: string): readonly ServerState[] {
   const [header = '', ...rows] = csv.replace(/^# /, '').trim().split('\n');
   const columns = header.split(',');
@@ -68,7 +68,7 @@ export function serverStates(csv: string): readonly ServerState[] {
     const cells = row.split(',');
     const cell = (name: string): string => cells[columns.indexOf(name)] ?? '';
     // The type says what a row is about: 2 is a server.
-    if (cell('type') !== '2') return [];
+    if (cell('type') !== '2' || cell('pxname').endsWith(UNCHECKED)) return [];
     return [
       {
         backend: cell('pxname'),

@@ -18,7 +18,7 @@ const METRIC_RULES: readonly AlertRule[] = [
     severity: 'critical',
     summary: 'No server is left behind {{ $labels.proxy }} of {{ $labels.juju_application }}.',
     description:
-      'Clients get 503. `juju run {{ $labels.juju_application }}/leader show-backends` says since when.',
+      'Clients get 503, unless one serves after all. `juju run {{ $labels.juju_application }}/leader show-backends` says since when.',
   },
   {
     alert: 'HaproxyServerDown',
@@ -54,7 +54,7 @@ const DASHBOARD: Dashboard = {
       title: 'Servers that are up',
       lines: {
         '{{proxy}} on {{juju_unit}}':
-          'max by (proxy, juju_unit) (haproxy_backend_active_servers{%%juju_topology%%})',
+          'max by (proxy, juju_unit) (haproxy_backend_active_servers{proxy!~".*:unchecked",%%juju_topology%%})',
       },
     },
     {

@@ -12,8 +12,9 @@ import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
 import { maxConnections, type State } from '../../../charms/haproxy/src/state.ts';
 import { cfgOf, parseOptions, regions, relationOf, stateOf } from './states.ts';
 
+/** Those that are checked: each is in its file a second time without. */
 const servers = (cfg: string): readonly string[] =>
-  [...cfg.matchAll(/^ +server (.*)$/gm)].map(([, line = '']) => line);
+  [...cfg.matchAll(/^ +server (.* check\b.*)$/gm)].map(([, line = '']) => line);
 const sectionOf = (cfg: string, title: string): string =>
   cfg.split('\n\n').find((section) => section.startsWith(`${title}\n`)) ??
   cfg.split(/\n(?=\S)/).find((section) => section.startsWith(`${title}\n`)) ??
@@ -95,8 +96,30 @@ describe('the shapes of the http interface', () => {
       ]),
     );
     expect(sectionOf(cfg, 'frontend port-80')).toMatch(
-      /use_backend blog if \{ hdr\(host\),field\(1,:\) -i blog\.example www\.blog\.example \}\n +use_backend shop .*\n +default_backend maas-region/,
+      /use_backend blog if \{ hdr\(host\),field\(1,:\) -i blog\.example www\.blog\.example \}\n.* shop:unchecked if .*\n +use_backend shop if .*\n.*\n +default_backend maas-region/,
     );
+  });
+
+  test('while no server is up all are tried, because a check that fails may only have been slow', () => {
+    const cfg = cfgOf(
+      stateOf([
+        regions(0, 1),
+        relationOf(8, 'blog', { 'blog/0': { port: '81', sitenames: 'blog.example' } }),
+      ]),
+    );
+    const frontend = sectionOf(cfg, 'frontend port-80');
+    expect(frontend).toMatch(
+      /use_backend blog:unchecked if \{ hdr\(host\),field\(1,:\) -i blog\.example \} \{ nbsrv\(blog\) eq 0 \}\n +use_backend blog if/,
+    );
+    expect(frontend).toMatch(
+      /use_backend maas-region:unchecked if \{ nbsrv\(maas-region\) eq 0 \}\n +default_backend maas-region$/m,
+    );
+    const unchecked = sectionOf(cfg, 'backend maas-region:unchecked');
+    expect(unchecked).toMatch(
+      /server maas-region-0 10\.9\.0\.10:5240 id 1\n +server maas-region-1 .*:5240 id 2$/m,
+    );
+    expect(unchecked).toMatch(/retry-on conn-failure/);
+    expect(unchecked).not.toMatch(/check /);
   });
 
   test('without them the second one is refused by name, and the first goes on', () => {
@@ -148,7 +171,7 @@ describe('the shapes of the http interface', () => {
     };
     const cfg = cfgOf(stateOf([relationOf(1, 'web', bags)]));
     expect(servers(cfg)).toEqual(['web-1 10.9.0.11:80 id 2 check', 'a-b 10.9.0.13:1 check']);
-    expect(cfg).not.toMatch(/evil|bind :1\n|use_backend/);
+    expect(cfg).not.toMatch(/evil|bind :1\n|use_backend (?!\S+:unchecked if \{ nbsrv)/);
   });
 });
 
@@ -246,7 +269,7 @@ describe('a databag that cannot be read', () => {
 
 test('HAProxy itself is asked for its state', () => {
   const csv =
-    '# pxname,svname,status,lastchg,type,addr,check_status,last_chk,\nin,FRONTEND,OPEN,,0,,,,\nmaas,a,DOWN,12,2,10.9.0.1:80,L4CON,Connection refused,\nmaas,b,UP,3,2,10.9.0.2:80,INI,,\nmaas,BACKEND,UP,3,1,,,,\n';
+    '# pxname,svname,status,lastchg,type,addr,check_status,last_chk,\nin,FRONTEND,OPEN,,0,,,,\nmaas,a,DOWN,12,2,10.9.0.1:80,L4CON,Connection refused,\nmaas,b,UP,3,2,10.9.0.2:80,INI,,\nmaas,BACKEND,UP,3,1,,,,\nmaas:unchecked,a,no check,12,2,10.9.0.1:80,,,\n';
   expect(serverStates(csv)).toEqual([
     {
       backend: 'maas',

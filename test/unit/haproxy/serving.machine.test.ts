@@ -93,6 +93,24 @@ test('HAProxy reloads again and again, with other servers each time: every reque
   expect(seen).toMatchObject({ failed: 0, kinds: [] });
 }, 40_000);
 
+test('HAProxy reloads, and its first checks are answered late: every request has an answer', async () => {
+  const [first] = machines;
+  if (!first) throw new Error('no machines');
+  const { machine } = first;
+  const cfg = cfgOf(stateOf([regions(1, 2, 3)], { own: ['10.9.0.11'] }));
+  // As long as the checks of the charm wait for an answer, and longer.
+  const late = cfg.replaceAll(/uri \S+/g, 'uri /?1500');
+  expect(late).not.toBe(cfg);
+  const seen = await watch(client, url, 10_000, async () => {
+    await machine.write(CONFIG, late);
+    await machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);
+    await sleep(3000);
+  });
+  await machine.write(CONFIG, cfg);
+  await machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);
+  expect(seen).toMatchObject({ failed: 0, kinds: [] });
+}, 40_000);
+
 test('HAProxy reloads while a connection is idle: the next request over it has an answer', async () => {
   const [first] = machines;
   if (!first) throw new Error('no machines');

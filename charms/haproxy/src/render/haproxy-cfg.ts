@@ -24,6 +24,9 @@ export const CERTIFICATE = '/etc/haproxy/charm.pem';
 /** Where HAProxy answers questions about itself, as Debian's own configuration has it. */
 export const ADMIN_SOCKET = '/run/haproxy/admin.sock';
 
+/** Ends the name of what serves a backend while none of its servers is up; no service has a colon in its name. */
+export const UNCHECKED = ':unchecked';
+
 /** Methods that may be sent a second time without harm. https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1 */
 const SAFE = 'METH_GET';
 
@@ -53,7 +56,7 @@ export function renderHaproxyCfg(config: HaproxyConfig): string {
       'timeout check 1s',
     ]),
     ...config.frontends.map((frontend) => renderFrontend(frontend, config)),
-    ...services.map((service) => renderBackend(service, config)),
+    ...services.flatMap((service) => [renderBackend(service, config), renderUnchecked(service, config)]),
     ...(services.some(({ servers }) => servers.some(({ host }) => isIP(host) === 0))
       ? [section('resolvers machine', ['parse-resolv-conf'])]
       : []),
@@ -100,7 +103,7 @@ function renderFrontend({ port, mode, services }: Frontend, { tls, frontends }: 
       'mode tcp',
       'option tcplog',
       `bind :::${port} v4v6`,
-      ...(only ? [`default_backend ${only.name}`] : []),
+      ...(only ? [...routeTo(only), `default_backend ${only.name}`] : []),
     ]);
   }
   const isFirst = frontends.find((frontend) => frontend.mode === 'http')?.port === port;
@@ -118,19 +121,51 @@ function renderFrontend({ port, mode, services }: Frontend, { tls, frontends }: 
     'option idle-close-on-response',
     ...services
       .filter(({ siteNames }) => siteNames.length > 0)
-      .map(
-        (service) =>
-          `use_backend ${service.name} if { hdr(host),field(1,:) -i ${service.siteNames.join(' ')} }`,
-      ),
-    ...(fallback ? [`default_backend ${fallback.name}`] : []),
+      .flatMap((service) => {
+        const isMeant = `{ hdr(host),field(1,:) -i ${service.siteNames.join(' ')} }`;
+        return [...routeTo(service, isMeant), `use_backend ${service.name} if ${isMeant}`];
+      }),
+    ...(fallback ? [...routeTo(fallback), `default_backend ${fallback.name}`] : []),
   ]);
+}
+
+/** Where none of its servers is up a service is tried all the same. @param isMeant whether a request is for it at all */
+function routeTo({ name }: Service, isMeant?: string): readonly string[] {
+  const conditions = [...(isMeant === undefined ? [] : [isMeant]), `{ nbsrv(${name}) eq 0 }`];
+  return [`use_backend ${name}${UNCHECKED} if ${conditions.join(' ')}`];
 }
 
 function renderBackend(service: Service, config: HaproxyConfig): string {
   const { mode, servers } = service;
-  const balance = service.balance ?? config.balance;
   const healthCheck = (mode === 'http' && config.healthCheck) || service.healthCheck;
   return section(`backend ${service.name}`, [
+    ...balancing(service, config),
+    ...(mode === 'tcp' && healthCheck === '' ? ['option tcp-check'] : []),
+    ...(healthCheck === ''
+      ? []
+      : ['option httpchk', `http-check send meth GET uri ${healthCheck}`, 'http-check expect status 200']),
+    // Three times, the last two faster: MAAS answers a few single errors after the network was cut. A server that
+    // hangs is out after four and a half seconds, one that refuses after one and a half.
+    'default-server inter 1s fastinter 250ms fall 3 rise 2',
+    ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers, true)}`),
+  ]);
+}
+
+/**
+ * The same servers without checks. After a reload HAProxy takes a server down at the first check that fails, be it only
+ * slow: where that is every server, clients would get 503 of servers that serve.
+ */
+function renderUnchecked(service: Service, config: HaproxyConfig): string {
+  const { servers } = service;
+  return section(`backend ${service.name}${UNCHECKED}`, [
+    ...balancing(service, config),
+    ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers, false)}`),
+  ]);
+}
+
+function balancing({ mode, balance: own }: Service, config: HaproxyConfig): readonly string[] {
+  const balance = own ?? config.balance;
+  return [
     `mode ${mode}`,
     `balance ${balance}`,
     ...(balance === 'source' ? ['hash-type consistent'] : []),
@@ -143,22 +178,14 @@ function renderBackend(service: Service, config: HaproxyConfig): string {
             ? [`http-request set-timeout server 90s if ${SAFE}`]
             : []),
         ]
-      : healthCheck === ''
-        ? ['option tcp-check']
-        : []),
-    ...(healthCheck === ''
-      ? []
-      : ['option httpchk', `http-check send meth GET uri ${healthCheck}`, 'http-check expect status 200']),
-    // Three times, the last two faster: MAAS answers a few single errors after the network was cut. A server that
-    // hangs is out after four and a half seconds, one that refuses after one and a half.
-    'default-server inter 1s fastinter 250ms fall 3 rise 2',
-    ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers)}`),
-  ]);
+      : []),
+  ];
 }
 
 function serverArguments(
   { host, port, unit, checkPort, backup, weight }: Server,
   servers: readonly Server[],
+  isChecked: boolean,
 ): string {
   // Consistent hashing goes by the id, and that by the place in the list unless it is given: so that a unit that
   // leaves takes no clients of the others along.
@@ -167,8 +194,8 @@ function serverArguments(
   return [
     `${isIPv6(host) ? `[${host}]` : host}:${port}`,
     ...(isNumbered ? [`id ${1 + (unitNumber(unit) ?? 0)}`] : []),
-    'check',
-    ...(checkPort === undefined || checkPort === port ? [] : [`port ${checkPort}`]),
+    ...(isChecked ? ['check'] : []),
+    ...(!isChecked || checkPort === undefined || checkPort === port ? [] : [`port ${checkPort}`]),
     ...(backup ? ['backup'] : []),
     ...(weight === undefined ? [] : [`weight ${weight}`]),
     // A name that nobody knows at the start must not keep the others from being served.
