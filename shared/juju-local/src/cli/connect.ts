@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -61,15 +61,20 @@ export async function ensureDaemon(model: string): Promise<void> {
   await mkdir(modelDirectory(model), { recursive: true });
   const log = join(modelDirectory(model), 'daemon.log');
   const output = openSync(log, 'a');
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../daemon/main.ts'), model], {
-    detached: true,
-    stdio: ['ignore', output, output],
-    cwd: '/',
-  });
-  child.unref();
+  const start = (): ChildProcess => {
+    const started = spawn(process.execPath, [join(import.meta.dirname, '../daemon/main.ts'), model], {
+      detached: true,
+      stdio: ['ignore', output, output],
+      cwd: '/',
+    });
+    started.unref();
+    return started;
+  };
+  let child = start();
   const end = Date.now() + START_TIMEOUT;
   while (!(await isRunning(model))) {
-    // One that ends well has found another that is starting.
+    // One that ends well has found another that is starting, or one that was killed and has not let go of its lock yet.
+    if (child.exitCode === 0) child = start();
     if (Date.now() > end || (child.exitCode ?? 0) !== 0) {
       throw new Error(
         `the daemon of model ${model} did not start: ${(await readFile(log, 'utf8')).slice(-500)}`,
