@@ -142,10 +142,11 @@ describeOnMachines('the life of a MAAS', () => {
         'maas-rack',
         `echo ${trusted} | base64 -d >/usr/local/share/ca-certificates/maas.crt && update-ca-certificates`,
       );
-      for (const { name } of await model.unitsOf('maas-rack')) {
-        await model.juju('run-hook', name, 'update-status');
-        expect((await model.unit(name)).message).toBe('connected to 2 of 2 regions, MAAS 3.7');
-      }
+      for (const { name } of await model.unitsOf('maas-rack'))
+        await eventually(60, async () => {
+          await model.juju('run-hook', name, 'update-status');
+          expect((await model.unit(name)).message).toBe('connected to 2 of 2 regions, MAAS 3.7');
+        });
       await model.juju('config', 'maas-region', '--reset', 'tls-mode');
       await model.juju('remove-relation', 'haproxy:certificates', 'self-signed-certificates:certificates');
       await eventually(120, async () => expect(await urls()).toEqual(new Set([`http://${vip}/MAAS`])));
@@ -270,11 +271,11 @@ describeOnMachines('the life of a MAAS', () => {
           /^connected to .*; the only rack with DHCP on fabric-0, VLAN 0: juju add-unit maas-rack before it goes$/,
         );
       });
-      await model.juju('remove-unit', last, '--no-prompt');
-      await eventually(60, async () => {
-        const { workload, message } = await model.unit(last);
-        expect(`${workload} ${message}`).toMatch(/^blocked the only rack with DHCP on fabric-0, VLAN 0 goes/);
-      });
+      // Until its last hooks hide it, which come within seconds.
+      const farewell = eventually(60, async () =>
+        expect(model.statusNow(last)).toMatch(/^blocked the only rack with DHCP on fabric-0, VLAN 0 goes/),
+      );
+      await Promise.all([farewell, model.juju('remove-unit', last, '--no-prompt')]);
       await eventually(120, async () => {
         const leader = (await model.unitsOf('maas-region')).find(({ isLeader }) => isLeader)?.name ?? '';
         await model.juju('run-hook', leader, 'update-status');

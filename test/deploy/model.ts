@@ -21,6 +21,11 @@ export interface Deployment {
   readonly units?: Readonly<Record<string, number>>;
 }
 
+const UnitDocument = z.object({
+  name: z.string(),
+  workload: z.object({ current: z.string(), message: z.string() }),
+});
+
 /** A unit that has its machine. */
 export type UnitStatus = DriverStatus & Required<Pick<DriverStatus, 'machine' | 'address'>>;
 
@@ -96,8 +101,20 @@ export class LocalModel {
 
   /** The relations with all their databags, as the model keeps them. */
   relations(): readonly string[] {
+    return this.#documents('relation');
+  }
+
+  /** The status of a unit, read in an instant: for one that the next hook hides, as the command may take longer. */
+  statusNow(name: string): string {
+    const units = this.#documents('unit').map((text) => UnitDocument.parse(JSON.parse(text)));
+    const workload = units.find((unit) => unit.name === name)?.workload;
+    return workload ? `${workload.current} ${workload.message}` : 'gone';
+  }
+
+  /** What the model keeps of one kind, in JSON. */
+  #documents(kind: 'relation' | 'unit'): readonly string[] {
     using database = new DatabaseSync(`/var/lib/juju-local/${this.name}/model.sqlite`, { readOnly: true });
-    const rows = database.prepare("SELECT value FROM document WHERE key LIKE 'relation %'").all();
+    const rows = database.prepare('SELECT value FROM document WHERE key LIKE ?').all(`${kind} %`);
     return rows.map((row) => z.object({ value: z.string() }).parse(row).value);
   }
 
