@@ -73,7 +73,7 @@ export interface CharmDefinition<
   /** What the unit keeps in the controller from one hook to the next, where it does. */
   readonly stored?: B;
   /** The events that the charm makes itself, by {@link Juju.emit}. */
-  readonly events?: V & { readonly [K in keyof HookEvents<C>]?: never };
+  readonly events?: V;
   readonly machine: Machine<Resource>;
   /** How units take turns, where a plan has something `inTurn`. */
   readonly turns?: Turns<PeerName<C>>;
@@ -136,6 +136,7 @@ export function defineCharm<
     readonly options: Only<GivenOptions, OptionName<C>>;
     readonly endpoints: Only<GivenEndpoints, EndpointName<C>>;
     readonly actions: Only<GivenActions, Exclude<ActionName<C>, BuiltInAction>>;
+    readonly events?: { readonly [K in keyof HookEvents<C>]?: never };
     readonly on?: Only<GivenOn, (keyof HookEvents<C> | keyof V) & string>;
   },
 ): Charm<C, S, E, State, Resource, B, V> {

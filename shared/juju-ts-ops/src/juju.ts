@@ -20,7 +20,13 @@ import {
   type RawBag,
   type Side,
 } from './databag.ts';
-import { CharmBugError, RelationNotFoundError, SecretNotFoundError, UserError } from './errors.ts';
+import {
+  CharmBugError,
+  HookToolError,
+  RelationNotFoundError,
+  SecretNotFoundError,
+  UserError,
+} from './errors.ts';
 import type { EventSchemas, Happenings, NoEvents } from './events.ts';
 import type { Surroundings } from './process.ts';
 import type { Redacted } from './redacted.ts';
@@ -260,9 +266,23 @@ export class Juju<
     });
   }
 
-  /** Path of the file that the user gave as a resource. @throws {HookToolError} when Juju cannot fetch it. */
+  /**
+   * Path of the file that the user gave as a resource.
+   * @throws {UserError} when the user has given none.
+   * @throws {HookToolError} when Juju cannot fetch it.
+   */
   resource(name: ResourceName<C>): Promise<string> {
-    return this.#once(`resource ${name}`, () => this.tools.resourceGet(name));
+    return this.#once(`resource ${name}`, async () => {
+      try {
+        return await this.tools.resourceGet(name);
+      } catch (cause) {
+        if (!(cause instanceof HookToolError && cause.message.includes('not found'))) throw cause;
+        const { app } = this.context;
+        throw new UserError(`the resource ${name} is needed: juju attach-resource ${app} ${name}=<file>`, {
+          cause,
+        });
+      }
+    });
   }
 
   /** The units and relations that the model is going to have. */

@@ -564,6 +564,17 @@ test('a cloud that is not trusted says what to type', async () => {
   });
 });
 
+test('a resource that the user has not given says what to type', async () => {
+  const { exitCode, state } = await hook({}, async (juju) => {
+    await juju.resource('theme');
+    return {};
+  });
+  expect([exitCode, state.status]).toEqual([
+    0,
+    { level: 'blocked', message: 'the resource theme is needed: juju attach-resource web theme=<file>' },
+  ]);
+});
+
 test('Juju 3.6 has tools that Juju 4 has not', async () => {
   const road = async (juju: WebJuju): Promise<Partial<WebPlan>> => {
     await juju.tools.leaderGet();

@@ -19,6 +19,7 @@ const charmcraft = {
 const charm = defineCharm(charmcraft, {
   options: { title: z.string() },
   endpoints: {},
+  events: { moved: z.object({ to: z.string() }) },
   machine: { apply: async () => [], preview: async () => [] },
   read: (juju) => juju.options(),
   plan: ({ title }) => ({ machine: [], status: [active(title)] }),
@@ -27,6 +28,8 @@ const charm = defineCharm(charmcraft, {
 });
 const { state } = await inProcess(charm).run('start', stateOf(charm, { options: { title: 'Good day' } }));
 console.log(state.status.message);
+// As the how-to says, in a project that is strict and no more.
+inProcess({ ...charm, read: async (juju) => ({ ...(await charm.read(juju)), hostname: 'web-0' }) });
 // @ts-expect-error
 stateOf(charm, { options: { colour: 'red' } });
 `;
