@@ -271,7 +271,10 @@ POOL = []
 
 def pooled_query(conf, sql):
     """On a connection that an earlier request has left. One that has died in between costs this request an error."""
-    connection = POOL.pop() if POOL else connect(conf)
+    try:
+        connection = POOL.pop()
+    except IndexError:
+        connection = connect(conf)
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(sql)
@@ -647,6 +650,11 @@ class Region:
         self.listeners = []
         self.known = None
         self.web = None
+        # How many racks have been entered; what was asked before the last one says nothing about it.
+        self.entered = 0
+        self.entering = threading.Lock()
+        # Whoever says goodbye is not entered again by a heartbeat; a signal may come in the middle of the first one.
+        self.beating = threading.RLock()
 
     def start(self):
         """As start_up() of MAAS: all or nothing, under a lock of the database."""
@@ -696,29 +704,35 @@ class Region:
             self.listeners.append(listener)
             threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
         query(self.conf, "DELETE FROM maasserver_regionprocess WHERE system_id = %s", (self.system_id,))
-        self.beat()
+        with self.beating:
+            self.beat()
         threading.Thread(target=self.heart, daemon=True).start()
         threading.Thread(target=self.report, daemon=True).start()
         server = WebServer(self) if HAS_NGINX else BareWebServer(self)
         self.configure_web()
         # Only now: from here on it is what configures the web server, and two at once would take each other's file away.
-        threading.Thread(target=self.watch, daemon=True).start()
+        threading.Thread(target=self.watch, args=(self.hold(),), daemon=True).start()
         log("Region controller serves.")
         server.serve_forever()
 
-    def watch(self):
+    def hold(self):
+        """A connection that no migration comes past for as long as it lasts: see dbupgrade."""
+        connection = connect(self.conf)
+        connection.autocommit = True
+        connection.cursor().execute("SELECT pg_advisory_lock_shared(99, 2)")
+        return connection
+
+    def watch(self, connection):
         """Which racks there are, so that a rack that is deleted learns of it."""
-        connection = None
         while True:
             try:
-                if connection is None:
-                    connection = connect(self.conf)
-                    connection.autocommit = True
-                    # Held for as long as this region runs: see dbupgrade.
-                    connection.cursor().execute("SELECT pg_advisory_lock_shared(99, 2)")
+                connection = connection or self.hold()
                 cursor = connection.cursor()
+                entered = self.entered
                 cursor.execute("SELECT system_id FROM maasserver_node WHERE node_type IN (2, 4)")
-                self.known = {row[0] for row in cursor.fetchall()}
+                known = {row[0] for row in cursor.fetchall()}
+                with self.entering:
+                    self.known = known if entered == self.entered else None
                 self.configure_web()
             except psycopg2.Error:
                 connection = self.known = None
@@ -731,7 +745,7 @@ class Region:
                 with urllib.request.urlopen(f"{self.conf['maas_url']}/rpc/", timeout=5):
                     query(self.conf, "UPDATE maasserver_node SET reported = true WHERE system_id = %s", (self.system_id,))
                 return
-            except (OSError, psycopg2.Error) as error:
+            except (OSError, psycopg2.Error, http.client.HTTPException) as error:
                 log(f"Couldn't report test results: URL error [{getattr(error, 'reason', error)}]")
             time.sleep(scaled(30))
 
@@ -761,7 +775,8 @@ class Region:
         while True:
             time.sleep(scaled(60))
             try:
-                self.beat()
+                with self.beating:
+                    self.beat()
             except psycopg2.Error as error:
                 log(f"Failed to update regiond's processes and endpoints: {error}")
 
@@ -785,6 +800,7 @@ class Region:
         )
 
     def stop(self, *_):
+        self.beating.acquire(timeout=5)
         query(self.conf, "DELETE FROM maasserver_regionprocess WHERE system_id = %s", (self.system_id,))
         log("Region controller stopped.")
         os._exit(0)
@@ -813,10 +829,13 @@ class Region:
                     log(f"Rack controller FAILED authentication from '::ffff:{peer[0]}:{peer[1]}'; dropping connection.")
                     return
                 system_id = self.enter_rack(answer, peer[0])
-                self.known = None
+                with self.entering:
+                    self.entered += 1
+                    self.known = None
                 print(json.dumps({"system_id": system_id}), file=stream, flush=True)
                 while stream.readline():
-                    is_deleted = self.known is not None and system_id not in self.known
+                    known = self.known
+                    is_deleted = known is not None and system_id not in known
                     print(json.dumps({"deleted": is_deleted}), file=stream, flush=True)
             except (OSError, ValueError, psycopg2.Error) as error:
                 log(f"Connection of {peer[0]} lost: {error}")
@@ -857,13 +876,15 @@ def read_own(name):
 
 def write_own(name, content, mode=0o640):
     path = f"{HOME}/{name}"
-    with open(os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+    # Region and rack share files, and a rack writes one for each connection, all at the same time.
+    temporary = f"{path}.{threading.get_native_id()}"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
         file.write(content)
-    # Region and rack share files; whose they are stays.
+    # Whose they are stays.
     if os.geteuid() == 0 and os.path.exists(path):
         before = os.stat(path)
-        os.chown(f"{path}.tmp", before.st_uid, before.st_gid)
-    os.rename(f"{path}.tmp", path)
+        os.chown(temporary, before.st_uid, before.st_gid)
+    os.rename(temporary, path)
 
 
 class WebServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -1374,7 +1395,7 @@ class Rack:
                 if SHORT >= (2, 5):
                     write_own("rpc.state", "".join(f"http://{host}:5240/MAAS\n" for host in hosts))
                 return {name: endpoints[0] for name, endpoints in loops.items()}
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 log(f"Region not available: {error} (While requesting RPC info at {base}).")
         return {}
 
@@ -1675,20 +1696,18 @@ def pebble_main():
     """The one service of the snap: it runs what the mode says when it starts, and ends all of it with a signal that they hear."""
     mode = snap_mode().split("+")
     parts = {}
-
-    def stop(*_):
-        for process in parts.values():
-            process.terminate()
-        for process in parts.values():
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        os._exit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    while True:
+    # Only noted: in the middle of a start, nobody would end what is being started.
+    stops = []
+    signal.signal(signal.SIGTERM, lambda *_: stops.append(True))
+    while not stops:
         for role, name, entry in SNAP_PARTS:
             if role in mode and (name not in parts or parts[name].poll() is not None):
                 parts[name] = start_part(name, [sys.executable, "-c", f"from maas_double import {entry}; {entry}()"])
-        time.sleep(0.5)
+        time.sleep(0.1)
+    for process in parts.values():
+        process.terminate()
+    for process in parts.values():
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
