@@ -54,8 +54,8 @@ export class SnapMachine implements AsyncDisposable {
       'mount -t overlay overlay -o "lowerdir=/,upperdir=$2/upper,workdir=$2/work" "$2/root"',
       'for path in /proc /dev /sys /run "$3" "$4"; do mkdir -p "$2/root$path"; mount --rbind "$path" "$2/root$path"; done',
       'mount -t tmpfs tmpfs "$2/root/run"',
-      'echo ready',
-      'exec chroot "$2/root" sleep infinity',
+      // Ready only there: a file that came before it would be this machine's own.
+      `exec chroot "$2/root" sh -c 'echo ready; exec sleep infinity'`,
     ].join('\n');
     const keeper = spawn(
       'unshare',
