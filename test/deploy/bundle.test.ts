@@ -244,10 +244,12 @@ describeOnMachines('bundle.yaml', () => {
     async () => {
       const [holder] = await model.holdersOf(vip);
       const machine = holder?.machine ?? '';
-      const watch = await watching(`http://${vip}/MAAS/rpc/`, async () => {
+      const losing = async (): Promise<void> => {
         await model.juju('stop-machine', machine);
         await eventually(30, () => regionsOf(vip));
-      });
+      };
+      // What was under way is lost, and its client gives up after a while.
+      const watch = await watching(`http://${vip}/MAAS/rpc/`, losing, 3000);
       expect(watch.longestGap).toBeLessThan(10_000);
       await expect(model.on(machine, 'true')).rejects.toThrow();
       const left = (await model.unitsOf('maas-region')).filter((unit) => unit.machine !== machine);

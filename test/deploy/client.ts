@@ -3,12 +3,13 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { types } from 'node:util';
 
-/**
- * How often the client asks, in milliseconds, and how long it waits for one answer: longer than TCP takes to begin a
- * connection once more, which is what a machine asks of clients that gives its address away on purpose.
- */
+/** How often the client asks, in milliseconds. */
 const PACE = 20;
-const PATIENCE = 3000;
+/**
+ * How long it waits for one answer, in milliseconds: a machine that gives its address away on purpose has TCP begin a
+ * connection once more, which takes a second or more, and the next holder may do the same.
+ */
+const PATIENCE = 10_000;
 
 /** What a client saw that asked an address all along. */
 export interface Watch {
@@ -19,8 +20,11 @@ export interface Watch {
   readonly longestGap: number;
 }
 
-/** Asks a URL over and over, each time on a connection of its own, while something else happens. */
-export async function watching(url: string, what: () => Promise<void>): Promise<Watch> {
+/**
+ * Asks a URL over and over, each time on a connection of its own, while something else happens.
+ * @param patience how long it waits for one answer, in milliseconds
+ */
+export async function watching(url: string, what: () => Promise<void>, patience = PATIENCE): Promise<Watch> {
   const over = new AbortController();
   const failures: string[] = [];
   let [asked, longestGap] = [0, 0];
@@ -31,7 +35,7 @@ export async function watching(url: string, what: () => Promise<void>): Promise<
       try {
         const response = await fetch(url, {
           headers: { connection: 'close' },
-          signal: AbortSignal.timeout(PATIENCE),
+          signal: AbortSignal.timeout(patience),
         });
         await response.arrayBuffer();
         if (!response.ok) throw new Error(`status ${response.status}`);

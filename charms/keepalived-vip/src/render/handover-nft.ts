@@ -5,8 +5,11 @@ import { renderIncomingTable } from './incoming-table.ts';
 export const HANDOVER_TABLE = 'keepalived-vip-handover';
 export const HANDOVER_NFT = '/etc/keepalived/handover.nft';
 
-/** Seconds that requests under way have to end, before their address moves away from under them. */
-export const HANDOVER_PAUSE = 0.25;
+/**
+ * Seconds that requests under way have to end, before their address moves away from under them. With the takeover it
+ * is less than the second after which those try again that have been kept out.
+ */
+export const HANDOVER_PAUSE = 0.5;
 
 /**
  * nftables rules for the moment before addresses are given away on purpose: no new connection begins here, its client

@@ -18,7 +18,8 @@ case "$3" in
         exit 0
         ;;
 esac
-nft delete table inet ${HANDOVER_TABLE} 2> /dev/null
+# One that takes the addresses while it is about to leave keeps out new connections: it gives them away in a moment.
+[ "$3" = MASTER ] || nft delete table inet ${HANDOVER_TABLE} 2> /dev/null
 mkdir -p ${STATE_DIRECTORY}
 echo "$3 $(date +%s)" > "$file.$$"
 mv "$file.$$" "$file"
