@@ -64,7 +64,7 @@ function secrets({ tls }: State): NonNullable<HaproxyPlan['secrets']> {
   return tls.isForgotten ? [{ label: TLS_SECRET.label, owner: 'unit', content: 'absent', grants: [] }] : [];
 }
 
-function machine({ options, web, maxConnections, tls, statsPort }: State): readonly Resource[] {
+function machine({ options, web, maxConnections, hasIpv6, tls, statsPort }: State): readonly Resource[] {
   const { certificate } = tls;
   // Where nothing is related yet the port is listened on all the same: it answers 503.
   const frontends =
@@ -77,6 +77,7 @@ function machine({ options, web, maxConnections, tls, statsPort }: State): reado
     healthCheck: options['health-check'],
     statsPort,
     maxConnections,
+    hasIpv6,
     ...(certificate && { tls: { port: options['tls-port'], digest: certificate.pem.digest() } }),
     extraConfig: options['extra-config'],
   });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { addresses, portHolder, readFileIfExists } from '@maas-ha/host';
 import type { HookContext, Juju, Options } from 'juju-ts-ops';
@@ -50,6 +51,7 @@ export interface State {
   readonly websites: readonly number[];
   readonly address: string;
   readonly maxConnections: number;
+  readonly hasIpv6: boolean;
   readonly tls: Tls;
   /** Port of the statistics and metrics; 0 for none. */
   readonly statsPort: number;
@@ -107,6 +109,7 @@ export async function read(juju: HaproxyJuju): Promise<State> {
     websites: websites.map(({ id }) => id),
     address: network.bindAddresses[0] ?? '',
     maxConnections: maxConnections(totalmem(), await openFiles()),
+    hasIpv6: existsSync('/proc/net/if_inet6'),
     tls,
     statsPort,
     observers: observers.map(({ id }) => id),

@@ -40,6 +40,7 @@ test('every combination of options that changes the form of the file', async () 
       [0, 8404].flatMap((stats) =>
         [[], [regions(0, 1, 2)], [regions(7), web]].map((relations) =>
           stateOf(relations, {
+            hasIpv6: stats === 0,
             options: {
               balance,
               'health-check': check,

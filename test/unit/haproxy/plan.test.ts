@@ -160,6 +160,18 @@ describe('the shapes of the http interface', () => {
     expect(backend).not.toContain('tcp-check');
   });
 
+  test('on a kernel without IPv6 nothing is listened on that it does not have', () => {
+    const tls = { certificate: { pem: new Redacted('x') }, isForgotten: false };
+    const cfg = cfgOf(stateOf([regions(0, 1)], { hasIpv6: false, tls }));
+    expect([...cfg.matchAll(/^ +bind (\S+)/gm)].map(([, address]) => address)).toEqual([
+      ':80',
+      ':443',
+      ':5242',
+      ':5271',
+    ]);
+    expect(cfg).not.toMatch(/v4v6|:::/);
+  });
+
   test('what a unit writes that is no server does not reach the file', () => {
     const bags = {
       'web/0': { hostname: '10.9.0.1\n  server evil', port: '80', 'private-address': 'evil host' },

@@ -86,6 +86,7 @@ export function stateOf(
     websites: [],
     address: '10.9.0.10',
     maxConnections: 5000,
+    hasIpv6: true,
     tls: { isForgotten: false },
     statsPort: parsed['stats-port'],
     observers: [],
