@@ -520,13 +520,10 @@ async function waitForActive(
       const { current, message = '' } = unit['workload-status'];
       say(name, `${current} ${message}`.trimEnd());
     }
-    const idle = new Set(z.array(z.string()).parse(await request('idle-units', null)));
-    const waiting = units.filter(
-      ({ name, unit }) => unit['workload-status'].current !== 'active' || !idle.has(name),
-    );
-    if (units.length > 0 && waiting.length === 0) return 0;
+    const unsettled = z.array(z.string()).parse(await request('unsettled-units', null));
+    if (units.length > 0 && unsettled.length === 0) return 0;
     if (Date.now() > end) {
-      const names = waiting.map(({ name }) => name).join(', ');
+      const names = unsettled.join(', ');
       console.error(`after ${timeout} s these are not active and idle: ${names || 'there are no units'}`);
       return 1;
     }

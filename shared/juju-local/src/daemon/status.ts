@@ -210,7 +210,7 @@ function unitStatus(model: Model, unit: Unit, chosen: ReadonlySet<string>): Reco
 }
 
 /** A failed hook, or a machine that is gone, hides what the charm last said. */
-function workloadOf(model: Model, unit: Unit): Status {
+export function workloadOf(model: Model, unit: Unit): Status {
   if (unit.agent.current === 'lost')
     return { ...unit.agent, current: 'unknown', message: `machine ${unit.machine} is down` };
   return unit.failed ? failedStatus(model, unit) : unit.workload;

@@ -12,7 +12,7 @@ import type { Relation, Unit } from '../model/documents.ts';
 import { describeEndpoints } from '../model/endpoints.ts';
 import type { Model } from '../model/model.ts';
 import { actionParams, setPath } from '../charm/actions.ts';
-import { describeApplication, describeUnit, fullStatus } from './status.ts';
+import { describeApplication, describeUnit, fullStatus, workloadOf } from './status.ts';
 
 /** What the verbs work on. */
 export interface Daemon {
@@ -299,8 +299,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   ),
 
-  'idle-units': verb(z.unknown(), ({ model, scheduler }) =>
-    [...model.units.values()].filter((unit) => scheduler.isIdle(unit)).map(({ name }) => name),
+  // In one answer: a unit may become idle as it becomes blocked.
+  'unsettled-units': verb(z.unknown(), ({ model, scheduler }) =>
+    [...model.units.values()]
+      .filter((unit) => workloadOf(model, unit).current !== 'active' || !scheduler.isIdle(unit))
+      .map(({ name }) => name),
   ),
 
   'stop-machine': verb(z.object({ machine: z.string() }), ({ scheduler }, { machine }) =>

@@ -49,6 +49,20 @@ applications:
 relations: [[web, db], [log, web]]
 `;
 
+test('who is waited for: whoever is not active, or still has something to do', async () => {
+  await using made = new World();
+  await made.add(charmInfo('web'), 2, async ({ unit, name, tool }) => {
+    if (name === 'start') await tool('status-set', unit === 'web/0' ? 'active' : 'blocked', 'x');
+  });
+  await made.start();
+  const unsettled = async (): Promise<unknown> => (await ask(made, 'unsettled-units', null)).answer;
+  expect(await unsettled()).toEqual(['web/0', 'web/1']);
+  await made.settle();
+  expect(await unsettled()).toEqual(['web/1']);
+  made.unit('web/0').configSeen = 'other';
+  expect(await unsettled()).toEqual(['web/0', 'web/1']);
+});
+
 test('a bundle is deployed where it says, and deploying it again changes nothing', async () => {
   await using made = await world();
   const args = { path: bundle(made, BUNDLE), overlays: [], trust: false };
