@@ -144,8 +144,13 @@ export class DoubleHost implements AsyncDisposable {
 
   /** Starts regiond and the web server before it. */
   startRegion(): ChildProcess {
-    this.#start('http_main');
+    this.startWeb();
     return this.#start('regiond_main');
+  }
+
+  /** It begins to serve once regiond has written its configuration. */
+  startWeb(): ChildProcess {
+    return this.#start('http_main');
   }
 
   startRack(): ChildProcess {

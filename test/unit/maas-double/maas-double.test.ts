@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, stat } from 'node:fs/promises';
+import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { authorization, MaasApi } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
@@ -285,6 +286,24 @@ describe('administrators', () => {
 });
 
 describe('regions', () => {
+  test('a busy web server keeps clients waiting, as nginx does, and loses none', async () => {
+    const host = await doubles.make('3.7', 'region-1', '127.0.7.1');
+    await host.write('var/lib/maas/http/regiond.nginx.conf', '{}');
+    const web = host.startWeb();
+    await until(
+      () => host.get('/MAAS/'),
+      ({ status }) => status === 301,
+    );
+    web.kill('SIGSTOP');
+    const clients = Array.from({ length: 50 }, () => createConnection(5240, host.address));
+    await until(
+      () => clients.filter(({ connecting }) => connecting).length,
+      (waiting) => waiting === 0,
+    );
+    for (const client of clients) client.destroy();
+    web.kill('SIGCONT');
+  }, 30_000);
+
   test('one that waits for a schema is alive, and serves once it is there', async () => {
     const host = await machine(1);
     const regiond = host.startRegion();

@@ -891,6 +891,7 @@ class WebServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """What regiond itself answers, behind maas-http."""
 
     daemon_threads = True
+    request_queue_size = 50
 
     def __init__(self, region):
         if os.path.exists(WEB_SOCKET):
@@ -903,6 +904,7 @@ class BareWebServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """Until 3.1 nothing stands before regiond."""
 
     daemon_threads = True
+    request_queue_size = 50
     allow_reuse_address = True
 
     def __init__(self, region):
@@ -1253,6 +1255,8 @@ PLAIN_PATHS = (
 
 
 class FrontServer(http.server.ThreadingHTTPServer):
+    # As nginx has it: with Python's five the checks of five balancers leave no room for a client while this is busy.
+    request_queue_size = 511
     # Where the others are sent; None where everything is answered here.
     tls_port = None
 
