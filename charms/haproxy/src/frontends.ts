@@ -47,6 +47,12 @@ export function frontendsOf(
   return { frontends, conflicts };
 }
 
+/** Which port of HTTP is served over HTTPS as well: that of the option, or else the lowest. */
+export function securePort(frontends: readonly Frontend[], port: number): number {
+  const ports = frontends.filter(({ mode }) => mode === 'http').map((frontend) => frontend.port);
+  return ports.includes(port) ? port : (ports[0] ?? port);
+}
+
 /** Two HTTP services can, if a request says by its host name which one it wants. */
 function canShare(a: Service, b: Service): boolean {
   if (a.mode === 'tcp' || b.mode === 'tcp') return false;

@@ -5,6 +5,7 @@ import { TLS_SECRET } from '@maas-ha/interfaces/tls-certificates';
 import { active, blocked, waiting, type Plan, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
+import { securePort } from './frontends.ts';
 import { awaitDrained, awaitServing } from './haproxy.ts';
 import { observability } from './observability.ts';
 import { CERTIFICATE, CONFIG, descriptionOf, renderHaproxyCfg } from './render/haproxy-cfg.ts';
@@ -78,7 +79,13 @@ function machine({ options, web, maxConnections, hasIpv6, tls, statsPort }: Stat
     statsPort,
     maxConnections,
     hasIpv6,
-    ...(certificate && { tls: { port: options['tls-port'], digest: certificate.pem.digest() } }),
+    ...(certificate && {
+      tls: {
+        port: options['tls-port'],
+        httpPort: securePort(frontends, options.port),
+        digest: certificate.pem.digest(),
+      },
+    }),
     extraConfig: options['extra-config'],
   });
   const description = descriptionOf(content) ?? '';
@@ -148,10 +155,12 @@ function databags(state: State): NonNullable<HaproxyPlan['databags']> {
 }
 
 /** Where the servers of a relation are reached. */
-function frontendOf(relation: number, { services, tls, options }: State): Frontend {
-  if (tls.certificate) return { scheme: 'https', port: options['tls-port'] };
+function frontendOf(relation: number, { services, web, tls, options }: State): Frontend {
   const service = services.find(({ mode, relations }) => mode === 'http' && relations.includes(relation));
-  return { scheme: 'http', port: service?.port ?? options.port };
+  const port = service?.port ?? options.port;
+  if (tls.certificate && (!service || port === securePort(web.frontends, options.port)))
+    return { scheme: 'https', port: options['tls-port'] };
+  return { scheme: 'http', port };
 }
 
 function status(state: State): readonly Status[] {

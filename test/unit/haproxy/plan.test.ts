@@ -326,6 +326,27 @@ describe('a certificate', () => {
     expect(JSON.stringify(planned)).not.toContain('PRIVATE KEY');
   });
 
+  test('is that of the option port, whatever else has a port of its own', async () => {
+    const certificate = parseCertificate(await certify(), key);
+    const on = (port: number): string => `- {service_name: on-${port}, service_port: ${port}}`;
+    const state = stateOf(
+      [
+        relationOf(1, 'low', { 'low/0': { services: on(70) } }),
+        relationOf(2, 'high', { 'high/0': { services: on(8080) } }),
+        regions(1),
+      ],
+      { tls: { certificate, isForgotten: false } },
+    );
+    const cfg = cfgOf(state);
+    expect(sectionOf(cfg, 'frontend port-80')).toContain('bind :::443 v4v6 ssl');
+    expect(cfg.match(/ ssl crt /g)).toHaveLength(1);
+    expect(plan(state).databags).toMatchObject([
+      { relation: 1, app: { frontend: { scheme: 'http', port: 70 } } },
+      { relation: 2, app: { frontend: { scheme: 'http', port: 8080 } } },
+      { relation: 3, app: { frontend: { scheme: 'https', port: 443 } } },
+    ]);
+  });
+
   test('a new one changes the file, so that HAProxy is told', async () => {
     const [one, two] = [parseCertificate(await certify(), key), parseCertificate(await certify(), key)];
     expect(cfgOf(stateOf([regions(1)], { tls: { certificate: one, isForgotten: false } }))).not.toBe(

@@ -16,7 +16,8 @@ export interface HaproxyConfig {
   readonly maxConnections: number;
   /** Whether the kernel knows IPv6: where it does not, HAProxy could not listen on both. */
   readonly hasIpv6: boolean;
-  readonly tls?: { readonly port: number; readonly digest: string };
+  /** HTTPS on one port, for what is served over HTTP on another. */
+  readonly tls?: { readonly port: number; readonly httpPort: number; readonly digest: string };
   readonly extraConfig: string;
 }
 
@@ -97,10 +98,7 @@ export function descriptionOf(cfg: string): string | undefined {
   return /^ *description (\S+)$/m.exec(cfg)?.[1];
 }
 
-function renderFrontend(
-  { port, mode, services }: Frontend,
-  { tls, frontends, hasIpv6 }: HaproxyConfig,
-): string {
+function renderFrontend({ port, mode, services }: Frontend, { tls, hasIpv6 }: HaproxyConfig): string {
   const bind = (number: number): string => (hasIpv6 ? `bind :::${number} v4v6` : `bind :${number}`);
   const name = `frontend port-${port}`;
   const [only] = services;
@@ -112,11 +110,10 @@ function renderFrontend(
       ...(only ? [...routeTo(only), `default_backend ${only.name}`] : []),
     ]);
   }
-  const isFirst = frontends.find((frontend) => frontend.mode === 'http')?.port === port;
   const fallback = services.find(({ siteNames }) => siteNames.length === 0);
   return section(name, [
     bind(port),
-    ...(tls && isFirst
+    ...(tls?.httpPort === port
       ? [
           `${bind(tls.port)} ssl crt ${CERTIFICATE} alpn h2,http/1.1`,
           'http-request set-header X-Forwarded-Proto https if { ssl_fc }',
