@@ -129,6 +129,23 @@ test(
   2 * MINUTE,
 );
 
+test('where there is no Node for the builder it says which one it needs', async () => {
+  const old =
+    'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "24.0.0" } })';
+  const { exitCode, all } = await execa(
+    process.execPath,
+    [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(old)}`,
+      'node_modules/juju-ts-ops/bin/juju-ts-ops.mjs',
+      'check',
+    ],
+    { cwd: project, reject: false, all: true },
+  );
+  expect(exitCode).toBe(1);
+  expect(all).toMatch(/^juju-ts-ops: this needs Node 26 or later, and here is 24\.0\.0; .*$/);
+});
+
 test('it has its licence and its README, and knows no MAAS', async () => {
   const installed = join(project, 'node_modules/juju-ts-ops');
   const files = [
