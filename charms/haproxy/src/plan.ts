@@ -118,7 +118,7 @@ function machine({ options, web, maxConnections, hasIpv6, tls, statsPort }: Stat
 
 function databags(state: State): NonNullable<HaproxyPlan['databags']> {
   const { options, web, reverseproxy, websites, observers, tls, app, model, address } = state;
-  const [first] = web.frontends.flatMap((frontend) => frontend.services);
+  const [first] = web.frontends.find(({ port }) => port === options.port)?.services ?? [];
   return [
     ...reverseproxy.map(
       ({ id }) =>

@@ -301,6 +301,19 @@ test('related charms learn the port in the first hook', () => {
   ]);
 });
 
+test('whoever asks over website is told the health check of the very port', () => {
+  const low = relationOf(1, 'low', {
+    'low/0': {
+      services: '- {service_name: low, service_port: 70, service_options: [option httpchk GET /low]}',
+    },
+  });
+  expect(plan(stateOf([low, regions(1)], { websites: [7] })).databags).toContainEqual({
+    endpoint: 'website',
+    relation: 7,
+    unit: { hostname: '10.9.0.10', port: 80, 'health-check': '/MAAS/rpc/' },
+  });
+});
+
 describe('a certificate', () => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const key = new Redacted(privateKey.export({ type: 'pkcs8', format: 'pem' }));
