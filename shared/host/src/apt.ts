@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HostError } from './errors.ts';
 import { deleteFile, readFileIfExists, replaceFile } from './files.ts';
 import { osRelease } from './os.ts';
 import { lastLines, run, tryRun, type Argv, type RunResult } from './run.ts';
 import { hideCredentials, renderSource, type Source } from './source.ts';
 
-/** Seconds to wait for another program that uses dpkg, for example unattended-upgrades. */
+/** Seconds to wait for another program that uses apt or dpkg, for example unattended-upgrades. */
 const LOCK_TIMEOUT = 600;
 const ENVIRONMENT = {
   DEBIAN_FRONTEND: 'noninteractive',
@@ -206,8 +207,15 @@ async function addPpa(owner: string, name: string): Promise<void> {
 
 async function update(options: readonly string[]): Promise<void> {
   const argv: Argv = ['apt-get', 'update', '-q', ...OPTIONS, '-o', 'APT::Update::Error-Mode=any', ...options];
-  const result = await tryRun(argv, { env: ENVIRONMENT, timeout: 1_800_000 });
-  if (result.exitCode !== 0) throw aptError('the package lists could not be read', result);
+  const end = Date.now() + LOCK_TIMEOUT * 1000;
+  for (;;) {
+    const result = await tryRun(argv, { env: ENVIRONMENT, timeout: 1_800_000 });
+    if (result.exitCode === 0) return;
+    // The timeout of apt is for dpkg alone: of two that read the lists, one fails at once.
+    if (!/^E: Could not get lock/m.test(result.stderr) || Date.now() > end)
+      throw aptError('the package lists could not be read', result);
+    await sleep(1000);
+  }
 }
 
 function apt(verb: 'install' | 'purge', names: readonly string[]): Promise<RunResult> {
