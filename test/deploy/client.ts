@@ -65,7 +65,9 @@ function reasonOf(error: unknown): string {
 /** What a client of an HTTPS URL reads. @throws when the CA did not sign for who answers */
 export function secure(url: string, ca: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    get(url, { ca, agent: false, timeout: 3000 }, (response) => resolve(text(response))).on('error', reject);
+    const request = get(url, { ca, agent: false, timeout: 3000 }, (response) => resolve(text(response)));
+    request.on('timeout', () => request.destroy(new Error('no answer')));
+    request.on('error', reject);
   });
 }
 

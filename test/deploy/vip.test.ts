@@ -148,7 +148,7 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
     'VRRP version 2, with a password that all units share',
     async () => {
       await model.juju('config', 'keepalived-vip', 'vrrp-version=2', 'advert-interval=1');
-      await model.settle(60);
+      await model.settle();
       const units = await model.unitsOf('keepalived-vip');
       const files = await Promise.all(
         units.map(({ machine }) =>
@@ -171,10 +171,10 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
       expect(await model.action(before.name, 'release-vip')).toContain(`released: ${vip}`);
       expect((await eventually(10, () => holder())).name).not.toBe(before.name);
       await model.juju('config', 'keepalived-vip', '--reset', 'vrrp-version,advert-interval');
-      await model.settle(60);
+      await model.settle();
       await eventually(10, () => holder());
     },
-    2 * MINUTE,
+    6 * MINUTE,
   );
 
   test(
@@ -192,9 +192,9 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
       expect((await holder()).name).toBe(name);
       await model.on(machine, `ip address delete ${taken}/24 dev eth0`);
       await model.juju('config', 'keepalived-vip', `vip=${vip}`);
-      await model.settle(60);
+      await model.settle();
     },
-    2 * MINUTE,
+    6 * MINUTE,
   );
 
   test(
