@@ -286,6 +286,23 @@ describe('administrators', () => {
 });
 
 describe('regions', () => {
+  test('while the database is slow requests wait, and a region takes no more than fifty connections', async () => {
+    const host = await migrated(1, '3.7');
+    await host.serve('region-1');
+    const hold = 'BEGIN; LOCK TABLE maasserver_regionprocess; SELECT pg_sleep(600)';
+    const slow = doubles.server.sql(hold).catch(() => undefined);
+    const answers = Promise.all(Array.from({ length: 90 }, () => host.get('/MAAS/rpc/')));
+    const connections = (): Promise<string> =>
+      doubles.server.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'maas-regiond'");
+    const most = await until(connections, (count) => Number(count) >= 40);
+    await doubles.server.sql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE%'",
+    );
+    await slow;
+    expect(new Set((await answers).map(({ status }) => status))).toEqual(new Set([200]));
+    expect(Math.max(Number(most), Number(await connections()))).toBeLessThanOrEqual(50);
+  }, 60_000);
+
   test('a busy web server keeps clients waiting, as nginx does, and loses none', async () => {
     const host = await doubles.make('3.7', 'region-1', '127.0.7.1');
     await host.write('var/lib/maas/http/regiond.nginx.conf', '{}');

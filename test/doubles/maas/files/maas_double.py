@@ -267,23 +267,23 @@ def query(conf, sql, args=()):
 
 
 POOL = []
+# What comes at a time when all are in use waits, as for the threads of MAAS, which have a connection each.
+POOL_SIZE = threading.BoundedSemaphore(40)
 
 
 def pooled_query(conf, sql):
     """On a connection that an earlier request has left. One that has died in between costs this request an error."""
-    try:
-        connection = POOL.pop()
-    except IndexError:
-        connection = connect(conf)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(sql)
-            rows = cursor.fetchall()
-    except psycopg2.Error:
-        connection.close()
-        raise
-    POOL.append(connection)
-    return rows
+    with POOL_SIZE:
+        connection = POOL.pop() if POOL else connect(conf)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql)
+                rows = cursor.fetchall()
+        except psycopg2.Error:
+            connection.close()
+            raise
+        POOL.append(connection)
+        return rows
 
 
 def dbupgrade(_args):
