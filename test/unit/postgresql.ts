@@ -73,6 +73,16 @@ export class PostgresqlServer implements AsyncDisposable {
     return this.#as('psql', ['-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', ...where, '-c', sql]);
   }
 
+  /** Leaves nothing in the database, of whoever was killed nothing either: PostgreSQL may not have noticed yet. */
+  async empty(): Promise<void> {
+    await this.sql(
+      `SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid();
+       DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS temporal, maas_ha CASCADE;
+       CREATE SCHEMA public AUTHORIZATION maas`,
+    );
+  }
+
   async #as(program: string, args: readonly string[]): Promise<string> {
     const { stdout } = await execa('runuser', ['-u', 'postgres', '--', join(this.#bin, program), ...args], {
       stdin: 'ignore',

@@ -49,4 +49,4 @@ test('kill -9 at any moment leaves a whole file, and the next run clears up', as
   const wanted: Resource = { kind: 'file', path, content: 'c', mode: 0o600 };
   await machine.apply([wanted], { stateDirectory });
   expect((await readdir(folder)).filter((name) => name.endsWith('.new'))).toEqual([]);
-}, 120_000);
+});

@@ -45,7 +45,7 @@ beforeAll(async () => {
     ],
     await openssl(issuing),
   );
-}, 30_000);
+});
 
 afterAll(() => rm(folder, { recursive: true }));
 

@@ -210,7 +210,7 @@ export class World {
   /** Adds and runs everything until no unit has anything to do; the trace since the last time. */
   async settle(): Promise<string[]> {
     this.scheduler.wake();
-    const end = Date.now() + 4000;
+    const end = Date.now() + 60_000;
     const isBusy = () =>
       this.#running > 0 ||
       [...this.model.machines.values()].some(({ state }) => state === 'pending') ||

@@ -14,7 +14,7 @@ export function doubleHosts(): DoubleHosts {
 
   beforeAll(async () => {
     server = await PostgresqlServer.start();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await server[Symbol.asyncDispose]();
@@ -22,9 +22,7 @@ export function doubleHosts(): DoubleHosts {
 
   beforeEach(async () => {
     hosts = [];
-    await server.sql(
-      'DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS temporal; CREATE SCHEMA public AUTHORIZATION maas',
-    );
+    await server.empty();
   });
 
   afterEach(async () => {

@@ -21,7 +21,7 @@ const programs = programsOnPath();
 
 beforeAll(async () => {
   server = await PostgresqlServer.start();
-}, 60_000);
+});
 
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
@@ -97,7 +97,7 @@ test('the one who migrates is killed: the migration goes on, and nobody begins a
   await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
   expect(await logged()).toEqual(ONCE);
   expect(await server.sql('SELECT unit FROM maas_ha.migration')).toBe('maas-region/0');
-}, 30_000);
+});
 
 test('a database that does not answer, or lets nobody in, is waited for', async () => {
   const wrong = { ...server.connection, password: new Redacted('wrong') };

@@ -98,7 +98,7 @@ describe('in MAAS itself', () => {
       { socketPath: `${host.root}/var/lib/maas/maas-regiond-webapp.sock.0` },
       new Redacted(stdout),
     );
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await host[Symbol.asyncDispose]();

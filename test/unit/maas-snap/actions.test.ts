@@ -29,7 +29,7 @@ describeOnMachines('a region from the snap store', () => {
     const before = regionState(server, { options: SOURCE_37 });
     state = await run(unit, before, 'install', 'config-changed');
     expect(state.status).toEqual(SERVES);
-  }, 120_000);
+  });
 
   afterAll(async () => {
     // Nothing that is secret was ever in the arguments of a program of MAAS.
@@ -66,7 +66,7 @@ describeOnMachines('a region from the snap store', () => {
       message: 'MAAS has no user bob',
     });
     shown.push(made.results?.['password'] ?? '', key.results?.['api-key'] ?? '');
-  }, 60_000);
+  });
 
   test('controllers, DHCP, and what would change', async () => {
     const { results = {} } = await act('list-controllers');
@@ -81,7 +81,7 @@ describeOnMachines('a region from the snap store', () => {
     });
     expect(await act('upgrade')).toMatchObject({ status: 'completed' });
     expect(state.status).toEqual(SERVES);
-  }, 60_000);
+  });
 
   test('a new secret is in MAAS, in its file and with the racks', async () => {
     const old = await secretFile();
@@ -101,7 +101,7 @@ describeOnMachines('a region from the snap store', () => {
     state = await run(unit, state, 'update-status');
     expect([state.secrets, state.status]).toEqual([before, SERVES]);
     await machine.write(`${HOME}/secret`, secret);
-  }, 60_000);
+  });
 
   test('a region that answers and is not in its own list does not serve', async () => {
     await server.sql("UPDATE maasserver_node SET hostname = 'another'");
@@ -136,7 +136,7 @@ describeOnMachines('a region from the snap store', () => {
       expect([await machine.read(`${HOME}/maas_id`), await secretFile()]).toEqual([id, secret]);
     }
     expect(await server.sql('SELECT version FROM double_migration')).toBe('3.7');
-  }, 90_000);
+  });
 
   test('HTTPS of MAAS itself: with a certificate of the user, and without again', async () => {
     const fresh = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=maas', '-days', '2'];
@@ -163,5 +163,5 @@ describeOnMachines('a region from the snap store', () => {
     state = await run(unit, { ...state, options: before.options }, 'config-changed');
     await until(subject, (said) => !said.includes('subject='));
     expect(state.status).toEqual(SERVES);
-  }, 60_000);
+  });
 });
