@@ -19,7 +19,6 @@ export interface Said {
 /** How a command of MAAS is run. */
 interface RunOptions {
   readonly input?: string;
-  readonly timeout?: number;
   /** As whom; root if absent. */
   readonly uid?: number;
 }
@@ -35,12 +34,12 @@ export class DoubleHost implements AsyncDisposable {
     this.address = address;
   }
 
-  /** @param timeScale how long a second of MAAS takes */
+  /** @param timeScale how long a second of MAAS takes; a heartbeat may be late by 30 of them */
   static async make(
     version: string,
     hostname: string,
     address: string,
-    timeScale = 0.02,
+    timeScale = 0.05,
   ): Promise<DoubleHost> {
     const host = new DoubleHost(await mkdtemp(join(tmpdir(), 'maas-double-')), address);
     for (const folder of ['etc/maas', 'var/lib/maas/http', 'usr/share/maas'])
@@ -109,20 +108,17 @@ export class DoubleHost implements AsyncDisposable {
     return this.#run('common_main', args, {});
   }
 
-  async #run(
-    entry: string,
-    args: readonly string[],
-    { input = '', timeout = 20_000, uid }: RunOptions,
-  ): Promise<Said> {
+  async #run(entry: string, args: readonly string[], { input = '', uid }: RunOptions): Promise<Said> {
     // Without a terminal of its own, as in a hook.
     const { exitCode, stdout, stderr } = await execa(
       'setsid',
       ['--wait', '/usr/bin/python3', '-c', code(entry, uid), ...args],
       {
         input,
-        timeout,
+        timeout: 60_000,
         killSignal: 'SIGKILL',
-        maxBuffer: 1_000_000,
+        // One that asks for ever is killed for it.
+        maxBuffer: 100_000,
         reject: false,
         env: this.#environment(),
       },
@@ -210,9 +206,9 @@ function code(entry: string, uid?: number): string {
   return `from maas_double import ${entry}; ${become}${entry}()`;
 }
 
-/** Waits until something is so. @throws after 15 seconds, with what it was then */
+/** Waits until something is so. @throws after a minute, with what it was then */
 export async function until<T>(ask: () => Promise<T> | T, isSo: (answer: T) => boolean): Promise<T> {
-  for (const end = Date.now() + 15_000; ;) {
+  for (const end = Date.now() + 60_000; ;) {
     const answer = await ask();
     if (isSo(answer)) return answer;
     if (Date.now() > end) throw new Error(`still ${JSON.stringify(answer)}`);

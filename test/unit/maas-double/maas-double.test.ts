@@ -40,15 +40,27 @@ async function keyOf(host: DoubleHost): Promise<Redacted> {
 describe('dbupgrade', () => {
   test('two at once: exactly one fails, on an empty database and on a migrated one', async () => {
     const regions = [await machine(1), await machine(2)];
+    const held = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     for (const state of ['empty', 'migrated']) {
-      const ends = await Promise.all(regions.map((host) => host.region(['dbupgrade'])));
+      // The one that comes first waits, in what it does next, until the other one has come as well.
+      const next = state === 'empty' ? 'pg_class IN SHARE MODE' : 'double_migration';
+      const hold = doubles.server.sql(`BEGIN; LOCK TABLE ${next}; SELECT pg_sleep(600)`).catch(() => '');
+      await until(
+        () => doubles.server.sql(`SELECT count(*) ${held}`),
+        (count) => count === '1',
+      );
+      const runs = regions.map((host) => host.region(['dbupgrade']));
+      await Promise.race(runs);
+      await doubles.server.sql(`SELECT pg_terminate_backend(pid) ${held}`);
+      await hold;
+      const ends = await Promise.all(runs);
       expect(new Set(ends.map(({ exitCode }) => exitCode))).toEqual(new Set([0, 1]));
       expect(ends.find(({ exitCode }) => exitCode === 1)?.stderr).toContain('tuple concurrently updated');
       expect(ends.find(({ exitCode }) => exitCode === 0)?.stdout).toContain(
         state === 'empty' ? '0001_initial' : 'No migrations to apply.',
       );
     }
-  }, 30_000);
+  });
 
   test('a second run applies nothing; an older MAAS refuses', async () => {
     const host = await migrated();
@@ -79,7 +91,7 @@ describe('dbupgrade', () => {
     await host.serve('region-1');
     expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
     expect(await host.regions()).toEqual(['region-1']);
-  }, 30_000);
+  });
 
   test('what needs the schema fails before it', async () => {
     const host = await machine(1);
@@ -132,7 +144,7 @@ describe('dbupgrade', () => {
       () => host.regions(),
       (regions) => regions.includes('region-1'),
     );
-  }, 30_000);
+  });
 });
 
 describe('regiond.conf', () => {
@@ -250,12 +262,10 @@ describe('administrators', () => {
 
   test('without its address it asks for ever at the end of the input', async () => {
     const host = await migrated();
-    const { exitCode, stdout } = await host.region(
-      ['createadmin', '--username', 'admin', '--password', 'pass'],
-      { timeout: 3000 },
-    );
+    const create = ['createadmin', '--username', 'admin', '--password', 'pass'];
+    const { exitCode, stdout } = await host.region(create);
     expect(exitCode).toBeUndefined();
-    expect(stdout.match(/Email: /g)?.length).toBeGreaterThan(100);
+    expect(stdout.match(/Email: /g)?.length).toBeGreaterThan(1000);
   });
 
   test('the same API key each time; nobody has none', async () => {
@@ -341,7 +351,7 @@ describe('regions', () => {
       ({ status }) => status === 502,
     );
     expect(await host.get('/MAAS/r/')).toMatchObject({ status: 200 });
-  }, 30_000);
+  });
 
   test('answer at the addresses of MAAS, and at no others', async () => {
     const host = await migrated();
@@ -365,7 +375,7 @@ describe('regions', () => {
     expect(JSON.parse((await host.get('/MAAS/accounts/login/')).text)).toMatchObject({ no_users: true });
     await doubles.server.sql("INSERT INTO maasserver_config VALUES ('prometheus_enabled', 'true')");
     expect(await host.get('/MAAS/metrics')).toMatchObject({ status: 200 });
-  }, 30_000);
+  });
 
   test('wait for the database, for ever and alive', async () => {
     const host = await machine(1);
@@ -399,7 +409,7 @@ describe('regions', () => {
       (regions) => regions.length === 2,
     );
     expect(await two.read('var/lib/maas/maas_id')).not.toBe(before);
-  }, 30_000);
+  });
 
   test('have one secret: of 3.3 and later the database wins over a file', async () => {
     const one = await migrated();
@@ -411,7 +421,7 @@ describe('regions', () => {
     expect(secret).toMatch(/^[0-9a-f]{32}$/);
     expect(await two.read('var/lib/maas/secret')).toBe(secret);
     expect(await one.regions()).toEqual(['region-1', 'region-2']);
-  }, 30_000);
+  });
 
   test('have one secret: until 3.2 the first takes its file, and another one with another file never starts', async () => {
     const one = await migrated(1, '3.2');
@@ -426,7 +436,7 @@ describe('regions', () => {
       (log) => log.includes('does not match'),
     );
     expect(await one.regions()).toEqual(['region-1']);
-  }, 30_000);
+  });
 
   test('one that is asked to stop is gone at once; one that is killed only after a while', async () => {
     const one = await migrated();
@@ -438,17 +448,21 @@ describe('regions', () => {
       (regions) => regions.length === 3,
     );
     daemons[0]?.kill('SIGTERM');
-    daemons[1]?.kill('SIGKILL');
     await until(
       () => one.regions(),
       (regions) => !regions.includes('region-2'),
+    );
+    daemons[1]?.kill('SIGKILL');
+    await until(
+      () => killed.get('/MAAS/rpc/'),
+      ({ status }) => status === 502,
     );
     expect(await one.regions()).toContain('region-3');
     await until(
       () => one.regions(),
       (regions) => regions.length === 1,
     );
-  }, 30_000);
+  });
 
   test('one with a copied maas_id answers and never lists itself', async () => {
     const one = await migrated();
@@ -461,8 +475,11 @@ describe('regions', () => {
       ({ status }) => status === 200,
     );
     expect(await two.regions()).not.toContain('region-2');
-    expect(two.log).toContain("record's may be out of date");
-  }, 30_000);
+    await until(
+      () => two.log,
+      (log) => log.includes("record's may be out of date"),
+    );
+  });
 
   test('without the database answer 500, and at once again when it is back', async () => {
     const host = await migrated();
@@ -479,7 +496,7 @@ describe('regions', () => {
       await doubles.server.run();
     }
     expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 200 });
-  }, 30_000);
+  });
 
   test('read their file when they start, and never again', async () => {
     const host = await migrated();
@@ -495,7 +512,7 @@ describe('regions', () => {
       (log) => log.includes('Connection to database cannot be established'),
     );
     expect(await host.get('/MAAS/rpc/')).toMatchObject({ status: 502 });
-  }, 30_000);
+  });
 
   test('whose connection to the database has died in between answer one isolated 500', async () => {
     const host = await migrated();
@@ -513,7 +530,7 @@ describe('regions', () => {
     while (statuses.length < 10) statuses.push((await host.get('/MAAS/rpc/')).status);
     expect(statuses).toContain(500);
     expect(statuses.slice(-6)).toEqual([200, 200, 200, 200, 200, 200]);
-  }, 30_000);
+  });
 
   test('whose URL nobody answers serve, and MAAS does not learn of their networks until somebody does', async () => {
     const host = await migrated();
@@ -530,7 +547,7 @@ describe('regions', () => {
     await other.configure(doubles.server.connection);
     await other.serve('region-2');
     await until(networks, (found) => found.join() === '1,1');
-  }, 30_000);
+  });
 });
 
 describe('racks', () => {
@@ -560,7 +577,7 @@ describe('racks', () => {
       (log) => log.includes('Fully connected to all 2 event-loops on all 1 region controllers (region-1).'),
     );
     expect(await host.read('var/lib/maas/rpc.state')).toBe('http://127.0.7.1:5240/MAAS\n');
-  }, 30_000);
+  });
 
   test('whose region dies say so at once, and go on with the others', async () => {
     const regions = [await migrated(), await machine(2)];
@@ -580,7 +597,7 @@ describe('racks', () => {
       () => host.log,
       (log) => log.includes('all 2 event-loops on all 1 region controllers (region-1).'),
     );
-  }, 30_000);
+  });
 
   test('without a secret for five minutes do nothing more, whatever is installed then', async () => {
     const host = await doubles.make('3.4', 'rack-1', '127.0.7.9', 0.005);
@@ -591,7 +608,7 @@ describe('racks', () => {
     );
     await host.rack(['install-shared-secret'], { input: 'a'.repeat(32) });
     expect(daemon.exitCode).toBeNull();
-  }, 30_000);
+  });
 
   test('follow a changed URL without a restart, and keep their connections while the old one is gone', async () => {
     const one = await migrated();
@@ -613,7 +630,7 @@ describe('racks', () => {
     await new Promise((done) => setTimeout(done, 2000));
     expect(host.log).not.toContain('ClusterClient connection lost');
     expect(rackd.exitCode).toBeNull();
-  }, 30_000);
+  });
 
   test('registered with a secret on stdin stay stopped, with one in the arguments they start', async () => {
     const host = await doubles.make('3.4', 'rack-1', '127.0.7.9');
@@ -681,7 +698,7 @@ describe('the API', () => {
     await expect(stranger.regionControllers()).rejects.toThrow('Invalid API key');
     const [controller] = await (await api(host)).regionControllers();
     expect(controller).toMatchObject({ hostname: 'region-1', version: '3.4.0' });
-  }, 30_000);
+  });
 
   test('refuses to forget a region that runs, forgets one that does not, and knows no other', async () => {
     const one = await migrated();
@@ -702,7 +719,7 @@ describe('the API', () => {
     await maas.deleteController('region', id);
     expect((await maas.regionControllers()).map(({ hostname }) => hostname)).toEqual(['region-1']);
     await maas.deleteController('region', id);
-  }, 30_000);
+  });
 
   test('a rack on a region’s machine is one controller with it, and either goes for itself', async () => {
     const region = await migrated();
@@ -721,7 +738,7 @@ describe('the API', () => {
     await maas.deleteController('rack', rack?.system_id ?? '');
     expect(await maas.rackControllers()).toEqual([]);
     expect((await maas.regionControllers()).map(({ hostname }) => hostname)).toEqual(['region-1']);
-  }, 30_000);
+  });
 
   test('has DHCP on a VLAN only with a range and a primary rack, and never on one rack twice', async () => {
     const host = await migrated();
@@ -766,11 +783,12 @@ describe('the API', () => {
       'No RackController matches the given query.',
     ]);
     // One that goes takes its secret along and starts anew, to wait for another.
+    const gone = once(rackd, 'exit');
     expect((await forget(`${id}/?force=true`)).status).toBe(204);
-    await once(rackd, 'exit');
+    await gone;
     await expect(rack.read('var/lib/maas/secret')).rejects.toThrow('ENOENT');
     expect(await rack.read('var/lib/maas/maas_id')).toBe(id);
-  }, 30_000);
+  });
 
   test('lets a rack go from one place on a VLAN to the other in two changes only, and the charm makes both', async () => {
     const host = await migrated();
@@ -796,5 +814,5 @@ describe('the API', () => {
       await configureDhcp(maas, { vlan: 0, primary, secondary });
       expect(await pairNow()).toBe(`id-${primary} id-${secondary}`);
     }
-  }, 30_000);
+  });
 });

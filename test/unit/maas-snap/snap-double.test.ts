@@ -11,11 +11,11 @@ describeOnMachines('the stand-in of the snap store', () => {
   let machine: SnapMachine;
   beforeAll(async () => {
     server = await PostgresqlServer.start();
-  }, 60_000);
+  });
   afterAll(() => server[Symbol.asyncDispose]());
   beforeEach(async () => {
     machine = await SnapMachine.start('region-0');
-    await server.sql('DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION maas');
+    await server.empty();
   });
   afterEach(() => machine[Symbol.asyncDispose]());
 
@@ -91,17 +91,8 @@ describeOnMachines('the stand-in of the snap store', () => {
   describe('maas init', () => {
     test('asks for what is not in its arguments, and at the end of its input for ever', async () => {
       await install();
-      const { exitCode, stdout } = await machine.tryOn([
-        'timeout',
-        '3',
-        'snap',
-        'run',
-        'maas',
-        'init',
-        'rack',
-      ]);
-      expect(exitCode).toBe(124);
-      expect(stdout.match(/MAAS URL: /g)?.length).toBeGreaterThan(10);
+      const { stdout } = await machine.tryOn(['sh', '-c', 'snap run maas init rack | head --bytes=10000']);
+      expect(stdout.match(/MAAS URL: /g)?.length).toBeGreaterThan(500);
     });
 
     test('of a region migrates an empty database itself, and writes its file for everybody', async () => {
@@ -168,5 +159,5 @@ describeOnMachines('the stand-in of the snap store', () => {
     await machine.write('/var/snap/maas/common/snap_mode', 'none');
     expect(await snap('refresh', '--channel=3.7/stable', 'maas')).toMatchObject({ exitCode: 0 });
     expect(await server.sql('SELECT version FROM double_migration')).toBe('3.4');
-  }, 60_000);
+  });
 });

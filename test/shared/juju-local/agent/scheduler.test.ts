@@ -527,7 +527,8 @@ test('what waits for a unit that is removed by force ends, and nothing else with
   await world.start();
   await world.settle();
   const [doomed, waiting, other] = ['web/0', 'web/0', 'db/0'].map((unit) => world.runAction(unit, 'slow'));
-  await sleep(50);
+  const running = () => world.trace.filter((line) => line.endsWith('actions/slow'));
+  while (running().length < 2) await sleep(5);
   await world.scheduler.forceRemove(world.unit('web/0'));
   expect(await doomed).toMatchObject({ status: 'aborted', message: 'unit "web/0" was removed' });
   expect(await waiting).toMatchObject({ status: 'aborted' });
