@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import { execa } from 'execa';
 import { Redacted } from 'juju-ts-ops';
@@ -71,6 +72,17 @@ export class PostgresqlServer implements AsyncDisposable {
   async sql(sql: string, database = 'maasdb'): Promise<string> {
     const where = ['--host', this.#data, '--port', String(this.#port), '--dbname', database];
     return this.#as('psql', ['-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', ...where, '-c', sql]);
+  }
+
+  /** Has whoever needs a table, in such a mode or another, wait until the lock is let go. @returns what lets it go */
+  async lock(table: string): Promise<() => Promise<void>> {
+    const holder = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    const held = this.sql(`BEGIN; LOCK TABLE ${table}; SELECT pg_sleep(600)`).catch(() => '');
+    while ((await this.sql(`SELECT count(*) ${holder}`)) === '0') await sleep(20);
+    return async () => {
+      await this.sql(`SELECT pg_terminate_backend(pid) ${holder}`);
+      await held;
+    };
   }
 
   /** Leaves nothing in the database, of whoever was killed nothing either: PostgreSQL may not have noticed yet. */

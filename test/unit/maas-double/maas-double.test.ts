@@ -40,19 +40,13 @@ async function keyOf(host: DoubleHost): Promise<Redacted> {
 describe('dbupgrade', () => {
   test('two at once: exactly one fails, on an empty database and on a migrated one', async () => {
     const regions = [await machine(1), await machine(2)];
-    const held = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     for (const state of ['empty', 'migrated']) {
       // The one that comes first waits, in what it does next, until the other one has come as well.
       const next = state === 'empty' ? 'pg_class IN SHARE MODE' : 'double_migration';
-      const hold = doubles.server.sql(`BEGIN; LOCK TABLE ${next}; SELECT pg_sleep(600)`).catch(() => '');
-      await until(
-        () => doubles.server.sql(`SELECT count(*) ${held}`),
-        (count) => count === '1',
-      );
+      const unlock = await doubles.server.lock(next);
       const runs = regions.map((host) => host.region(['dbupgrade']));
       await Promise.race(runs);
-      await doubles.server.sql(`SELECT pg_terminate_backend(pid) ${held}`);
-      await hold;
+      await unlock();
       const ends = await Promise.all(runs);
       expect(new Set(ends.map(({ exitCode }) => exitCode))).toEqual(new Set([0, 1]));
       expect(ends.find(({ exitCode }) => exitCode === 1)?.stderr).toContain('tuple concurrently updated');
@@ -299,16 +293,12 @@ describe('regions', () => {
   test('while the database is slow requests wait, and a region takes no more than fifty connections', async () => {
     const host = await migrated(1, '3.7');
     await host.serve('region-1');
-    const hold = 'BEGIN; LOCK TABLE maasserver_regionprocess; SELECT pg_sleep(600)';
-    const slow = doubles.server.sql(hold).catch(() => undefined);
+    const unlock = await doubles.server.lock('maasserver_regionprocess');
     const answers = Promise.all(Array.from({ length: 90 }, () => host.get('/MAAS/rpc/')));
     const connections = (): Promise<string> =>
       doubles.server.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'maas-regiond'");
     const most = await until(connections, (count) => Number(count) >= 40);
-    await doubles.server.sql(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE%'",
-    );
-    await slow;
+    await unlock();
     expect(new Set((await answers).map(({ status }) => status))).toEqual(new Set([200]));
     expect(Math.max(Number(most), Number(await connections()))).toBeLessThanOrEqual(50);
   }, 60_000);

@@ -274,7 +274,11 @@ POOL_SIZE = threading.BoundedSemaphore(40)
 def pooled_query(conf, sql):
     """On a connection that an earlier request has left. One that has died in between costs this request an error."""
     with POOL_SIZE:
-        connection = POOL.pop() if POOL else connect(conf)
+        # Not looked for before it is taken: another request may be faster.
+        try:
+            connection = POOL.pop()
+        except IndexError:
+            connection = connect(conf)
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(sql)
