@@ -24,8 +24,14 @@ export function plan(state: State): KeepalivedPlan {
   if (state.isLeaving) return farewell(state);
   const { options, kernel } = state;
   if (options.vip.length === 0) {
+    const set = `juju config ${state.app} vip=<a free address of the machines' subnet>`;
+    const { running, managed } = state;
     return stay(
-      blocked(`no address to hold: juju config ${state.app} vip=<a free address of the machines' subnet>`),
+      blocked(
+        running.size === 0
+          ? `no address to hold: ${set}`
+          : `vip= is empty; ${managed.join(', ')} is held as before: ${set}, or juju remove-application ${state.app}`,
+      ),
     );
   }
   const placement = placeVips(state);

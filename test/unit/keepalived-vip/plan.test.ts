@@ -66,6 +66,19 @@ describe('where the addresses go', () => {
     );
   });
 
+  test('an address that is taken away from the option is held all the same, and the status says so', () => {
+    const emptied = stateOf(1, {
+      options: { vip: '' },
+      managed: ['10.9.0.100'],
+      running: running('MASTER'),
+    });
+    expect(planOf(emptied).machine).toEqual([]);
+    expect(status(emptied)).toMatchObject({
+      level: 'blocked',
+      message: expect.stringMatching(/^vip= is empty; 10\.9\.0\.100 is held as before: juju config .* vip=/),
+    });
+  });
+
   test("another machine's own address is refused on every unit", () => {
     const clash = stateOf(2, { options: { vip: '10.9.0.12' } });
     expect(planOf(clash).databags).toMatchObject([{ unit: { 'own-vips': ['10.9.0.12'] } }]);
