@@ -290,16 +290,29 @@ export async function dropOldPackages(folder: string): Promise<void> {
   const versions = Map.groupBy(await readdir(folder), (name) => name.replace(/_[^_]*_/, '_'));
   for (const names of [...versions.values()].filter(({ length }) => length > VERSIONS_KEPT)) {
     const files = await Promise.all(
-      names.map(async (name) => ({ name, time: (await stat(join(folder, name))).mtimeMs })),
+      names.map(async (name) => ({ name, time: await timeOf(join(folder, name)) })),
     );
     for (const { name } of files.toSorted((a, b) => b.time - a.time).slice(VERSIONS_KEPT))
       await rm(join(folder, name), { force: true });
   }
 }
 
-async function linkPackages(from: string, to: string): Promise<void> {
+/** When a file was written; of one that is gone, because another machine's packages are looked after too, long ago. */
+async function timeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
+}
+
+/** Several machines come and go at a time: what one of them has linked or dropped meanwhile is no failure of another. */
+export async function linkPackages(from: string, to: string): Promise<void> {
   const names = await readdir(from).catch(() => []);
-  for (const name of names) {
-    if (name.endsWith('.deb') && !existsSync(join(to, name))) await link(join(from, name), join(to, name));
+  for (const name of names.filter((one) => one.endsWith('.deb') && !existsSync(join(to, one)))) {
+    try {
+      await link(join(from, name), join(to, name));
+    } catch (error) {
+      if (existsSync(join(from, name)) && !existsSync(join(to, name))) throw error;
+    }
   }
 }

@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { dropOldPackages } from '../../../../shared/juju-local/src/machines/nspawn.ts';
+import { dropOldPackages, linkPackages } from '../../../../shared/juju-local/src/machines/nspawn.ts';
 
 test('of a downloaded package the newest versions are kept', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'archives-'));
@@ -24,6 +24,27 @@ test('of a downloaded package the newest versions are kept', async () => {
       'maas-common_1%3a3.4-1_all.deb',
       'maas-common_1%3a3.7-1_all.deb',
     ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('machines that go at the same time leave the packages that they have downloaded, and none fails', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'archives-'));
+  try {
+    const [cache, ...machines] = ['cache', '0', '1', '2'].map((name) => join(folder, name));
+    if (cache === undefined) throw new Error('no cache');
+    for (const path of [cache, ...machines]) mkdirSync(path);
+    const names = Array.from({ length: 60 }, (_, number) => `maas-${number % 6}_${number}_all.deb`);
+    for (const machine of machines) for (const name of names) writeFileSync(join(machine, name), '');
+    const leave = async (machine: string): Promise<void> => {
+      await linkPackages(machine, cache);
+      await dropOldPackages(cache);
+    };
+    await Promise.all(machines.map(leave));
+    // Another one may have linked after the last look.
+    await dropOldPackages(cache);
+    expect(readdirSync(cache)).toHaveLength(18);
   } finally {
     rmSync(folder, { recursive: true });
   }
