@@ -315,8 +315,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
 
   destroy: verb(z.unknown(), async ({ scheduler, machines }) => {
     scheduler.stop();
-    await machines.destroy();
-    // What was being made meanwhile has noticed by now; its leftovers go too.
+    // What is being made meanwhile may be in its way: a disk is mounted in a folder that is about to go.
+    await machines.destroy().catch(() => undefined);
+    // That has noticed by now; its leftovers go too.
     await scheduler.settled();
     await machines.destroy();
   }),

@@ -63,6 +63,18 @@ test('who is waited for: whoever is not active, or still has something to do', a
   expect(await unsettled()).toEqual(['web/0', 'web/1']);
 });
 
+test('a model is destroyed though a machine that boots is in the way at first', async () => {
+  await using made = new World();
+  await made.start();
+  let tries = 0;
+  made.daemon.machines.destroy = () => {
+    tries += 1;
+    return tries === 1 ? Promise.reject(new Error('EBUSY')) : Promise.resolve();
+  };
+  await ask(made, 'destroy', null);
+  expect(tries).toBe(2);
+});
+
 test('a bundle is deployed where it says, and deploying it again changes nothing', async () => {
   await using made = await world();
   const args = { path: bundle(made, BUNDLE), overlays: [], trust: false };
