@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Redacted } from 'juju-ts-ops';
 import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
+import { serverStates } from '../../../charms/haproxy/src/haproxy.ts';
 import { CERTIFICATE, CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
 import { charmFiles, until, VipMachine, watch, WEB_PORT } from '../../lab/vip.ts';
@@ -21,10 +22,18 @@ beforeAll(async () => {
   machines = await Promise.all([1, 2, 3].map((n) => VipMachine.start(lab, n, charmFiles(n, [1, 2, 3]))));
   url = 'http://10.9.0.11/';
   await until(async () => (await client.try(['curl', '--silent', '--fail', url])).exitCode === 0);
-  // Every server has been checked.
-  await sleep(1000);
+  for (const node of machines) await until(() => seesAll(node));
 }, 60_000);
 afterAll(() => lab.stop());
+
+const ASK =
+  'socket(my $s, PF_UNIX, SOCK_STREAM, 0); connect($s, sockaddr_un("/run/haproxy/admin.sock")) or exit 1; syswrite($s, "show stat\\n"); print while <$s>';
+/** Whether the balancer of a machine has checked every server, and has it up. */
+async function seesAll({ machine }: VipMachine): Promise<boolean> {
+  const { output } = await machine.try(['perl', '-MSocket', '-e', ASK]);
+  const servers = serverStates(output);
+  return servers.length > 0 && servers.every(({ status, check }) => status === 'UP' && check !== '');
+}
 
 /** The machine that answers this client. */
 const server = async (through = url): Promise<VipMachine> => {
@@ -93,24 +102,6 @@ test('HAProxy reloads again and again, with other servers each time: every reque
   expect(seen).toMatchObject({ failed: 0, kinds: [] });
 }, 40_000);
 
-test('HAProxy reloads, and its first checks are answered late: every request has an answer', async () => {
-  const [first] = machines;
-  if (!first) throw new Error('no machines');
-  const { machine } = first;
-  const cfg = cfgOf(stateOf([regions(1, 2, 3)], { own: ['10.9.0.11'] }));
-  // As long as the checks of the charm wait for an answer, and longer.
-  const late = cfg.replaceAll(/uri \S+/g, 'uri /?1500');
-  expect(late).not.toBe(cfg);
-  const seen = await watch(client, url, 10_000, async () => {
-    await machine.write(CONFIG, late);
-    await machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);
-    await sleep(3000);
-  });
-  await machine.write(CONFIG, cfg);
-  await machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);
-  expect(seen).toMatchObject({ failed: 0, kinds: [] });
-}, 40_000);
-
 test('HAProxy reloads while a connection is idle: the next request over it has an answer', async () => {
   const [first] = machines;
   if (!first) throw new Error('no machines');
@@ -158,3 +149,19 @@ test('the certificate is renewed again and again: every request over HTTPS has a
   });
   expect(seen).toMatchObject({ failed: 0, kinds: [] });
 }, 60_000);
+
+test('HAProxy reloads, and its first checks are answered late: every request has an answer', async () => {
+  const [first] = machines;
+  if (!first) throw new Error('no machines');
+  const { machine } = first;
+  const cfg = cfgOf(stateOf([regions(1, 2, 3)], { own: ['10.9.0.11'] }));
+  // As long as the checks of the charm wait for an answer, and longer.
+  const late = cfg.replaceAll(/uri \S+/g, 'uri /?1500');
+  expect(late).not.toBe(cfg);
+  const seen = await watch(client, url, 10_000, async () => {
+    await machine.write(CONFIG, late);
+    await machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);
+    await sleep(3000);
+  });
+  expect(seen).toMatchObject({ failed: 0, kinds: [] });
+}, 40_000);
