@@ -118,9 +118,15 @@ export class LocalModel {
     return rows.map((row) => z.object({ value: z.string() }).parse(row).value);
   }
 
-  /** All that Juju shows to whoever may see the model: status, log and databags. */
+  /**
+   * All that Juju shows to whoever may see the model: status, log and databags; and what MAAS' commands were called with,
+   * as far as the stand-in tells.
+   */
   async shown(): Promise<readonly string[]> {
+    const calls = 'cat /var/log/maas-calls 2>/dev/null || true';
     return [
+      ...Object.values(await this.onEach('maas-region', calls)),
+      ...Object.values(await this.onEach('maas-rack', calls)),
       await this.juju('status', '--format', 'json'),
       await this.juju('debug-log', '--replay', '--level', 'TRACE'),
       ...this.relations(),

@@ -184,6 +184,16 @@ describe('regiond.conf', () => {
     expect(await conf()).toBe(`database_pass: 'a''b"c: #x'\n`);
   });
 
+  test('what its commands were called with can be read afterwards', async () => {
+    const host = await machine(1);
+    await host.region(['local_config_set', '--database-pass', 's3cret']);
+    await host.rack(['config', '--region-url', 'http://127.0.7.1/MAAS']);
+    const calls = (await host.read('var/log/maas-calls')).trim().split('\n');
+    expect(calls).toHaveLength(2);
+    expect(calls[0]).toMatch(/ local_config_set --database-pass s3cret$/);
+    expect(calls[1]).toMatch(/ config --region-url http:\/\/127\.0\.7\.1\/MAAS$/);
+  });
+
   test('whoever is not root is refused', async () => {
     const host = await doubles.make('3.4', 'region-1', '127.0.7.1');
     for (const said of [

@@ -555,7 +555,7 @@ def setup_dns():
 
 def common_main():
     """/usr/lib/maas/maas-common: what both kinds of controller need."""
-    require_root()
+    begin_command()
     parser = argparse.ArgumentParser(prog="maas-common")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("setup-dns").set_defaults(run=lambda _: setup_dns())
@@ -578,7 +578,7 @@ def get_named_conf(args):
 
 
 def region_main():
-    require_root()
+    begin_command()
     parser = argparse.ArgumentParser(prog="maas-region")
     verbs = parser.add_subparsers(dest="verb", required=True)
     known = ("local_config_set", "local_config_get", "local_config_reset", "dbupgrade", "createadmin", "apikey", "shell", "edit_named_options")
@@ -626,10 +626,14 @@ def region_main():
     run_command(parser.parse_args())
 
 
-def require_root():
+def begin_command():
+    """What its arguments are, every user of the machine could read while it runs: tests read it afterwards."""
     if os.geteuid() != 0:
         print("This utility may only be run as root.", file=sys.stderr)
         sys.exit(1)
+    os.makedirs(f"{ROOT}/var/log", exist_ok=True)
+    with open(f"{ROOT}/var/log/maas-calls", "a") as file:
+        print(*sys.argv, file=file)
 
 
 def run_command(args):
@@ -1502,7 +1506,7 @@ def rack_register(args):
 
 
 def rack_main():
-    require_root()
+    begin_command()
     parser = argparse.ArgumentParser(prog="maas-rack")
     verbs = parser.add_subparsers(dest="verb", required=True)
     config = verbs.add_parser("config")
