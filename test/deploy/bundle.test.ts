@@ -174,6 +174,25 @@ describeOnMachines('bundle.yaml', () => {
   );
 
   test(
+    'named that does not run is started by the next hook, and one that somebody has disabled is left alone',
+    async () => {
+      const holders = new Set((await model.holdersOf(vip)).map(({ machine }) => machine));
+      const regions = await model.unitsOf('maas-region');
+      const { name = '', machine = '' } =
+        regions.find((unit) => !holders.has(unit.machine)) ?? regions[0] ?? {};
+      const namedAfter = async (command: string): Promise<string> => {
+        await model.on(machine, command);
+        await model.juju('run-hook', name, 'update-status');
+        return model.on(machine, 'systemctl is-active named || true');
+      };
+      expect(await namedAfter('systemctl disable --now named')).toBe('inactive');
+      expect(await namedAfter('systemctl enable named')).toBe('active');
+      expect((await model.unit(name)).workload).toBe('active');
+    },
+    3 * MINUTE,
+  );
+
+  test(
     'another virtual address: every configuration follows, and no rack restarts',
     async () => {
       const started = await model.onEach('maas-rack', 'systemctl show --property=MainPID maas-rackd');
