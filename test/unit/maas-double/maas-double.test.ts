@@ -311,7 +311,7 @@ describe('regions', () => {
     await unlock();
     expect(new Set((await answers).map(({ status }) => status))).toEqual(new Set([200]));
     expect(Math.max(Number(most), Number(await connections()))).toBeLessThanOrEqual(50);
-  }, 60_000);
+  });
 
   test('a busy web server keeps clients waiting, as nginx does, and loses none', async () => {
     const host = await doubles.make('3.7', 'region-1', '127.0.7.1');
@@ -329,7 +329,7 @@ describe('regions', () => {
     );
     for (const client of clients) client.destroy();
     web.kill('SIGCONT');
-  }, 30_000);
+  });
 
   test('one that waits for a schema is alive, and serves once it is there', async () => {
     const host = await machine(1);
