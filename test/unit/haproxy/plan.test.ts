@@ -119,6 +119,7 @@ describe('the shapes of the http interface', () => {
       /server maas-region-0 10\.9\.0\.10:5240 id 1\n +server maas-region-1 .*:5240 id 2$/m,
     );
     expect(unchecked).toMatch(/retry-on conn-failure/);
+    expect(unchecked).toMatch(/http-request set-timeout server 5s if METH_GET$/m);
     expect(unchecked).not.toMatch(/check /);
   });
 

@@ -142,7 +142,7 @@ function renderBackend(service: Service, config: HaproxyConfig): string {
   const { mode, servers } = service;
   const healthCheck = (mode === 'http' && config.healthCheck) || service.healthCheck;
   return section(`backend ${service.name}`, [
-    ...balancing(service, config),
+    ...balancing(service, config, 90),
     ...(mode === 'tcp' && healthCheck === '' ? ['option tcp-check'] : []),
     ...(healthCheck === ''
       ? []
@@ -161,12 +161,18 @@ function renderBackend(service: Service, config: HaproxyConfig): string {
 function renderUnchecked(service: Service, config: HaproxyConfig): string {
   const { servers } = service;
   return section(`backend ${service.name}${UNCHECKED}`, [
-    ...balancing(service, config),
+    // Where they hang, clients should not wait for long to hear of it.
+    ...balancing(service, config, 5),
     ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers, false)}`),
   ]);
 }
 
-function balancing({ mode, balance: own }: Service, config: HaproxyConfig): readonly string[] {
+/** @param patience seconds that a server may take for an answer that another may give as well */
+function balancing(
+  { mode, balance: own }: Service,
+  config: HaproxyConfig,
+  patience: number,
+): readonly string[] {
   const balance = own ?? config.balance;
   return [
     `mode ${mode}`,
@@ -177,8 +183,8 @@ function balancing({ mode, balance: own }: Service, config: HaproxyConfig): read
           // A server that dies with a request in its hands: another gets it, where that is safe.
           'retry-on conn-failure empty-response junk-response response-timeout 502 503',
           `http-request disable-l7-retry if !${SAFE}`,
-          ...(milliseconds(config.serverTimeout) > 90_000
-            ? [`http-request set-timeout server 90s if ${SAFE}`]
+          ...(milliseconds(config.serverTimeout) > patience * 1000
+            ? [`http-request set-timeout server ${patience}s if ${SAFE}`]
             : []),
         ]
       : []),
