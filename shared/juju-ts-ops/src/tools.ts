@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -622,12 +623,22 @@ function secretFlags({ label, description, rotate, expire }: SecretSettings): re
   );
 }
 
+/** What a hook has left that was killed; Juju runs it once more. */
+async function removeLeftSecretFiles(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = /^juju-secret-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      await rm(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
 /** Hands secret values over in files that only root can read, and takes the files away again. */
 async function withSecretFiles<T>(
   content: SecretContent,
   use: (values: readonly string[]) => Promise<T>,
 ): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'juju-secret-'));
+  await removeLeftSecretFiles();
+  const folder = await mkdtemp(join(tmpdir(), `juju-secret-${process.pid}-`));
   try {
     const values = await Promise.all(
       Object.entries(content).map(async ([key, value]) => {

@@ -1,4 +1,9 @@
 // Juju's tools one by one: which words each is given, and what is made of its answer and of its refusals.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { CharmError, Redacted, type HookTools } from 'juju-ts-ops';
 import { inProcess, stateOf, type State } from 'juju-ts-ops/testing';
@@ -166,6 +171,21 @@ test('the value of a secret is in a file, and on no command line', async () => {
   expect(ran).toEqual([
     expect.stringMatching(/^secret-add --owner unit --label mine --rotate weekly password#file=\/\S+$/),
   ]);
+});
+
+test('the values of a secret that a killed hook has left are gone with the next that it writes', async () => {
+  const dead = spawnSync('true').pid;
+  const [left, others] = await Promise.all(
+    [dead, process.pid].map((pid) => mkdtemp(join(tmpdir(), `juju-secret-${pid}-`))),
+  );
+  if (left === undefined || others === undefined) throw new Error('no folders');
+  try {
+    await writeFile(join(left, 'password'), 'hunter2');
+    await use((tools) => tools.secretAdd('unit', { password: new Redacted('hunter2') }));
+    expect([existsSync(left), existsSync(others)]).toEqual([false, true]);
+  } finally {
+    await rm(others, { recursive: true });
+  }
 });
 
 describe('a refusal', () => {
