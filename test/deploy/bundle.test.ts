@@ -12,28 +12,28 @@ let vip: string;
 /** Begins the name of everything that the model makes on this machine. */
 let prefix: string;
 
-interface Scaling extends Watch {
+interface Seen extends Watch {
   /** How often the virtual address went to another machine. */
   readonly moves: number;
 }
 
 /** Does something to the model while the client asks, and waits until every unit is idle and active. */
-async function scaling(...commands: readonly (readonly [string, ...string[]])[]): Promise<Scaling> {
+async function seen(what: string, happen: () => Promise<unknown>): Promise<Seen> {
   // This machine's own neighbour table tells behind which hardware address the virtual one is.
   const neighbours = execa('ip', ['-oneline', 'monitor', 'neigh'], { reject: false });
   const before = (await execa('ip', ['neigh', 'show', vip])).stdout;
   const watch = await watching(`http://${vip}/MAAS/rpc/`, async () => {
-    for (const command of commands) await model.juju(...command);
+    await happen();
     await model.settle(480);
   });
   neighbours.kill();
-  const seen = `${before}\n${(await neighbours).stdout}`.split('\n').flatMap((line) => {
+  const holders = `${before}\n${(await neighbours).stdout}`.split('\n').flatMap((line) => {
     const [, address, hardware] = /^(\S+) .*lladdr (\S+)/.exec(line) ?? [];
     return address === vip && hardware !== undefined ? [hardware] : [];
   });
-  const moves = seen.filter((hardware, index) => index > 0 && hardware !== seen[index - 1]).length;
+  const moves = holders.filter((hardware, index) => index > 0 && hardware !== holders[index - 1]).length;
   console.log(
-    `${commands.map((command) => command.join(' ')).join('; ')}: ${watch.failures.length} of ${watch.asked} requests failed, the address moved ${moves} times, longest gap ${watch.longestGap} ms\n${watch.failures.join('\n')}`,
+    `${what}: ${watch.failures.length} of ${watch.asked} requests failed, the address moved ${moves} times, longest gap ${watch.longestGap} ms\n${watch.failures.join('\n')}`,
   );
   return { ...watch, moves };
 }
@@ -113,10 +113,10 @@ describeOnMachines('bundle.yaml', () => {
   test(
     'from one region to five and from one rack to three, no answer is lost',
     async () => {
-      const { failures, moves } = await scaling(
-        ['add-unit', 'maas-region', '--num-units', '4'],
-        ['add-unit', 'maas-rack', '--num-units', '2'],
-      );
+      const { failures, moves } = await seen('four regions and two racks come', async () => {
+        await model.juju('add-unit', 'maas-region', '--num-units', '4');
+        await model.juju('add-unit', 'maas-rack', '--num-units', '2');
+      });
       expect(failures).toEqual([]);
       expect(moves).toBe(0);
       await everybodyIsThere(5, 3);
@@ -136,7 +136,9 @@ describeOnMachines('bundle.yaml', () => {
         .toSorted((a, b) => Number(isFirst(b)) - Number(isFirst(a)))
         .slice(0, 3)
         .map(({ name }) => name);
-      const { failures, moves } = await scaling(['remove-unit', ...leaving, '--no-prompt']);
+      const { failures, moves } = await seen(`${leaving.join(', ')} go`, () =>
+        model.juju('remove-unit', ...leaving, '--no-prompt'),
+      );
       // Who goes gives it away on purpose, so that not even the request under way is lost.
       expect(moves).toBeGreaterThanOrEqual(1);
       expect(failures).toEqual([]);
@@ -283,15 +285,14 @@ describeOnMachines('bundle.yaml', () => {
     'its machine comes back and everything is as before, without the address moving again',
     async () => {
       const off = (await model.units()).find(({ workload }) => workload === 'unknown');
-      const watch = await watching(`http://${vip}/MAAS/rpc/`, async () => {
-        await model.juju('start-machine', off?.machine ?? '');
-        await model.settle();
-      });
-      expect(watch.longestGap).toBeLessThan(1000);
+      const { failures, moves } = await seen('a machine comes back', () =>
+        model.juju('start-machine', off?.machine ?? ''),
+      );
+      expect([failures, moves]).toEqual([[], 0]);
       expect(await model.holdersOf(vip)).toHaveLength(1);
       await eventually(60, () => racksAreConnected(model));
     },
-    5 * MINUTE,
+    10 * MINUTE,
   );
 
   test(
