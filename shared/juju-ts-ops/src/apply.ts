@@ -48,7 +48,13 @@ export async function applyToJuju<C extends Charmcraft, E extends Endpoints<C>, 
 ): Promise<readonly Change[]> {
   const isLeader = needsLeader(plan) && (await juju.isLeader());
   const secrets = await applySecrets(plan.secrets ?? [], isLeader, juju, mode);
-  const secretUri = (label: string): string => {
+  const ownerOf = new Map(plan.secrets?.map(({ label, owner = 'application' }) => [label, owner]));
+  const secretUri = (label: string, bag: 'unit' | 'app'): string => {
+    // Said of the leader too, where nothing is missing yet: there the charm is tried first.
+    if (bag === 'unit' && ownerOf.get(label) === 'application')
+      throw new CharmBugError(
+        `the unit's databag names the secret ${label}, which is the application's: only the leader knows its URI, for the application's databag`,
+      );
     const uri = secrets.uris.get(label);
     if (uri === undefined)
       throw new CharmBugError(`a databag names the secret ${label}, which the plan does not make`);
@@ -194,7 +200,7 @@ interface Writing {
 async function applyDatabags<C extends Charmcraft, E extends Endpoints<C>>(
   { endpoint, relation, unit, app }: DatabagPlan<C, E>,
   side: Side,
-  secretUri: (label: string) => string,
+  secretUri: (label: string, bag: 'unit' | 'app') => string,
   { isLeader, juju, mode }: Writing,
 ): Promise<readonly Change[]> {
   const bags = [
@@ -204,7 +210,10 @@ async function applyDatabags<C extends Charmcraft, E extends Endpoints<C>>(
   const changes = bags.map(async ({ bag, owner, schema, values }): Promise<readonly Change[]> => {
     if (!values) return [];
     const current = await juju.databag(relation, owner);
-    const differing = differences(current, encodeBag(schema, values, secretUri));
+    const differing = differences(
+      current,
+      encodeBag(schema, values, (label) => secretUri(label, bag)),
+    );
     if (Object.keys(differing).length === 0) return [];
     if (mode === 'apply') await juju.tools.relationSet(relation, bag, differing);
     return [{ what: `databag:${endpoint}:${relation}/${bag}`, how: diffOf(current, differing, values) }];

@@ -9,6 +9,7 @@ import {
   raw,
   Redacted,
   SecretNotFoundError,
+  SecretRef,
   waiting,
   type Codec,
   type Juju,
@@ -395,6 +396,22 @@ describe('what goes wrong', () => {
       /^web\/0, config-changed: HookToolError: relation-get: .*settings not found/,
     );
   });
+
+  test.each([true, false])(
+    "and is a secret of the application in the unit's databag is named, whether it leads (%s) or not",
+    async (isLeader) => {
+      const { exitCode, logs } = await hook({ isLeader, relations: [site] }, () =>
+        Promise.resolve({
+          secrets: [{ label: 'key', content: { value: new Redacted('v') }, grants: [] }],
+          databags: [{ endpoint: 'site', relation: 4, unit: { hostname: new SecretRef('key') } }],
+        }),
+      );
+      expect(exitCode).toBe(1);
+      expect(logs.at(-1)?.message).toContain(
+        "the unit's databag names the secret key, which is the application's",
+      );
+    },
+  );
 
   test('and is a refusal, because the unit does not lead, is a security event of its own', async () => {
     const { exitCode, logs } = await hook({ relations: [site] }, async (juju) => {
