@@ -58,7 +58,7 @@ export async function readTls(juju: HaproxyJuju): Promise<Tls> {
   }
   if (!relation) return { isForgotten };
   const [secret, names, served] = await Promise.all([
-    juju.ownSecret(TLS_SECRET.label),
+    juju.ownSecret(TLS_SECRET),
     namesOf(juju),
     readFileIfExists(CERTIFICATE),
   ]);

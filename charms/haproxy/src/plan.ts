@@ -62,7 +62,7 @@ export function leave(isServing: boolean, leavingSince = new Date()): readonly R
 /** The key of the certificate that a CA signs. */
 function secrets({ tls }: State): NonNullable<HaproxyPlan['secrets']> {
   if (tls.request) return [tls.request.secret];
-  return tls.isForgotten ? [{ label: TLS_SECRET.label, owner: 'unit', content: 'absent', grants: [] }] : [];
+  return tls.isForgotten ? [{ secret: TLS_SECRET, owner: 'unit', content: 'absent', grants: [] }] : [];
 }
 
 function machine({ options, web, maxConnections, hasIpv6, tls, statsPort }: State): readonly Resource[] {

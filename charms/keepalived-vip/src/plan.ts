@@ -1,5 +1,5 @@
 import type { Resource } from '@maas-ha/host';
-import { active, blocked, SecretRef, unitNumber, waiting, type Plan, type Status } from 'juju-ts-ops';
+import { active, blocked, unitNumber, waiting, type Plan, type Status } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints, Report } from './endpoints.ts';
 import { ownVips, placeVips, priorityOf, strangersTo, type Instance } from './instances.ts';
@@ -12,7 +12,7 @@ import { NOTIFY_SCRIPT, renderNotify } from './render/notify.ts';
 import { PEERS_NFT, renderPeersNft } from './render/peers-nft.ts';
 import { REALTIME_SCRIPT, REALTIME_SCRIPT_CONTENT } from './render/realtime.ts';
 import { SERVICE_CONF, SERVICE_CONF_CONTENT } from './render/service-conf.ts';
-import { AUTH_SECRET, NONLOCAL_BIND, type State } from './state.ts';
+import { AUTH_PASS, AUTH_SECRET, NONLOCAL_BIND, type State } from './state.ts';
 
 const SYSCTL = '60-keepalived-nonlocal';
 const MODULE = 'ip_vs';
@@ -206,7 +206,7 @@ function service(state: State, instances: readonly Instance[]): readonly Resourc
 
 /** What VRRP version 2 authenticates with, which the databag of the application names. */
 function secretsOf({ authPass }: State): NonNullable<KeepalivedPlan['secrets']> {
-  return authPass ? [{ label: AUTH_SECRET.label, content: { [AUTH_SECRET.key]: authPass }, grants: [] }] : [];
+  return authPass ? [{ secret: AUTH_SECRET, content: { [AUTH_PASS]: authPass }, grants: [] }] : [];
 }
 
 function clusterBag(state: State, instances: readonly Instance[]): readonly Databag[] {
@@ -230,7 +230,7 @@ function clusterBag(state: State, instances: readonly Instance[]): readonly Data
         'own-vips': ownVips(state),
         instances: reports,
       },
-      app: { 'auth-secret-id': authPass ? new SecretRef(AUTH_SECRET.label) : undefined },
+      app: { 'auth-secret-id': authPass ? AUTH_SECRET : undefined },
     },
   ];
 }

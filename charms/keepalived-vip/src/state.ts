@@ -10,7 +10,15 @@ import {
   tryRun,
   type InterfaceAddress,
 } from '@maas-ha/host';
-import { NotYetError, Redacted, SecretNotFoundError, unitNumber, type Juju, type Options } from 'juju-ts-ops';
+import {
+  NotYetError,
+  OwnSecret,
+  Redacted,
+  SecretNotFoundError,
+  unitNumber,
+  type Juju,
+  type Options,
+} from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import { VrrpState, type endpoints, type Report } from './endpoints.ts';
 import { lookAround } from './neighbours.ts';
@@ -87,7 +95,9 @@ export interface Kernel {
   readonly forbidden: readonly string[];
 }
 
-export const AUTH_SECRET = { label: 'vrrp-auth', key: 'auth-pass' } as const;
+export const AUTH_SECRET = new OwnSecret('vrrp-auth');
+/** The key of its content. */
+export const AUTH_PASS = 'auth-pass';
 
 export async function read(juju: KeepalivedJuju): Promise<State> {
   const [values, clusters, clients, isLeader, running, conf, kernel] = await Promise.all([
@@ -187,7 +197,7 @@ async function isSettable(parameter: string): Promise<boolean> {
 async function readAuthPass(juju: KeepalivedJuju, uri: string | undefined): Promise<Redacted> {
   if (uri !== undefined) {
     try {
-      const password = (await juju.secret(uri))[AUTH_SECRET.key];
+      const password = (await juju.secret(uri))[AUTH_PASS];
       if (password) return password;
     } catch (error) {
       if (!(error instanceof SecretNotFoundError)) throw error;
@@ -195,8 +205,8 @@ async function readAuthPass(juju: KeepalivedJuju, uri: string | undefined): Prom
   }
   if (await juju.isLeader()) {
     // While the unit installs there is no databag yet to say that there is one.
-    const own = await juju.ownSecret(AUTH_SECRET.label);
-    return own?.[AUTH_SECRET.key] ?? new Redacted(randomBytes(4).toString('hex'));
+    const own = await juju.ownSecret(AUTH_SECRET);
+    return own?.[AUTH_PASS] ?? new Redacted(randomBytes(4).toString('hex'));
   }
   throw new NotYetError('the leader to share the VRRP password');
 }

@@ -1,14 +1,14 @@
 import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
 import { REQUESTED_SECRETS } from '@maas-ha/interfaces/postgresql_client';
 import { majorMinor, REGION_HTTP_PORT } from '@maas-ha/maas';
-import { SecretRef, type DatabagPlan } from 'juju-ts-ops';
+import type { DatabagPlan } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import type { Departed } from './controllers.ts';
 import type { endpoints, Hostnames, SoleDhcp, TlsServed } from './endpoints.ts';
 import { schemaOf, type Known } from './known.ts';
 import { observability } from './observability.ts';
 import { extraPorts } from './ports.ts';
-import { rotationOf, SECRET_LABEL } from './secret.ts';
+import { rotationOf, RPC_SECRET } from './secret.ts';
 import { wantedSettings } from './settings.ts';
 import type { State } from './state.ts';
 import { MAAS_TLS_PORT, servedTls, tlsPorts } from './tls.ts';
@@ -155,7 +155,7 @@ function rpcBags(state: State, url: string, known: Known | undefined): readonly 
         relation: id,
         app: {
           'maas-url': url,
-          'maas-secret-id': new SecretRef(SECRET_LABEL),
+          'maas-secret-id': RPC_SECRET,
           'maas-version': schema && majorMinor(schema.version),
           regions,
           'sole-dhcp': soleDhcpOf(state),

@@ -12,7 +12,7 @@ import type { endpoints } from './endpoints.ts';
 import { canMigrate, isMigrated, knownOf, schemaOf, urlOf, type Known } from './known.ts';
 import { hasTemporal, portsOf } from './ports.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
-import { rotation, rotationOf, SECRET_LABEL } from './secret.ts';
+import { rotation, rotationOf, RPC_SECRET } from './secret.ts';
 import { changeSettings, settingChanges, wantedSettings, type Settings } from './settings.ts';
 import type { State } from './state.ts';
 import { statusesOf } from './status.ts';
@@ -62,7 +62,7 @@ export function plan(state: State): RegionPlan {
     secrets: [
       // A region that does not serve may have missed that there is a new one.
       ...(state.secret && url !== undefined && (state.isServing || rotationOf(state) === 0)
-        ? [{ label: SECRET_LABEL, content: { [MAAS_SECRET_KEY]: state.secret }, grants: state.rpc }]
+        ? [{ secret: RPC_SECRET, content: { [MAAS_SECRET_KEY]: state.secret }, grants: state.rpc }]
         : []),
       ...tlsSecrets(state),
     ],

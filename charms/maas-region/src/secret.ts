@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFileIfExists, run, type Resource } from '@maas-ha/host';
-import { isAtLeast, NotYetError, UserError } from 'juju-ts-ops';
+import { isAtLeast, NotYetError, OwnSecret, UserError } from 'juju-ts-ops';
 import { askForRotation } from './database.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
 import { read, type RegionJuju, type State } from './state.ts';
 
 /** The Juju secret that racks are given. */
-export const SECRET_LABEL = 'maas-rpc-secret';
+export const RPC_SECRET = new OwnSecret('maas-rpc-secret');
 
 /**
  * How MAAS itself keeps the secret, in its database or in Vault: `maas-region` has no command for it. The new one comes

@@ -71,7 +71,7 @@ export async function readTls(juju: RegionJuju, names: readonly string[]): Promi
   const [relation] = await juju.relations('certificates');
   // The key is the application's: one certificate for all regions, which MAAS keeps in its database.
   if (!relation || !isLeader || names.length === 0) return { isForgotten };
-  const secret = await juju.ownSecret(TLS_SECRET.label);
+  const secret = await juju.ownSecret(TLS_SECRET);
   const request = requestCertificate(relation, { owner: 'application', names, secret, now: Date.now() });
   const { answer } = request;
   return {
@@ -143,9 +143,7 @@ export function tlsPorts(served: TlsServed | undefined): readonly (number | read
 export function tlsSecrets({ tls, isLeader }: State): readonly SecretPlan[] {
   if (!isLeader) return [];
   if (tls.request) return [tls.request.secret];
-  return tls.isForgotten
-    ? [{ label: TLS_SECRET.label, owner: 'application', content: 'absent', grants: [] }]
-    : [];
+  return tls.isForgotten ? [{ secret: TLS_SECRET, owner: 'application', content: 'absent', grants: [] }] : [];
 }
 
 /** What keeps HTTPS from being as the user wants it; nothing where it is. */

@@ -1,6 +1,13 @@
 import type { Charmcraft, EndpointName, Endpoints } from './charmcraft.ts';
 import type { HookContext } from './context.ts';
-import { encodeBag, type BagSchema, type BagValues, type RawBag, type Side } from './databag.ts';
+import {
+  encodeBag,
+  type BagSchema,
+  type BagValues,
+  type OwnSecret,
+  type RawBag,
+  type Side,
+} from './databag.ts';
 import { CharmBugError, HookToolError, UserError } from './errors.ts';
 import type { DatabagPlan, Plan, SecretPlan } from './plan.ts';
 import { holdsRedacted, type Redacted } from './redacted.ts';
@@ -30,7 +37,7 @@ interface Asked {
   readonly tools: HookTools;
   isLeader(): Promise<boolean>;
   databag(relation: number, owner: string): Promise<RawBag>;
-  ownSecret(label: string): Promise<Readonly<Record<string, Redacted>> | undefined>;
+  ownSecret(secret: OwnSecret): Promise<Readonly<Record<string, Redacted>> | undefined>;
   storedTexts(): Promise<RawBag>;
   shownStatus(): Promise<ShownStatus>;
 }
@@ -48,8 +55,10 @@ export async function applyToJuju<C extends Charmcraft, E extends Endpoints<C>, 
 ): Promise<readonly Change[]> {
   const isLeader = needsLeader(plan) && (await juju.isLeader());
   const secrets = await applySecrets(plan.secrets ?? [], isLeader, juju, mode);
-  const ownerOf = new Map(plan.secrets?.map(({ label, owner = 'application' }) => [label, owner]));
-  const secretUri = (label: string, bag: 'unit' | 'app'): string => {
+  const ownerOf = new Map(
+    plan.secrets?.map(({ secret: { label }, owner = 'application' }) => [label, owner]),
+  );
+  const secretUri = ({ label }: OwnSecret, bag: 'unit' | 'app'): string => {
     // Said of the leader too, where nothing is missing yet: there the charm is tried first.
     if (bag === 'unit' && ownerOf.get(label) === 'application')
       throw new CharmBugError(
@@ -111,7 +120,10 @@ async function applySecrets(
 ): Promise<{ uris: ReadonlyMap<string, string>; changes: readonly Change[] }> {
   const mine = secrets.filter(({ owner = 'application' }) => owner === 'unit' || isLeader);
   const applied = await Promise.all(
-    mine.map(async (secret) => ({ label: secret.label, ...(await applySecret(secret, juju, mode)) })),
+    mine.map(async (planned) => ({
+      label: planned.secret.label,
+      ...(await applySecret(planned, juju, mode)),
+    })),
   );
   return {
     uris: new Map(applied.flatMap(({ label, uri }) => (uri === undefined ? [] : [[label, uri]]))),
@@ -120,19 +132,20 @@ async function applySecrets(
 }
 
 async function applySecret(
-  secret: SecretPlan,
+  planned: SecretPlan,
   juju: Asked,
   mode: Mode,
 ): Promise<{ uri?: string; changes: readonly Change[] }> {
-  const { label, owner = 'application', content, grants } = secret;
+  const { secret, owner = 'application', content, grants } = planned;
+  const { label } = secret;
   const { tools } = juju;
   const what = `secret:${label}`;
-  const current = await juju.ownSecret(label);
+  const current = await juju.ownSecret(secret);
   if (!current) {
     if (content === 'absent') return { changes: [] };
     const changes = [{ what, how: 'made' }];
     if (mode === 'preview') return { uri: 'secret:new', changes };
-    const uri = await tools.secretAdd(owner, content, settingsOf(secret));
+    const uri = await tools.secretAdd(owner, content, settingsOf(planned));
     for (const { id } of grants) await tools.secretGrant(uri, id);
     return { uri, changes };
   }
@@ -147,13 +160,13 @@ async function applySecret(
     (name) => !grants.some(({ app }) => app === name || name.startsWith(`${app}/`)),
   );
   const hasOtherContent = !sameContent(current, content);
-  const hasOtherSettings = !sameSettings(info, secret);
+  const hasOtherSettings = !sameSettings(info, planned);
   if (mode === 'apply') {
     for (const { id } of missing) await tools.secretGrant(uri, id);
     for (const name of surplus)
       await tools.secretRevoke(uri, name.includes('/') ? { unit: name } : { app: name });
     if (hasOtherContent || hasOtherSettings)
-      await tools.secretSet(uri, hasOtherContent ? content : {}, hasOtherSettings ? settingsOf(secret) : {});
+      await tools.secretSet(uri, hasOtherContent ? content : {}, hasOtherSettings ? settingsOf(planned) : {});
   }
   return {
     uri,
@@ -166,9 +179,9 @@ async function applySecret(
   };
 }
 
-function settingsOf({ label, description, rotate, expire }: SecretPlan) {
+function settingsOf({ secret, description, rotate, expire }: SecretPlan) {
   return {
-    label,
+    label: secret.label,
     ...(description !== undefined && { description }),
     ...(rotate !== undefined && { rotate }),
     ...(expire !== undefined && { expire }),
@@ -200,7 +213,7 @@ interface Writing {
 async function applyDatabags<C extends Charmcraft, E extends Endpoints<C>>(
   { endpoint, relation, unit, app }: DatabagPlan<C, E>,
   side: Side,
-  secretUri: (label: string, bag: 'unit' | 'app') => string,
+  secretUri: (secret: OwnSecret, bag: 'unit' | 'app') => string,
   { isLeader, juju, mode }: Writing,
 ): Promise<readonly Change[]> {
   const bags = [
@@ -212,7 +225,7 @@ async function applyDatabags<C extends Charmcraft, E extends Endpoints<C>>(
     const current = await juju.databag(relation, owner);
     const differing = differences(
       current,
-      encodeBag(schema, values, (label) => secretUri(label, bag)),
+      encodeBag(schema, values, (secret) => secretUri(secret, bag)),
     );
     if (Object.keys(differing).length === 0) return [];
     if (mode === 'apply') await juju.tools.relationSet(relation, bag, differing);

@@ -180,9 +180,15 @@ export const conninfo: Codec<Readonly<Record<string, string>>> = {
       .join(' '),
 };
 
-/** The value of a databag key that is the URI of one of this charm's own secrets, whose URI Juju gives out later. */
-export class SecretRef {
+/**
+ * A secret that this charm owns: its name is written once, and what is not there to be named does not compile. In a
+ * databag it stands for its URI, which Juju gives out when the secret is made.
+ */
+export class OwnSecret {
+  /** Juju's label, by which the owner finds it again. */
   readonly label: string;
+  // So that nothing that merely has a label passes for one.
+  declare protected readonly isOwn: true;
 
   constructor(label: string) {
     this.label = label;
@@ -195,21 +201,21 @@ export class SecretRef {
  */
 export type BagValues<S> = {
   readonly [K in keyof S]?:
-    CodecValue<S[K]> | (CodecValue<S[K]> extends string ? SecretRef : never) | undefined;
+    CodecValue<S[K]> | (CodecValue<S[K]> extends string ? OwnSecret : never) | undefined;
 };
 
-/** The texts that `values` become, by key; `undefined` deletes. `secretUri` gives the URI of an own secret by its label. */
+/** The texts that `values` become, by key; `undefined` deletes. `secretUri` gives the URI of an own secret. */
 export function encodeBag<S extends BagSchema>(
   schema: S,
   values: BagValues<S>,
-  secretUri: (label: string) => string,
+  secretUri: (secret: OwnSecret) => string,
 ): ReadonlyMap<string, string | undefined> {
   const given = new Map<string, unknown>(Object.entries(values));
   return new Map(
     Object.entries(schema).map(([key, codec]) => {
       const value = given.get(key);
       if (value === undefined) return [key, undefined];
-      return [key, value instanceof SecretRef ? secretUri(value.label) : codec.encode(value)];
+      return [key, value instanceof OwnSecret ? secretUri(value) : codec.encode(value)];
     }),
   );
 }

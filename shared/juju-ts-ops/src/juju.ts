@@ -17,6 +17,7 @@ import {
   type Bag,
   type BagSchema,
   type NoBag,
+  type OwnSecret,
   type RawBag,
   type Side,
 } from './databag.ts';
@@ -234,8 +235,8 @@ export class Juju<
     });
   }
 
-  /** The content of a secret of this unit's or application's own, by its label; `undefined` until it was made. */
-  ownSecret(label: string): Promise<Readonly<Record<string, Redacted>> | undefined> {
+  /** The content of a secret of this unit's or application's own; `undefined` until it was made. */
+  ownSecret({ label }: OwnSecret): Promise<Readonly<Record<string, Redacted>> | undefined> {
     return this.#once(`own secret ${label}`, async () => {
       try {
         return await this.tools.secretGet({ label }, 'peek');

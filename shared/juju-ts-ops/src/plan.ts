@@ -1,5 +1,5 @@
 import type { Charmcraft, EndpointName, Endpoints, OwnSide } from './charmcraft.ts';
-import type { BagSchema, BagValues, NoBag } from './databag.ts';
+import type { BagSchema, BagValues, NoBag, OwnSecret } from './databag.ts';
 import type { Redacted } from './redacted.ts';
 import type { Status } from './status.ts';
 import type { Rotation } from './tools.ts';
@@ -17,8 +17,7 @@ export type DatabagPlan<C extends Charmcraft, E extends Endpoints<C>> = {
 
 /** A secret of this application's or this unit's own, as it should be. */
 export interface SecretPlan {
-  /** Juju's label, by which the owner finds it again. */
-  readonly label: string;
+  readonly secret: OwnSecret;
   /** The application if absent. What the application owns only the leader writes. */
   readonly owner?: 'application' | 'unit';
   /** Other content makes a new revision; `absent` removes the secret. */

@@ -146,7 +146,7 @@ describe('the request', () => {
   test('a key is made once; it is in a secret that nobody else may read', () => {
     const first = ask({});
     expect(ask({}, first).secret).toEqual(first.secret);
-    expect(first.secret).toMatchObject({ label: TLS_SECRET.label, owner: 'unit', grants: [] });
+    expect(first.secret).toMatchObject({ secret: TLS_SECRET, owner: 'unit', grants: [] });
     expect(JSON.stringify(first)).not.toContain('PRIVATE');
   });
 

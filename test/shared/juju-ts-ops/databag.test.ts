@@ -5,9 +5,9 @@ import {
   flag,
   integer,
   json,
+  OwnSecret,
   raw,
   Redacted,
-  SecretRef,
   spaceList,
   text,
   yaml,
@@ -16,7 +16,7 @@ import {
 import { z } from 'zod';
 import { decodeBag, encodeBag } from '../../../shared/juju-ts-ops/src/databag.ts';
 
-const noSecret = (label: string): string => `secret:of-${label}`;
+const noSecret = ({ label }: OwnSecret): string => `secret:of-${label}`;
 
 /** What a text is read as, and what that is written as again. */
 function bothWays<T>(codec: Codec<T>, written: string): { read: T; again: string } {
@@ -93,7 +93,7 @@ describe('a databag', () => {
   });
 
   test('keys that the plan leaves out are deleted, and others are not touched', () => {
-    expect([...encodeBag(schema, { host: 'db', key: new SecretRef('password') }, noSecret)]).toEqual([
+    expect([...encodeBag(schema, { host: 'db', key: new OwnSecret('password') }, noSecret)]).toEqual([
       ['host', 'db'],
       ['port', undefined],
       ['key', 'secret:of-password'],

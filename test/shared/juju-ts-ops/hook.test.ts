@@ -6,10 +6,10 @@ import {
   defineCharm,
   integer,
   NotYetError,
+  OwnSecret,
   raw,
   Redacted,
   SecretNotFoundError,
-  SecretRef,
   waiting,
   type Codec,
   type Juju,
@@ -17,7 +17,7 @@ import {
   type SecretPlan,
 } from 'juju-ts-ops';
 import { inProcess, stateOf, type State, type TestEvent } from 'juju-ts-ops/testing';
-import { charmcraft, endpoints as webEndpoints, options, type Line } from './web-charm.ts';
+import { charmcraft, endpoints as webEndpoints, KEY, options, type Line } from './web-charm.ts';
 
 const stored = { count: integer, note: raw };
 const hidden: Codec<Redacted> = { decode: (text) => new Redacted(text), encode: (value) => value.reveal() };
@@ -237,7 +237,7 @@ describe('a subordinate on Juju 4, which shows units on other machines too', () 
 describe('a secret of the application', () => {
   const password = { value: new Redacted('pa55word') };
   const secret = (more: Partial<SecretPlan> = {}): Partial<WebPlan> => ({
-    secrets: [{ label: 'key', content: password, grants: [site], ...more }],
+    secrets: [{ secret: KEY, content: password, grants: [site], ...more }],
   });
   const made = async (): Promise<WebState> =>
     (await hook({ isLeader: true, relations: [site, database] }, planning(secret()))).state;
@@ -289,7 +289,7 @@ describe('a secret of the application', () => {
       planning({
         secrets: [
           ...(secret().secrets ?? []),
-          { label: 'own', owner: 'unit', content: password, grants: [] },
+          { secret: new OwnSecret('own'), owner: 'unit', content: password, grants: [] },
         ],
       }),
     );
@@ -402,8 +402,8 @@ describe('what goes wrong', () => {
     async (isLeader) => {
       const { exitCode, logs } = await hook({ isLeader, relations: [site] }, () =>
         Promise.resolve({
-          secrets: [{ label: 'key', content: { value: new Redacted('v') }, grants: [] }],
-          databags: [{ endpoint: 'site', relation: 4, unit: { hostname: new SecretRef('key') } }],
+          secrets: [{ secret: KEY, content: { value: new Redacted('v') }, grants: [] }],
+          databags: [{ endpoint: 'site', relation: 4, unit: { hostname: KEY } }],
         }),
       );
       expect(exitCode).toBe(1);
@@ -491,7 +491,7 @@ test('show-plan is a diff that changes nothing and hides what is redacted', asyn
   const { action, state } = await hook(
     before,
     planning({
-      secrets: [{ label: 'key', content: { value: new Redacted('hunter4') }, grants: [] }],
+      secrets: [{ secret: KEY, content: { value: new Redacted('hunter4') }, grants: [] }],
       databags: [
         {
           endpoint: 'site',

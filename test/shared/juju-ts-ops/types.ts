@@ -1,16 +1,8 @@
 // What must not compile, and beside it what must: `npm run check` fails when one of them does. Nothing here runs.
-import {
-  defineAction,
-  defineCharm,
-  Redacted,
-  SecretRef,
-  type Juju,
-  type NoBag,
-  type Plan,
-} from 'juju-ts-ops';
+import { defineAction, defineCharm, Redacted, type Juju, type NoBag, type Plan } from 'juju-ts-ops';
 import { inProcess, stateOf } from 'juju-ts-ops/testing';
 import { z } from 'zod';
-import { charm, charmcraft, endpoints, options, type Line, type WebJuju } from './web-charm.ts';
+import { charm, charmcraft, endpoints, KEY, options, type Line, type WebJuju } from './web-charm.ts';
 
 type WebPlan = Plan<typeof charmcraft, typeof endpoints, Line>;
 type Databag = NonNullable<WebPlan['databags']>[number];
@@ -144,6 +136,9 @@ export async function asks(juju: WebJuju): Promise<void> {
   database?.appData.host satisfies string | undefined;
   // @ts-expect-error
   const _database = database?.appData.database;
+  await juju.ownSecret(KEY);
+  // @ts-expect-error
+  await juju.ownSecret('key');
   // @ts-expect-error
   await juju.secretOption('title');
   // @ts-expect-error
@@ -156,15 +151,22 @@ export async function asks(juju: WebJuju): Promise<void> {
 const password = new Redacted('hunter2');
 export const written: readonly Databag[] = [
   { endpoint: 'db', relation: 1, app: { database: 'web' } },
-  { endpoint: 'site', relation: 2, app: { 'key-id': new SecretRef('key') } },
+  { endpoint: 'site', relation: 2, app: { 'key-id': KEY } },
   // @ts-expect-error
   { endpoint: 'db', relation: 1, app: { database: password } },
   // @ts-expect-error
-  { endpoint: 'site', relation: 2, unit: { port: new SecretRef('key') } },
+  { endpoint: 'site', relation: 2, unit: { port: KEY } },
   // @ts-expect-error
   { endpoint: 'db', relation: 1, app: { host: 'the other side writes this' } },
   // @ts-expect-error
   { endpoint: 'backup', relation: 1 },
+];
+export const secrets: WebPlan['secrets'] = [
+  { secret: KEY, content: { value: password }, grants: [] },
+  // @ts-expect-error
+  { secret: 'key', content: { value: password }, grants: [] },
+  // @ts-expect-error
+  { secret: { label: 'key' }, content: { value: password }, grants: [] },
 ];
 // @ts-expect-error
 export const argument: string = password;

@@ -8,9 +8,9 @@ import {
   definePeerInterface,
   integer,
   json,
+  OwnSecret,
   raw,
   Redacted,
-  SecretRef,
   UserError,
   waiting,
   type Juju,
@@ -42,6 +42,9 @@ export const charmcraft = {
   storage: { data: { type: 'filesystem' } },
   resources: { theme: { type: 'file' } },
 } as const;
+
+/** What sites are given. */
+export const KEY = new OwnSecret('key');
 
 export const options = {
   port: z.int().min(1, 'a TCP port is 1 to 65535').max(65535, 'a TCP port is 1 to 65535'),
@@ -82,7 +85,7 @@ async function read(juju: WebJuju) {
     juju.relations('db'),
     juju.relations('site'),
     juju.relations('cluster'),
-    juju.ownSecret('key'),
+    juju.ownSecret(KEY),
   ]);
   const [database] = databases;
   const uri = database?.appData['secret-user'];
@@ -104,7 +107,7 @@ export function plan(state: State): Plan<typeof charmcraft, typeof endpoints, Li
   const host = database?.appData.host;
   return {
     machine: [{ text: `${values.title} on ${values.port}` }],
-    secrets: sites.length === 0 ? [] : [{ label: 'key', content: { value: state.key }, grants: sites }],
+    secrets: sites.length === 0 ? [] : [{ secret: KEY, content: { value: state.key }, grants: sites }],
     databags: [
       ...(database ? [{ endpoint: 'db', relation: database.id, app: { database: 'web' } } as const] : []),
       ...(cluster
@@ -122,7 +125,7 @@ export function plan(state: State): Plan<typeof charmcraft, typeof endpoints, Li
           ({
             endpoint: 'site',
             relation: id,
-            app: { url: `http://web:${values.port}`, 'key-id': new SecretRef('key') },
+            app: { url: `http://web:${values.port}`, 'key-id': KEY },
             unit: { hostname: 'web', port: values.port },
           }) as const,
       ),

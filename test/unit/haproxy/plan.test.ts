@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import type { TlsRequest } from '@maas-ha/interfaces/tls-certificates';
+import { TLS_SECRET, type TlsRequest } from '@maas-ha/interfaces/tls-certificates';
 import { Redacted } from 'juju-ts-ops';
 import { serverStates } from '../../../charms/haproxy/src/haproxy.ts';
 import { leave, plan } from '../../../charms/haproxy/src/plan.ts';
@@ -374,7 +374,7 @@ describe('a certificate', () => {
     const request: TlsRequest = {
       relation: 5,
       answer,
-      secret: { label: 'tls-certificates', owner: 'unit', content: {}, grants: [] },
+      secret: { secret: TLS_SECRET, owner: 'unit', content: {}, grants: [] },
       bag: { certificate_signing_requests: [] },
     };
     const planned = plan(stateOf([regions(1)], { tls: { certificate, request, isForgotten: false } }));

@@ -482,7 +482,7 @@ test('no secret is in a databag, a status, an input of a step or a printed plan'
 
 test('the secret passes as a Juju secret that racks are granted', () => {
   expect(plan(serving()).secrets).toMatchObject([
-    { label: 'maas-rpc-secret', grants: [{ id: 7, app: 'maas-rack' }] },
+    { secret: { label: 'maas-rpc-secret' }, grants: [{ id: 7, app: 'maas-rack' }] },
   ]);
   const { secret: _, ...young } = serving();
   expect(plan(young).secrets).toEqual([]);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { TlsRequest } from '@maas-ha/interfaces/tls-certificates';
+import { TLS_SECRET, type TlsRequest } from '@maas-ha/interfaces/tls-certificates';
 import { execa } from 'execa';
 import { Redacted } from 'juju-ts-ops';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
@@ -132,7 +132,7 @@ describe('tls-mode=passthrough', () => {
     const request: TlsRequest = {
       relation: 11,
       answer: { kind: 'waiting', reason: 'ca to sign the certificate' },
-      secret: { label: 'tls-certificates', content: { 'private-key': first.key }, grants: [] },
+      secret: { secret: TLS_SECRET, content: { 'private-key': first.key }, grants: [] },
       bag: { certificate_signing_requests: [{ certificate_signing_request: 'CSR', ca: false }] },
     };
     const state = serving({ options: mode('passthrough'), tls: { isForgotten: false, request } });
@@ -148,7 +148,7 @@ describe('tls-mode=passthrough', () => {
       message: 'ca refuses it (101)',
     });
     expect(plan(serving({ tls: { isForgotten: true } })).secrets).toContainEqual(
-      expect.objectContaining({ label: 'tls-certificates', content: 'absent' }),
+      expect.objectContaining({ secret: TLS_SECRET, content: 'absent' }),
     );
   });
 

@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { defineInterface, json, Redacted, type Relation, type SecretPlan } from 'juju-ts-ops';
+import { defineInterface, json, OwnSecret, Redacted, type Relation, type SecretPlan } from 'juju-ts-ops';
 import { z } from 'zod';
 import { signingRequest } from './csr.ts';
 
@@ -88,14 +88,16 @@ export interface TlsRequest {
 }
 
 /** The secret of a unit or an application that asks for a certificate. */
-export const TLS_SECRET = { label: 'tls-certificates', key: 'private-key', since: 'requested-at' } as const;
+export const TLS_SECRET = new OwnSecret('tls-certificates');
+/** The keys of its content: the key, and when it was made, in milliseconds since 1970. */
+const [KEY, SINCE] = ['private-key', 'requested-at'] as const;
 
 export interface TlsWish {
   /** Who the certificate is for: each unit has a key of its own, or all of an application share one. */
   readonly owner: 'unit' | 'application';
   /** DNS names and IP addresses that clients use, in an order that stays. */
   readonly names: readonly string[];
-  /** What `ownSecret(TLS_SECRET.label)` gives. */
+  /** What `ownSecret(TLS_SECRET)` gives. */
   readonly secret?: Readonly<Record<string, Redacted>> | undefined;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -127,8 +129,8 @@ export function requestCertificate(
   const { app, appData } = relation;
   const asked =
     appData.capabilities?.supports_ip_sans === false ? names.filter((name) => isIP(name) === 0) : names;
-  const key = secret?.[TLS_SECRET.key];
-  const since = Number(secret?.[TLS_SECRET.since]?.reveal() ?? NaN);
+  const key = secret?.[KEY];
+  const since = Number(secret?.[SINCE]?.reveal() ?? NaN);
   const request = key && signingRequest(key.reveal(), asked);
   const found = appData.certificates?.find((item) => item.certificate_signing_request === request);
   const mayAskAgain = !(now - since < PATIENCE);
@@ -162,9 +164,9 @@ function asking(
   return {
     relation: id,
     secret: {
-      label: TLS_SECRET.label,
+      secret: TLS_SECRET,
       owner,
-      content: { [TLS_SECRET.key]: key, [TLS_SECRET.since]: new Redacted(String(since)) },
+      content: { [KEY]: key, [SINCE]: new Redacted(String(since)) },
       grants: [],
       description: `Key of the certificate that ${app} signs`,
     },

@@ -1,9 +1,9 @@
 import type { Resource } from '@maas-ha/host';
-import { active, blocked, maintenance, SecretRef, waiting, type Plan, type Status } from 'juju-ts-ops';
+import { active, blocked, maintenance, waiting, type Plan, type Status } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { becomePrimary, follow, psql } from './server.ts';
-import { REPLICATION, secretLabel, type Client, type State } from './state.ts';
+import { PASSWORD, REPLICATION, userSecret, type Client, type State } from './state.ts';
 
 type PostgresqlPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
@@ -15,9 +15,9 @@ export function plan(state: State): PostgresqlPlan {
       ...(version === undefined ? [] : server(state, version)),
     ],
     secrets: [
-      { label: REPLICATION.label, content: { [REPLICATION.key]: replication }, grants: [] },
+      { secret: REPLICATION, content: { [PASSWORD]: replication }, grants: [] },
       ...clients.map(({ relation, app, user, password, database, endpoint }) => ({
-        label: secretLabel(relation),
+        secret: userSecret(relation),
         content: {
           username: password.map(() => user),
           password,
@@ -123,7 +123,7 @@ function peerBag(relation: number, { address, timeline }: State): Databag {
     endpoint: 'cluster',
     relation,
     unit: { address, timeline },
-    app: { 'replication-secret-id': new SecretRef(REPLICATION.label) },
+    app: { 'replication-secret-id': REPLICATION },
   };
 }
 
@@ -162,7 +162,7 @@ function databag(client: Client, state: State): readonly Databag[] {
         database,
         endpoints: [`${host}:5432`],
         version: version ?? '',
-        'secret-user': new SecretRef(secretLabel(relation)),
+        'secret-user': userSecret(relation),
       },
     },
   ];

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   NotYetError,
+  OwnSecret,
   Redacted,
   SecretNotFoundError,
   unitNumber,
@@ -53,7 +54,9 @@ export interface State {
   readonly replication: Redacted;
 }
 
-export const REPLICATION = { label: 'replication', key: 'password' } as const;
+export const REPLICATION = new OwnSecret('replication');
+/** The key of what it holds. */
+export const PASSWORD = 'password';
 
 export async function read(juju: PostgresqlJuju): Promise<State> {
   const [values, network, db, database, [cluster], isLeader] = await Promise.all([
@@ -96,28 +99,28 @@ export async function read(juju: PostgresqlJuju): Promise<State> {
 /** The leader makes it up where there is none yet. */
 async function replicationPassword(juju: PostgresqlJuju, uri: string | undefined): Promise<Redacted> {
   try {
-    const known = uri === undefined ? undefined : (await juju.secret(uri))[REPLICATION.key];
+    const known = uri === undefined ? undefined : (await juju.secret(uri))[PASSWORD];
     if (known) return known;
   } catch (error) {
     if (!(error instanceof SecretNotFoundError)) throw error;
   }
   if (!(await juju.isLeader()))
     throw new NotYetError('waiting for the leader to share the password of standbys');
-  const own = await juju.ownSecret(REPLICATION.label);
-  return own?.[REPLICATION.key] ?? newPassword(REPLICATION.label);
+  const own = await juju.ownSecret(REPLICATION);
+  return own?.[PASSWORD] ?? newPassword(REPLICATION);
 }
 
 /** What this hook has made up: it reads several times, and saves a secret when it ends. */
 const madeUp = new Map<string, Redacted>();
 
-function newPassword(label: string): Redacted {
+function newPassword({ label }: OwnSecret): Redacted {
   const password = madeUp.get(label) ?? new Redacted(randomBytes(16).toString('hex'));
   madeUp.set(label, password);
   return password;
 }
 
-export function secretLabel(relation: number): string {
-  return `user-${relation}`;
+export function userSecret(relation: number): OwnSecret {
+  return new OwnSecret(`user-${relation}`);
 }
 
 async function clientOf(
@@ -126,14 +129,14 @@ async function clientOf(
   { id, app, appData, units }: Relation<Side> & { readonly appData: { readonly database?: string } },
 ): Promise<Client | undefined> {
   if (appData.database === undefined) return undefined;
-  const secret = (await juju.isLeader()) ? await juju.ownSecret(secretLabel(id)) : undefined;
+  const secret = (await juju.isLeader()) ? await juju.ownSecret(userSecret(id)) : undefined;
   return {
     endpoint,
     relation: id,
     app,
     database: appData.database,
     user: `relation-${id}`,
-    password: secret?.['password'] ?? newPassword(secretLabel(id)),
+    password: secret?.[PASSWORD] ?? newPassword(userSecret(id)),
     subnets: units.flatMap(({ egressSubnets }) => egressSubnets),
     units: units.map(({ name }) => name),
   };

@@ -2,7 +2,7 @@ import type { Resource } from '@maas-ha/host';
 import { active, maintenance, Redacted, type Plan } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
-import { AUTHORITY_SECRET, type State } from './state.ts';
+import { AUTHORITY_KEYS, AUTHORITY_SECRET, type State } from './state.ts';
 
 export function plan({ authority, clients }: State): Plan<typeof charmcraft, typeof endpoints, Resource> {
   return {
@@ -10,10 +10,10 @@ export function plan({ authority, clients }: State): Plan<typeof charmcraft, typ
     secrets: authority
       ? [
           {
-            label: AUTHORITY_SECRET.label,
+            secret: AUTHORITY_SECRET,
             content: {
-              [AUTHORITY_SECRET.certificate]: new Redacted(authority.certificate),
-              [AUTHORITY_SECRET.key]: authority.key,
+              [AUTHORITY_KEYS.certificate]: new Redacted(authority.certificate),
+              [AUTHORITY_KEYS.key]: authority.key,
             },
             grants: [],
           },

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { tlsCertificates, type Certificate } from '@maas-ha/interfaces/tls-certificates';
-import { type Juju, type Options, type Relation } from 'juju-ts-ops';
+import { OwnSecret, type Juju, type Options, type Relation } from 'juju-ts-ops';
 import { z } from 'zod';
 import { describeRequest, makeAuthority, sign, type Authority } from './authority.ts';
 import type { charmcraft } from './charmcraft.ts';
@@ -15,7 +15,9 @@ export const options = {
 
 export type AuthorityJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
 
-export const AUTHORITY_SECRET = { label: 'authority', certificate: 'ca-certificate', key: 'private-key' };
+export const AUTHORITY_SECRET = new OwnSecret('authority');
+/** The keys of its content. */
+export const AUTHORITY_KEYS = { certificate: 'ca-certificate', key: 'private-key' } as const;
 
 /** What one application is told. */
 export interface Client {
@@ -46,9 +48,9 @@ export async function read(juju: AuthorityJuju): Promise<State> {
 }
 
 async function readAuthority(juju: AuthorityJuju, name: string): Promise<Authority> {
-  const secret = await juju.ownSecret(AUTHORITY_SECRET.label);
-  const certificate = secret?.[AUTHORITY_SECRET.certificate]?.reveal();
-  const key = secret?.[AUTHORITY_SECRET.key];
+  const secret = await juju.ownSecret(AUTHORITY_SECRET);
+  const certificate = secret?.[AUTHORITY_KEYS.certificate]?.reveal();
+  const key = secret?.[AUTHORITY_KEYS.key];
   if (!certificate || !key) return makeAuthority(name);
   return new X509Certificate(certificate).subject === `CN=${name}`
     ? { certificate, key }
