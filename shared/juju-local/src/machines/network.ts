@@ -47,6 +47,9 @@ export class ModelNetwork {
     const bridge = this.#prefix;
     if (!existsSync(`/sys/class/net/${bridge}`)) {
       await command(['ip', 'link', 'add', bridge, 'type', 'bridge', 'forward_delay', '0']);
+      // One that is set stays. Else it is the lowest of what is connected, and when it changes, what was on its way is lost.
+      const address = await readFile(`/sys/class/net/${bridge}/address`, 'utf8');
+      await command(['ip', 'link', 'set', bridge, 'address', address.trim()]);
     }
     await command(['ip', 'address', 'replace', `${subnet}.1/24`, 'dev', bridge]);
     await command(['ip', 'link', 'set', bridge, 'up']);
