@@ -23,17 +23,7 @@ type Databag = NonNullable<KeepalivedPlan['databags']>[number];
 export function plan(state: State): KeepalivedPlan {
   if (state.isLeaving) return farewell(state);
   const { options, kernel } = state;
-  if (options.vip.length === 0) {
-    const set = `juju config ${state.app} vip=<a free address of the machines' subnet>`;
-    const { running, managed } = state;
-    return stay(
-      blocked(
-        running.size === 0
-          ? `no address to hold: ${set}`
-          : `vip= is empty; ${managed.join(', ')} is held as before: ${set}, or juju remove-application ${state.app}`,
-      ),
-    );
-  }
+  if (options.vip.length === 0) return stay(blocked(nothingToHold(state)));
   const placement = placeVips(state);
   if (placement.kind === 'wrong') {
     const clashes = ownVips(state).length > 0;
@@ -123,6 +113,13 @@ export function leave(): readonly Resource[] {
     },
     { kind: 'step', id: 'daemon-reload', inputs: { content: '' }, run: daemonReload },
   ];
+}
+
+function nothingToHold({ app, running, managed }: State): string {
+  const set = `juju config ${app} vip=<a free address of the machines' subnet>`;
+  return running.size === 0
+    ? `no address to hold: ${set}`
+    : `vip= is empty; ${managed.join(', ')} is held as before: ${set}, or juju remove-application ${app}`;
 }
 
 /** Nothing changes: what runs goes on. */

@@ -103,12 +103,7 @@ function renderFrontend({ port, mode, services }: Frontend, { tls, hasIpv6 }: Ha
   const name = `frontend port-${port}`;
   const [only] = services;
   if (mode === 'tcp') {
-    return section(name, [
-      'mode tcp',
-      'option tcplog',
-      bind(port),
-      ...(only ? [...routeTo(only), `default_backend ${only.name}`] : []),
-    ]);
+    return section(name, ['mode tcp', 'option tcplog', bind(port), ...(only ? routesTo(only) : [])]);
   }
   const fallback = services.find(({ siteNames }) => siteNames.length === 0);
   return section(name, [
@@ -124,18 +119,20 @@ function renderFrontend({ port, mode, services }: Frontend, { tls, hasIpv6 }: Ha
     'option idle-close-on-response',
     ...services
       .filter(({ siteNames }) => siteNames.length > 0)
-      .flatMap((service) => {
-        const isMeant = `{ hdr(host),field(1,:) -i ${service.siteNames.join(' ')} }`;
-        return [...routeTo(service, isMeant), `use_backend ${service.name} if ${isMeant}`];
-      }),
-    ...(fallback ? [...routeTo(fallback), `default_backend ${fallback.name}`] : []),
+      .flatMap((service) => routesTo(service, `{ hdr(host),field(1,:) -i ${service.siteNames.join(' ')} }`)),
+    ...(fallback ? routesTo(fallback) : []),
   ]);
 }
 
-/** Where none of its servers is up a service is tried all the same. @param isMeant whether a request is for it at all */
-function routeTo({ name }: Service, isMeant?: string): readonly string[] {
-  const conditions = [...(isMeant === undefined ? [] : [isMeant]), `{ nbsrv(${name}) eq 0 }`];
-  return [`use_backend ${name}${UNCHECKED} if ${conditions.join(' ')}`];
+/**
+ * Where none of its servers is up a service is tried all the same.
+ * @param isMeant whether a request is for it; without it, what nobody else has is
+ */
+function routesTo({ name }: Service, isMeant?: string): readonly string[] {
+  const areAllDown = `{ nbsrv(${name}) eq 0 }`;
+  return isMeant === undefined
+    ? [`use_backend ${name}${UNCHECKED} if ${areAllDown}`, `default_backend ${name}`]
+    : [`use_backend ${name}${UNCHECKED} if ${isMeant} ${areAllDown}`, `use_backend ${name} if ${isMeant}`];
 }
 
 function renderBackend(service: Service, config: HaproxyConfig): string {

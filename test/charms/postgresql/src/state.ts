@@ -104,8 +104,7 @@ async function replicationPassword(juju: PostgresqlJuju, uri: string | undefined
   } catch (error) {
     if (!(error instanceof SecretNotFoundError)) throw error;
   }
-  if (!(await juju.isLeader()))
-    throw new NotYetError('waiting for the leader to share the password of standbys');
+  if (!(await juju.isLeader())) throw new NotYetError('the leader to share the password of standbys');
   const own = await juju.ownSecret(REPLICATION);
   return own?.[PASSWORD] ?? newPassword(REPLICATION);
 }
