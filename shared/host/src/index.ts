@@ -14,6 +14,8 @@ export { deleteFile, readFileIfExists, replaceFile } from './files.ts';
 export { addresses, inSubnet, portHolder, portHolders } from './network.ts';
 export type { InterfaceAddress } from './network.ts';
 export { inContainer, osRelease } from './os.ts';
+export { heldAddresses, ownAddress } from './own-address.ts';
+export type { OfferedAddresses, VirtualAddresses } from './own-address.ts';
 export type { Resource, StepResource } from './resources.ts';
 export { lastLines, run, tryRun } from './run.ts';
 export type { Argv } from './run.ts';
