@@ -13,6 +13,8 @@ export { HostError } from './errors.ts';
 export { deleteFile, readFileIfExists, replaceFile } from './files.ts';
 export { addresses, inSubnet, portHolder, portHolders } from './network.ts';
 export type { InterfaceAddress } from './network.ts';
+export { markOf, markPath, occupantOf } from './occupant.ts';
+export type { Occupant, Owner, SoleDaemon } from './occupant.ts';
 export { inContainer, osRelease } from './os.ts';
 export { heldAddresses, ownAddress } from './own-address.ts';
 export type { OfferedAddresses, VirtualAddresses } from './own-address.ts';

@@ -4,6 +4,7 @@ import { tryRun } from './run.ts';
 
 /** An address of a network interface of this machine. */
 export interface InterfaceAddress {
+  /** The device, also where the address has a label (`eth0:maas`): a label is no interface to any program. */
   readonly interface: string;
   readonly address: string;
   /** Length of the network part, in bits. */
@@ -19,7 +20,8 @@ export function addresses(): readonly InterfaceAddress[] {
         ? []
         : [
             {
-              interface: name,
+              // No device has a colon in its name, and a label begins with that of its device.
+              interface: name.split(':')[0] ?? name,
               address,
               prefix: Number(cidr.split('/')[1]),
               family: family === 'IPv6' ? 'ipv6' : 'ipv4',
