@@ -1,5 +1,5 @@
 import type { Charmcraft, EndpointName, Endpoints } from './charmcraft.ts';
-import type { HookContext } from './context.ts';
+import { appOf, type HookContext } from './context.ts';
 import {
   encodeBag,
   type BagSchema,
@@ -37,6 +37,7 @@ interface Asked {
   readonly tools: HookTools;
   isLeader(): Promise<boolean>;
   databag(relation: number, owner: string): Promise<RawBag>;
+  relationApps(): Promise<readonly { readonly id: number; readonly app: string }[]>;
   ownSecret(secret: OwnSecret): Promise<Readonly<Record<string, Redacted>> | undefined>;
   storedTexts(): Promise<RawBag>;
   shownStatus(): Promise<ShownStatus>;
@@ -156,15 +157,15 @@ async function applySecret(
     return { changes: [{ what, how: 'removed' }] };
   }
   const missing = grants.filter(({ app }) => !info.grantedTo.includes(app));
-  const surplus = info.grantedTo.filter(
-    (name) => !grants.some(({ app }) => app === name || name.startsWith(`${app}/`)),
+  const surplus = await revocable(
+    info.grantedTo.filter((name) => !grants.some(({ app }) => app === name || name.startsWith(`${app}/`))),
+    juju,
   );
   const hasOtherContent = !sameContent(current, content);
   const hasOtherSettings = !sameSettings(info, planned);
   if (mode === 'apply') {
     for (const { id } of missing) await tools.secretGrant(uri, id);
-    for (const name of surplus)
-      await tools.secretRevoke(uri, name.includes('/') ? { unit: name } : { app: name });
+    for (const { relation, unit } of surplus) await tools.secretRevoke(uri, relation, unit);
     if (hasOtherContent || hasOtherSettings)
       await tools.secretSet(uri, hasOtherContent ? content : {}, hasOtherSettings ? settingsOf(planned) : {});
   }
@@ -172,11 +173,25 @@ async function applySecret(
     uri,
     changes: [
       ...missing.map(({ app }) => ({ what, how: `granted to ${app}` })),
-      ...surplus.map((name) => ({ what, how: `revoked from ${name}` })),
+      ...surplus.map(({ name }) => ({ what, how: `revoked from ${name}` })),
       ...(hasOtherContent ? [{ what, how: 'a new revision' }] : []),
       ...(hasOtherSettings ? [{ what, how: 'other settings' }] : []),
     ],
   };
+}
+
+/** Over which relations readers can be told off. Those whose relation ends are not among them: Juju tells them off itself. */
+async function revocable(
+  readers: readonly string[],
+  juju: Asked,
+): Promise<readonly { readonly name: string; readonly relation: number; readonly unit?: string }[]> {
+  if (readers.length === 0) return [];
+  const relations = await juju.relationApps();
+  return readers.flatMap((name) => {
+    const unit = name.includes('/') ? name : undefined;
+    const relation = relations.find(({ app }) => app === (unit === undefined ? name : appOf(unit)));
+    return relation ? [{ name, relation: relation.id, ...(unit !== undefined && { unit }) }] : [];
+  });
 }
 
 function settingsOf({ secret, description, rotate, expire }: SecretPlan) {

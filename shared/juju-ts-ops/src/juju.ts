@@ -166,12 +166,32 @@ export class Juju<
     return this.#once('is-leader', () => this.tools.isLeader());
   }
 
-  /** The relations on an endpoint, oldest first. One that is being broken is not among them. */
+  /**
+   * The relations on an endpoint, oldest first. One that is being broken is not among them, nor one that Juju lists and
+   * cannot read: what `remove-application --force --no-wait` leaves on the units at the other end, until their agents restart.
+   */
   relations<N extends EndpointName<C>>(endpoint: N): Promise<readonly Relation<RemoteSide<C, E, N>>[]> {
     return this.#once(`relations ${endpoint}`, async () => {
       const ids = await this.tools.relationIds(endpoint);
-      const relations = await Promise.all(ids.map((id) => this.#relation(endpoint, relationNumber(id))));
-      return relations.sort((a, b) => a.id - b.id);
+      const relations = await Promise.all(
+        ids.map((id) => unlessGone(this.#relation(endpoint, relationNumber(id)))),
+      );
+      return relations.filter((relation) => relation !== undefined).sort((a, b) => a.id - b.id);
+    });
+  }
+
+  /** Every relation with another application, and which one that is. One that is being broken is not among them. */
+  relationApps(): Promise<readonly { readonly id: number; readonly app: string }[]> {
+    return this.#once('relation apps', async () => {
+      const { provides, requires } = this.#charm.charmcraft;
+      const names = [...Object.keys(provides), ...Object.keys(requires)];
+      const ids = await Promise.all(names.map((endpoint) => this.tools.relationIds(endpoint)));
+      return Promise.all(
+        ids.flat().map(async (name) => {
+          const id = relationNumber(name);
+          return { id, app: await this.tools.relationApp(id) };
+        }),
+      );
     });
   }
 
@@ -182,12 +202,7 @@ export class Juju<
     const { event } = this.context;
     if (event.kind !== 'relation' || event.name !== 'broken' || event.relation.endpoint !== endpoint)
       return undefined;
-    try {
-      return await this.#relation(endpoint, event.relation.id);
-    } catch (error) {
-      if (error instanceof RelationNotFoundError) return undefined;
-      throw error;
-    }
+    return unlessGone(this.#relation(endpoint, event.relation.id));
   }
 
   /** In the hook `<endpoint>-relation-departed`: the unit at the other end that goes, and what it said last. */
@@ -199,7 +214,7 @@ export class Juju<
       return undefined;
     const { departingUnit } = event;
     if (departingUnit === undefined || departingUnit === unit) return undefined;
-    const bag = await this.databag(event.relation.id, departingUnit);
+    const bag = (await unlessGone(this.databag(event.relation.id, departingUnit))) ?? {};
     return this.#relationUnit(endpoint, event.relation.id, departingUnit, bag).unit;
   }
 
@@ -323,6 +338,8 @@ export class Juju<
     const phase = this.#phaseOf(id);
     const names = phase === 'broken' ? [] : await this.tools.relationUnits(id);
     const units = this.#isContainerScoped(endpoint) ? names.filter((name) => this.#isBeside(name)) : names;
+    // Where nothing else would, this shows whether the relation can be read.
+    if (units.length === 0 && phase !== 'broken') await this.databag(id, this.context.unit);
     const [{ app, appBag }, unitBags] = await Promise.all([
       this.#remoteApp(endpoint, id, names, side),
       Promise.all(
@@ -405,6 +422,16 @@ export class Juju<
     const answer = asks();
     this.#answers.set(key, answer);
     return answer;
+  }
+}
+
+/** Nothing where Juju does not know the relation any more. */
+async function unlessGone<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof RelationNotFoundError) return undefined;
+    throw error;
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HookContext } from './context.ts';
 
@@ -14,29 +14,13 @@ export interface Leaving {
  * Whether this unit is being removed; `undefined` while it stays. Juju says so only in the hooks for the departure of
  * its relations, so the first of those leaves a mark for all hooks that follow.
  */
-export async function leavingOf({
-  event,
-  unit,
-  charmDirectory,
-  stateDirectory,
-}: HookContext): Promise<Leaving | undefined> {
+export async function leavingOf({ event, unit, stateDirectory }: HookContext): Promise<Leaving | undefined> {
   const mark = join(stateDirectory, 'leaving');
   try {
     return { since: (await stat(mark)).mtime, isNew: false };
   } catch {
     if (event.kind !== 'relation' || event.departingUnit !== unit) return undefined;
   }
-  // Tests have no charm directory; what they run is told of by its event alone.
-  if (await exists(charmDirectory)) {
-    await mkdir(stateDirectory, { recursive: true });
-    await writeFile(mark, '');
-  }
+  await writeFile(mark, '');
   return { since: new Date(), isNew: true };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

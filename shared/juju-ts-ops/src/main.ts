@@ -17,7 +17,7 @@ import { leavingOf } from './leaving.ts';
 import type { Plan } from './plan.ts';
 import { processSurroundings, type Surroundings, type ToolRunner } from './process.ts';
 import { active, blocked, statusText, waiting, worst, worstFirst, type Status } from './status.ts';
-import { hookTools } from './tools.ts';
+import { hookTools, openStateDirectory } from './tools.ts';
 import { Trace } from './tracing.ts';
 import { hasTurn, nextAsked, nextGiven, turnBags, turnStatus, turnText, type TurnBags } from './turns.ts';
 
@@ -60,7 +60,9 @@ export async function runEvent<
   try {
     context = await completeContext(surroundings);
     const { event, unit } = context;
-    const tools = hookTools(watched(traced, context), `${unit}, ${describeEvent(event)}`);
+    const { stateDirectory } = context;
+    const during = `${unit}, ${describeEvent(event)}`;
+    const tools = hookTools(watched(traced, context), { during, stateDirectory });
     const happenings = new Happenings(event);
     const run = new Run(charm, new Juju(context, charm, tools, surroundings, happenings), happenings);
     if (event.kind === 'action') {
@@ -87,6 +89,7 @@ export async function runEvent<
 
 async function completeContext({ environment }: Surroundings): Promise<HookContext> {
   const context = hookContext(environment);
+  await openStateDirectory(context);
   const leaving = await leavingOf(context);
   return Object.freeze({ ...context, ...(leaving && { leaving }) });
 }

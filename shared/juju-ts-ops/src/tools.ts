@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { HookContext } from './context.ts';
 import type { RawBag } from './databag.ts';
 import {
+  CharmBugError,
   HookToolError,
   NotLeaderError,
   RelationNotFoundError,
@@ -176,8 +176,14 @@ type SecretContent = Readonly<Record<string, Redacted>>;
  * containers and Kubernetes (`pod-spec-set` and its like) are left out.
  *
  * @param during the unit and the hook, for errors
+ * @param stateDirectory the unit's own folder, where secrets that are written pass through; without it none can be
  */
-export function hookTools(runTool: ToolRunner, during?: string) {
+export function hookTools(
+  runTool: ToolRunner,
+  { during, stateDirectory }: { readonly during?: string; readonly stateDirectory?: string } = {},
+) {
+  const secretFiles = stateDirectory === undefined ? undefined : secretFolder(stateDirectory);
+
   async function run(tool: string, args: readonly string[], more: More = {}): Promise<string> {
     const { stdout, stderr, exitCode, problem } = await runTool(tool, args, more.input);
     if (exitCode === 0) return stdout;
@@ -410,36 +416,34 @@ export function hookTools(runTool: ToolRunner, during?: string) {
       content: SecretContent,
       settings: SecretSettings = {},
     ): Promise<string> {
-      return withSecretFiles(content, async (values) =>
-        (await run('secret-add', ['--owner', owner, ...secretFlags(settings), ...values])).trim(),
+      const uri = await withSecretFiles(secretFiles, content, (values) =>
+        run('secret-add', ['--owner', owner, ...secretFlags(settings), ...values]),
       );
+      // From 4.1 on with the model's UUID in it, which no other tool puts there: one secret has one name.
+      return `secret:${uri.trim().replace(/^.*[:/]/, '')}`;
     },
 
     /** Makes a new revision, unless `content` is empty, and changes what `settings` says. */
     async secretSet(uri: string, content: SecretContent, settings: SecretSettings = {}): Promise<void> {
-      await withSecretFiles(content, (values) =>
+      await withSecretFiles(secretFiles, content, (values) =>
         run('secret-set', [uri, ...secretFlags(settings), ...values]),
       );
     },
 
     /** Lets the other end of a relation read it, or one of its units. @throws {RelationNotFoundError} @throws {SecretNotFoundError} */
     async secretGrant(uri: string, relation: number, unit?: string): Promise<void> {
-      await run(
-        'secret-grant',
-        [uri, '-r', String(relation), ...(unit === undefined ? [] : ['--unit', unit])],
-        {
-          relation,
-        },
-      );
+      const [args, more] = about(relation, ...(unit === undefined ? [] : ['--unit', unit]));
+      await run('secret-grant', [uri, ...args], more);
     },
 
-    /** Takes back what was granted to an application, to one unit, or over a relation. @throws {SecretNotFoundError} */
-    async secretRevoke(
-      uri: string,
-      from: { readonly app: string } | { readonly unit: string } | { readonly relation: number },
-    ): Promise<void> {
-      const [flags] = Object.entries(from).map(([kind, whose]) => [`--${kind}`, String(whose)]);
-      await run('secret-revoke', [uri, ...(flags ?? [])]);
+    /**
+     * Takes back what the other end of a relation may read, or one of its units. When a relation ends, Juju does so itself.
+     * The relation is always named: in a relation hook Juju takes that hook's own for granted, and refuses an application.
+     * @throws {RelationNotFoundError} @throws {SecretNotFoundError}
+     */
+    async secretRevoke(uri: string, relation: number, unit?: string): Promise<void> {
+      const [args, more] = about(relation, ...(unit === undefined ? [] : ['--unit', unit]));
+      await run('secret-revoke', [uri, ...args], more);
     },
 
     /** Removes a secret, or only one of its revisions. @throws {SecretNotFoundError} */
@@ -584,7 +588,7 @@ function toolError(
     return new NotLeaderError(call, message);
   if (call.tool.startsWith('secret-') && /not found|permission denied/.test(message))
     return new SecretNotFoundError(call, message);
-  if (call.tool === 'relation-get' && message === 'permission denied')
+  if (call.tool === 'relation-get' && /permission denied/.test(message))
     return new NotLeaderError(call, message);
   return new HookToolError(call, message);
 }
@@ -623,22 +627,32 @@ function secretFlags({ label, description, rotate, expire }: SecretSettings): re
   );
 }
 
-/** What a hook has left that was killed; Juju runs it once more. */
-async function removeLeftSecretFiles(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    const pid = /^juju-secret-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`))
-      await rm(join(tmpdir(), name), { recursive: true, force: true });
-  }
+/** Where the values of secrets are, while Juju reads them. */
+function secretFolder(stateDirectory: string): string {
+  return join(stateDirectory, 'secrets');
+}
+
+/**
+ * Makes the unit's own folder one that only root may enter, and takes away the values of secrets that a killed hook has
+ * left there. Nobody but root can have put anything into it: in `/tmp` anybody could have.
+ */
+export async function openStateDirectory({
+  stateDirectory,
+}: Pick<HookContext, 'stateDirectory'>): Promise<void> {
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+  await chmod(stateDirectory, 0o700);
+  await rm(secretFolder(stateDirectory), { recursive: true, force: true });
 }
 
 /** Hands secret values over in files that only root can read, and takes the files away again. */
 async function withSecretFiles<T>(
+  place: string | undefined,
   content: SecretContent,
   use: (values: readonly string[]) => Promise<T>,
 ): Promise<T> {
-  await removeLeftSecretFiles();
-  const folder = await mkdtemp(join(tmpdir(), `juju-secret-${process.pid}-`));
+  if (place === undefined) throw new CharmBugError('these tools have no folder for the values of a secret');
+  await mkdir(place, { recursive: true, mode: 0o700 });
+  const folder = await mkdtemp(join(place, 'of-'));
   try {
     const values = await Promise.all(
       Object.entries(content).map(async ([key, value]) => {

@@ -1,4 +1,7 @@
 // What one hook does, whatever the charm: run in this process, with the road of each test spelled out.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import {
   active,
@@ -17,6 +20,9 @@ import {
   type SecretPlan,
 } from 'juju-ts-ops';
 import { inProcess, stateOf, type State, type TestEvent } from 'juju-ts-ops/testing';
+import { runEvent } from '../../../shared/juju-ts-ops/src/main.ts';
+import { environmentOf } from '../../../shared/juju-ts-ops/src/testing/environment.ts';
+import { FakeJuju } from '../../../shared/juju-ts-ops/src/testing/juju.ts';
 import { charmcraft, endpoints as webEndpoints, KEY, options, type Line } from './web-charm.ts';
 
 const stored = { count: integer, note: raw };
@@ -283,6 +289,26 @@ describe('a secret of the application', () => {
     expect(removed.state.secrets).toEqual([]);
   });
 
+  test('is taken back over its own relation, in whichever hook', async () => {
+    const revoked = await hook(await made(), planning(secret({ grants: [] })), {
+      relation: 'changed',
+      id: 3,
+      unit: 'mysql/0',
+    });
+    // In a relation hook Juju refuses `--app`, and without `-r` it means the hook's own relation.
+    expect(revoked.calls.filter(({ tool }) => tool === 'secret-revoke').map(({ args }) => args)).toEqual([
+      [expect.stringMatching(/^secret:/), '-r', '4'],
+    ]);
+    expect(revoked.state.secrets[0]?.grants).toEqual([]);
+  });
+
+  test('is left to Juju where its relation ends', async () => {
+    const state = { ...(await made()), relations: [{ ...site, units: {} }, database] };
+    const ending = await hook(state, planning(secret({ grants: [] })), { relation: 'broken', id: 4 });
+    expect([ending.exitCode, ending.tools.includes('secret-revoke')]).toEqual([0, false]);
+    expect(ending.logs.filter(({ message }) => message.includes('revoked'))).toEqual([]);
+  });
+
   test('is not touched by a unit that does not lead; its own it may make', async () => {
     const { exitCode, state } = await hook(
       { relations: [site] },
@@ -310,6 +336,61 @@ describe('a secret of the application', () => {
       code: 'secret-not-found',
       tool: 'secret-get',
       during: 'web/0, config-changed',
+    });
+  });
+});
+
+describe('relations that Juju lists and cannot read, after remove-application --force --no-wait', () => {
+  /** What Juju 4.1 said. */
+  const refusal = (args: readonly string[]): string =>
+    args.includes('--app') && args.at(-1) === 'web'
+      ? 'permission denied (unauthorized access)'
+      : 'getting regular relation by key: relation not found';
+
+  async function walk(relations: WebState['relations'], isLeader: boolean) {
+    const state = stateOf({ charmcraft }, { isLeader, relations, jujuVersion: '4.1.0' });
+    const juju = new FakeJuju(charmcraft, state, 'config-changed');
+    const seen: unknown[] = [];
+    const road = charmOf(async (asked) => {
+      const [sites, databases] = await Promise.all([asked.relations('site'), asked.relations('db')]);
+      seen.push(sites.map(({ id }) => id));
+      return {
+        databags: sites.map(
+          ({ id }) => ({ endpoint: 'site', relation: id, unit: { port: 80 }, app: { url: 'x' } }) as const,
+        ),
+        status: databases.length > 0 ? [] : [blocked('no database')],
+      };
+    });
+    const folder = await mkdtemp(join(tmpdir(), 'charm-'));
+    try {
+      const exitCode = await runEvent(road, {
+        environment: environmentOf(state, 'config-changed', folder),
+        runTool: (tool, args, input) => {
+          const isOfGone = /^relation-(get|set)$/.test(tool) && args[args.indexOf('-r') + 1] === '5';
+          return Promise.resolve(
+            isOfGone
+              ? { exitCode: 1, stdout: '', stderr: `ERROR ${refusal(args)}\n` }
+              : juju.answer(tool, args, input),
+          );
+        },
+        print: () => {},
+      });
+      return { exitCode, seen, statuses: juju.statuses };
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }
+
+  test.each([
+    ['with units', { 'gone/0': {} }, true],
+    ['with units, on a unit that does not lead', { 'gone/0': {} }, false],
+    ['without units', {}, true],
+  ])('are gone, and no hook fails: %s', async (_how, units, isLeader) => {
+    const gone = { id: 5, endpoint: 'site', app: 'gone', units } as const;
+    expect(await walk([gone, site, database], isLeader)).toMatchObject({ exitCode: 0, seen: [[4]] });
+    expect(await walk([{ ...gone, endpoint: 'db' }], isLeader)).toMatchObject({
+      exitCode: 0,
+      statuses: [{ level: 'blocked', message: 'no database' }],
     });
   });
 });

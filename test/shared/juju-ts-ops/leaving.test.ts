@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -8,6 +8,7 @@ import { leavingOf, type Leaving } from '../../../shared/juju-ts-ops/src/leaving
 let charmDirectory: string;
 beforeEach(async () => {
   charmDirectory = await mkdtemp(join(tmpdir(), 'charm-'));
+  await mkdir(join(charmDirectory, '.state'));
 });
 afterEach(() => rm(charmDirectory, { recursive: true }));
 

@@ -1,13 +1,13 @@
 // Juju's tools one by one: which words each is given, and what is made of its answer and of its refusals.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { CharmError, Redacted, type HookTools } from 'juju-ts-ops';
 import { inProcess, stateOf, type State } from 'juju-ts-ops/testing';
-import { hookTools } from '../../../shared/juju-ts-ops/src/tools.ts';
+import { hookTools, openStateDirectory } from '../../../shared/juju-ts-ops/src/tools.ts';
 import { charm, type charmcraft } from './web-charm.ts';
 
 const OWN = 'c1234567890123456789';
@@ -129,9 +129,8 @@ test.each<[string, (tools: HookTools) => Promise<unknown>, unknown]>([
   ],
   ['secret-ids --format=json', (tools) => tools.secretIds(), [OWN]],
   [`secret-grant ${OWN} -r 4 --unit proxy/0`, (tools) => tools.secretGrant(OWN, 4, 'proxy/0'), undefined],
-  [`secret-revoke ${OWN} --app proxy`, (tools) => tools.secretRevoke(OWN, { app: 'proxy' }), undefined],
-  [`secret-revoke ${OWN} --unit proxy/0`, (tools) => tools.secretRevoke(OWN, { unit: 'proxy/0' }), undefined],
-  [`secret-revoke ${OWN} --relation 4`, (tools) => tools.secretRevoke(OWN, { relation: 4 }), undefined],
+  [`secret-revoke ${OWN} -r 4 --unit proxy/0`, (tools) => tools.secretRevoke(OWN, 4, 'proxy/0'), undefined],
+  [`secret-revoke ${OWN} -r 4`, (tools) => tools.secretRevoke(OWN, 4), undefined],
   [`secret-remove ${OWN} --revision 1`, (tools) => tools.secretRemove(OWN, 1), undefined],
   [
     `secret-set ${OWN} --label other --expire 72h`,
@@ -173,19 +172,94 @@ test('the value of a secret is in a file, and on no command line', async () => {
   ]);
 });
 
-test('the values of a secret that a killed hook has left are gone with the next that it writes', async () => {
-  const dead = spawnSync('true').pid;
-  const [left, others] = await Promise.all(
-    [dead, process.pid].map((pid) => mkdtemp(join(tmpdir(), `juju-secret-${pid}-`))),
-  );
-  if (left === undefined || others === undefined) throw new Error('no folders');
-  try {
-    await writeFile(join(left, 'password'), 'hunter2');
-    await use((tools) => tools.secretAdd('unit', { password: new Redacted('hunter2') }));
-    expect([existsSync(left), existsSync(others)]).toEqual([false, true]);
-  } finally {
-    await rm(others, { recursive: true });
+describe('what is written of secrets', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'charm-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  /** Writes a secret as a hook does, and says what is in the files while Juju reads them. */
+  async function write(look: (file: string) => void = () => {}): Promise<void> {
+    const stateDirectory = join(folder, '.state');
+    await openStateDirectory({ stateDirectory });
+    const tools = hookTools(
+      (_tool, args) => {
+        for (const word of args) if (word.includes('#file=')) look(word.split('#file=')[1] ?? '');
+        return Promise.resolve({ exitCode: 0, stdout: `secret:${OWN}\n`, stderr: '' });
+      },
+      { stateDirectory },
+    );
+    await tools.secretAdd('unit', { password: new Redacted('hunter2') });
   }
+
+  test('is where nobody else can go, and nothing of it is left', async () => {
+    await mkdir(join(folder, '.state'), { mode: 0o755 });
+    const seen: unknown[] = [];
+    await write((file) => {
+      const paths = [file, dirname(file), join(folder, '.state/secrets'), join(folder, '.state')];
+      seen.push(readFileSync(file, 'utf8'), ...paths.map((path) => statSync(path).mode & 0o777));
+      expect(file.startsWith(paths[2] ?? '')).toBe(true);
+    });
+    expect(seen).toEqual(['hunter2', 0o600, 0o700, 0o700, 0o700]);
+    expect(readdirSync(join(folder, '.state/secrets'))).toEqual([]);
+  });
+
+  test('by a hook that was killed is gone with the next, whatever that writes', async () => {
+    const left = join(folder, '.state/secrets/of-x');
+    await mkdir(left, { recursive: true });
+    await writeFile(join(left, 'password'), 'hunter2');
+    await inProcess(charm, folder).run('update-status', stateOf(charm));
+    expect(existsSync(left)).toBe(false);
+  });
+
+  test('and what others left in /tmp is nobody’s business', async () => {
+    const dead = spawnSync('true').pid;
+    const others = await mkdtemp(join(tmpdir(), `juju-secret-${dead}-`));
+    try {
+      await write();
+      expect(existsSync(others)).toBe(true);
+    } finally {
+      await rm(others, { recursive: true });
+    }
+  });
+});
+
+test('a secret has the same URI whichever Juju made it', async () => {
+  const stateDirectory = await mkdtemp(join(tmpdir(), 'charm-'));
+  try {
+    const made = [
+      'secret:9m4e2mr0ui3e8a215n4g',
+      'secret://11111111-2222-4333-8444-555555555555/9m4e2mr0ui3e8a215n4g',
+    ];
+    const uris = made.map((stdout) =>
+      hookTools(() => Promise.resolve({ exitCode: 0, stdout: `${stdout}\n`, stderr: '' }), {
+        stateDirectory,
+      }).secretAdd('application', { password: new Redacted('x') }),
+    );
+    expect(await Promise.all(uris)).toEqual([made[0], made[0]]);
+  } finally {
+    await rm(stateDirectory, { recursive: true });
+  }
+});
+
+test('of a refusal the words count, and not what stands around them', async () => {
+  const refusing = (stderr: string) =>
+    hookTools(() => Promise.resolve({ exitCode: 1, stdout: '', stderr: `ERROR ${stderr}\n` }));
+  const codes = [
+    'permission denied (unauthorized access)',
+    'permission denied',
+    'getting regular relation by key: relation not found',
+  ].map((words) =>
+    refusing(words)
+      .relationGet(4, 'web')
+      .catch((error: unknown) => error),
+  );
+  expect(await Promise.all(codes)).toMatchObject([
+    { code: 'not-leader' },
+    { code: 'not-leader' },
+    { code: 'relation-not-found' },
+  ]);
 });
 
 describe('a refusal', () => {

@@ -129,5 +129,5 @@ test('what the collector does not take is sent with a later hook, in its order',
 
 test('without a collector nothing is sent or kept', async () => {
   await hook('config-changed', { JUJU_CHARM_TRACE_CONFIG_HTTP: '' });
-  expect([heard, existsSync(join(charmDirectory, '.state'))]).toEqual([[], false]);
+  expect([heard, existsSync(join(charmDirectory, '.state/traces.ndjson'))]).toEqual([[], false]);
 });

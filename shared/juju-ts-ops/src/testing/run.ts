@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Charm } from '../charm.ts';
 import type { Charmcraft, Endpoints, OptionSchemas } from '../charmcraft.ts';
 import type { BagSchema } from '../databag.ts';
@@ -48,7 +51,7 @@ export interface InProcessUnit<C extends Charmcraft, Resource> extends TestUnit<
  * A unit of a charm in this process, with a machine that only remembers. What the charm's `read` asks the real
  * machine for, a test gives it as `inProcess({ ...charm, read: async (juju) => ({ ...(await charm.read(juju)), … }) })`.
  *
- * @param charmDirectory where the charm keeps its files; absent: a folder that does not exist
+ * @param charmDirectory where the charm keeps its files; absent: an empty folder for each event
  */
 export function inProcess<
   C extends Charmcraft,
@@ -58,10 +61,7 @@ export function inProcess<
   Resource,
   B extends BagSchema,
   V extends EventSchemas,
->(
-  charm: Charm<C, S, E, CharmState, Resource, B, V>,
-  charmDirectory = '/nonexistent/charm',
-): InProcessUnit<C, Resource> {
+>(charm: Charm<C, S, E, CharmState, Resource, B, V>, charmDirectory?: string): InProcessUnit<C, Resource> {
   const machine = recordingMachine<Resource>();
   return {
     get resources() {
@@ -71,6 +71,7 @@ export function inProcess<
     async run(event, state) {
       checkConsistency(charm.charmcraft, state, event);
       const juju = new FakeJuju(charm.charmcraft, state, event);
+      const folder = charmDirectory ?? (await mkdtemp(join(tmpdir(), 'charm-')));
       const start = performance.now();
       const killed = Promise.withResolvers<'killed'>();
       const exitCode = await Promise.race([
@@ -78,7 +79,7 @@ export function inProcess<
         runEvent(
           { ...charm, machine },
           {
-            environment: environmentOf(state, event, charmDirectory),
+            environment: environmentOf(state, event, folder),
             runTool: async (tool, args, input) => {
               // As a process is refused.
               if (args.some((word) => word.includes('\0') || Buffer.byteLength(word) > LONGEST_WORD))
@@ -95,6 +96,7 @@ export function inProcess<
           },
         ),
       ]);
+      if (folder !== charmDirectory) await rm(folder, { recursive: true, force: true });
       return outcomeOf(juju, exitCode, performance.now() - start);
     },
   };
