@@ -90,7 +90,7 @@ export class PostgresqlServer implements AsyncDisposable {
     await this.sql(
       `SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid();
-       DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS temporal, maas_ha CASCADE;
+       DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS temporal, temporal_visibility, maas_ha CASCADE;
        CREATE SCHEMA public AUTHORIZATION maas`,
     );
   }

@@ -45,6 +45,7 @@ export async function migrateDatabase(
   version: string,
   unit: string,
 ): Promise<void> {
+  // What psql starts has an environment that MAAS cannot do with: `region` gives it one of its own.
   // What the migration says goes to the journal, because the pipes of this process break when it dies.
   const script = `${KEEPALIVE}
 SET lock_timeout = '${LOCK_TIMEOUT}s';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { lastLines, run, serviceStates, tryRun } from '@maas-ha/host';
-import type { Installation } from '@maas-ha/maas';
+import { inOwnEnvironment, type Installation } from '@maas-ha/maas';
 
 const CHECKER = '/usr/bin/named-checkconf';
 
@@ -24,7 +24,8 @@ export async function findDnsProblem(
  */
 export async function migrateDnsOptions(maas: Installation, checker = CHECKER): Promise<void> {
   const { dnsCommand } = maas;
-  if (dnsCommand !== undefined && existsSync(dnsCommand)) await tryRun([dnsCommand, 'setup-dns']);
+  if (dnsCommand !== undefined && existsSync(dnsCommand))
+    await tryRun(inOwnEnvironment([dnsCommand, 'setup-dns']));
   await tryRun(maas.region('edit_named_options', '--migrate-conflicting-options'));
   if ((await findDnsProblem(maas, checker)) === undefined)
     await run(['systemctl', 'restart', 'named.service']);

@@ -127,7 +127,7 @@ function configuration(state: State, known: Known): Resource {
     group: maas.group,
     // MAAS checks every value whenever it reads the file; this makes it do so before the file counts. Its own
     // `local_config_set` would take the password in its arguments, where every user of the machine could read it.
-    ...(maas.validateRegion && { validate: maas.validateRegion }),
+    ...(maas.validateRegion && { validate: maas.validateRegion() }),
   };
 }
 

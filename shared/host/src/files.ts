@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HostError } from './errors.ts';
-import { lastLines, tryRun, type Argv } from './run.ts';
+import { commandOf, lastLines, tryRun, type Argv } from './run.ts';
 
 /** Something that must not be shown. */
 export interface Secret {
@@ -102,7 +102,7 @@ async function validate(path: string, [program, ...args]: Argv, temporary: strin
   throw new HostError(
     'invalid-file',
     'user',
-    `${path} stays as it was, because ${program} refuses the new one: ${said}`,
+    `${path} stays as it was, because ${commandOf([program, ...args])[0]} refuses the new one: ${said}`,
   );
 }
 

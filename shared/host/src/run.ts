@@ -44,8 +44,14 @@ export async function tryRun([program, ...args]: Argv, options: RunOptions = {})
 export async function run(argv: Argv, options: RunOptions = {}): Promise<string> {
   const { exitCode, stdout, stderr } = await tryRun(argv, options);
   if (exitCode === 0) return stdout;
-  const [program, verb = ''] = argv;
+  const [program, verb = ''] = commandOf(argv);
   throw new HostError('command', 'bug', `${program} ${verb} failed: ${lastLines(stderr || stdout)}`);
+}
+
+/** The program and its arguments, without what `env` gives it. */
+export function commandOf(argv: Argv): readonly string[] {
+  if (argv[0] !== 'env') return argv;
+  return argv.slice(1 + argv.slice(1).findIndex((arg) => !/^-|=/.test(arg)));
 }
 
 /** The end of what a program said, on one line, for a message. */

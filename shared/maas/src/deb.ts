@@ -12,6 +12,7 @@ import {
   tryRun,
   type Resource,
 } from '@maas-ha/host';
+import { inOwnEnvironment } from './environment.ts';
 import { forgetIdentity, hasUnit, type Installation, type Role } from './installation.ts';
 
 const PACKAGES = { region: 'maas-region-api', rack: 'maas-rack-controller' } as const;
@@ -51,7 +52,8 @@ export const DEB: Installation = {
   name: 'the packages of MAAS',
   conf: { region: REGIOND_CONF, rack: '/etc/maas/rackd.conf' },
   group: 'maas',
-  validateRegion: ['env', 'MAAS_REGION_CONFIG={}', 'maas-region', 'local_config_get', '--maas-url'],
+  validateRegion: () =>
+    inOwnEnvironment(['maas-region', 'local_config_get', '--maas-url'], { MAAS_REGION_CONFIG: '{}' }),
   secretFile: SECRET_FILE,
   idFile: ID_FILE,
   identity: [ID_FILE, SECRET_FILE, CERTIFICATES, `${HOME}/rpc.state`],
@@ -69,7 +71,7 @@ export const DEB: Installation = {
   dnsCommand: '/usr/lib/maas/maas-common',
   serving: ['maas-regiond', 'maas-apiserver', 'maas-openfga'],
 
-  region: (...args) => ['maas-region', ...args],
+  region: (...args) => inOwnEnvironment(['maas-region', ...args]),
   log: (role) => `journalctl -u ${DAEMONS[role]}`,
   logSlots: () => [],
   overview: "systemctl list-units 'maas-*'",

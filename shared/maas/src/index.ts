@@ -2,6 +2,7 @@ export { authorization, MaasApi, refusal, type ApiPlace, type Controller, type V
 export { parseMaasConfig, renderMaasConfig, type MaasConfig } from './config.ts';
 export { chooseInstallation, installationHere } from './choice.ts';
 export { DEB } from './deb.ts';
+export { inOwnEnvironment } from './environment.ts';
 export { forgetIdentity, MAAS_SECRET, type Installation, type Installed, type Role } from './installation.ts';
 export { SNAP } from './snap.ts';
 export { markPaused, pausedStatus, pauseMark, unmarkPaused } from './pause.ts';

@@ -33,7 +33,7 @@ export interface Installation {
   /** Who may read the configuration beside root. */
   readonly group: string;
   /** What MAAS makes of a configuration file before it counts, with `{}` for its path; absent: it has no way to be asked. */
-  readonly validateRegion?: Argv;
+  validateRegion?(): Argv;
   /** Region and rack authenticate with what is in it. */
   readonly secretFile: string;
   /** Written once a controller is known to MAAS. */

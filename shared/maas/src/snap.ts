@@ -15,6 +15,7 @@ import {
 } from '@maas-ha/host';
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import { CharmBugError, isAtLeast, NotYetError, type Redacted } from 'juju-ts-ops';
+import { inOwnEnvironment } from './environment.ts';
 import { forgetIdentity, hasUnit, type Installation, type Role } from './installation.ts';
 
 const SNAP_NAME = 'maas';
@@ -57,7 +58,8 @@ export const SNAP: Installation = {
   serving: SERVICES,
 
   // In the snap's own environment, as its own commands call it.
-  region: (...args) => ['snap', 'run', '--shell', SNAP_NAME, '-c', IN_SNAP, 'maas-region', ...args],
+  region: (...args) =>
+    inOwnEnvironment(['snap', 'run', '--shell', SNAP_NAME, '-c', IN_SNAP, 'maas-region', ...args]),
   log: (role, version) =>
     usesPebble(version)
       ? `journalctl -t maas-${DAEMONS[role]}`
@@ -162,10 +164,13 @@ async function initialiseRack(url: string, secret: Redacted): Promise<void> {
 
 /** @param answer to what it asks for: at the end of its input it would ask for ever */
 async function init(args: readonly string[], answer: string, secret: Redacted): Promise<void> {
-  const { exitCode, stdout, stderr } = await tryRun(['snap', 'run', SNAP_NAME, 'init', ...args, '--force'], {
-    stdin: `${answer}\n`,
-    timeout: INIT_TIMEOUT,
-  });
+  const { exitCode, stdout, stderr } = await tryRun(
+    inOwnEnvironment(['snap', 'run', SNAP_NAME, 'init', ...args, '--force']),
+    {
+      stdin: `${answer}\n`,
+      timeout: INIT_TIMEOUT,
+    },
+  );
   if (exitCode === 0) return;
   const said = lastLines(stderr || stdout, 2)
     .replaceAll(answer, '[redacted]')

@@ -19,6 +19,8 @@ export interface Said {
 /** How a command of MAAS is run. */
 interface RunOptions {
   readonly input?: string;
+  /** What the environment has beside its own. */
+  readonly env?: Readonly<Record<string, string>>;
   /** As whom; root if absent. */
   readonly uid?: number;
 }
@@ -34,7 +36,10 @@ export class DoubleHost implements AsyncDisposable {
     this.address = address;
   }
 
-  /** @param timeScale how long a second of MAAS takes; a heartbeat may be late by 30 of them */
+  /**
+   * @param version `3.7`, or `3.7.3` where the last number counts
+   * @param timeScale how long a second of MAAS takes; a heartbeat may be late by 30 of them
+   */
   static async make(
     version: string,
     hostname: string,
@@ -44,7 +49,7 @@ export class DoubleHost implements AsyncDisposable {
     const host = new DoubleHost(await mkdtemp(join(tmpdir(), 'maas-double-')), address);
     for (const folder of ['etc/maas', 'var/lib/maas/http', 'usr/share/maas'])
       await mkdir(join(host.root, folder), { recursive: true });
-    await host.write('usr/share/maas/version', `${version}.0\n`);
+    await host.write('usr/share/maas/version', `${/^\d+\.\d+$/.test(version) ? `${version}.0` : version}\n`);
     await host.write(
       'etc/maas/double.conf',
       stringify({
@@ -108,7 +113,7 @@ export class DoubleHost implements AsyncDisposable {
     return this.#run('common_main', args, {});
   }
 
-  async #run(entry: string, args: readonly string[], { input = '', uid }: RunOptions): Promise<Said> {
+  async #run(entry: string, args: readonly string[], { input = '', uid, env }: RunOptions): Promise<Said> {
     // Without a terminal of its own, as in a hook.
     const { exitCode, stdout, stderr } = await execa(
       'setsid',
@@ -120,7 +125,7 @@ export class DoubleHost implements AsyncDisposable {
         // One that asks for ever is killed for it.
         maxBuffer: 100_000,
         reject: false,
-        env: this.#environment(),
+        env: { ...this.#environment(), ...env },
       },
     );
     return { exitCode, stdout: stdout ?? '', stderr: stderr ?? '' };

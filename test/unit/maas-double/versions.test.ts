@@ -76,6 +76,32 @@ test('an older MAAS is refused in words by both charms, and nothing of it is con
   expect(planRack(connected(old)).machine.map(({ kind }) => kind)).not.toContain('file');
 });
 
+describe('from 3.5 on dbupgrade ends with the tool of Temporal', () => {
+  test.each(['PGSYSCONFDIR', 'PGLOCALEDIR', 'PGSERVICEFILE'])('which panics on %s', async (name) => {
+    const host = await doubles.make('3.7', 'region-0', '127.0.7.58');
+    await host.configure(doubles.server.connection);
+    expect(await host.region(['dbupgrade'], { env: { [name]: '/nowhere' } })).toMatchObject({
+      exitCode: 2,
+      stdout: expect.stringContaining(
+        `Failed to apply Temporal migrations\npanic: setting ${name} not supported\n`,
+      ),
+    });
+    expect(await host.region(['dbupgrade'])).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/Running Temporal migrations:\n {2}Applied all migrations\.$/),
+    });
+  });
+
+  test('and an older MAAS has none', async () => {
+    const host = await doubles.make('3.4', 'region-0', '127.0.7.58');
+    await host.configure(doubles.server.connection);
+    expect(await host.region(['dbupgrade'], { env: { PGSYSCONFDIR: '/nowhere' } })).toMatchObject({
+      exitCode: 0,
+      stdout: expect.not.stringContaining('Temporal'),
+    });
+  });
+});
+
 describe('MAAS 2.3', () => {
   test('knows neither workers nor debug lines, and its rack one URL only', async () => {
     const host = await doubles.make('2.3', 'region-0', '127.0.7.53');

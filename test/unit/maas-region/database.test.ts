@@ -13,6 +13,7 @@ import {
   migrateDatabase,
   serverFacts,
 } from '../../../charms/maas-region/src/database.ts';
+import { DoubleHost } from '../maas-double/host.ts';
 import { PostgresqlServer } from '../postgresql.ts';
 import { programsOnPath } from '../programs.ts';
 
@@ -97,6 +98,33 @@ test('the one who migrates is killed: the migration goes on, and nobody begins a
   await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
   expect(await logged()).toEqual(ONCE);
   expect(await server.sql('SELECT unit FROM maas_ha.migration')).toBe('maas-region/0');
+});
+
+test.each(['3.4', '3.7'])(
+  'MAAS %s itself is migrated, whatever psql gives to what it starts',
+  async (version) => {
+    await using host = await DoubleHost.make(version, 'region-0', '127.0.7.59');
+    await host.configure(server.connection);
+    await programs.program('maas-region', `exec ${await host.commands()}/maas-region "$@"`);
+    await programs.program('systemd-cat', `shift; exec "$@" >>${programs.folder}/log 2>&1`);
+    await server.empty();
+    await expect(migrateDatabase(DEB, server.connection, version, 'maas-region/0')).resolves.toBeUndefined();
+  },
+);
+
+test('a migration is given nothing of the environment of psql, nor of the hook', async () => {
+  await dbupgrade(`env >${programs.folder}/environment`);
+  process.env['MAAS_URL'] = 'http://elsewhere';
+  await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0').finally(
+    () => delete process.env['MAAS_URL'],
+  );
+  const names = (await readFile(join(programs.folder, 'environment'), 'utf8'))
+    .split('\n')
+    .flatMap((line) => /^(\w+)=/.exec(line)?.[1] ?? []);
+  // The last three are the shell's own.
+  const known = ['PATH', 'HOME', 'LC_ALL', 'PWD', 'SHLVL', '_'];
+  expect(names).toContain('HOME');
+  expect(names.filter((name) => !known.includes(name))).toEqual([]);
 });
 
 test('a database that does not answer, or lets nobody in, is waited for', async () => {

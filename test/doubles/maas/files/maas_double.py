@@ -42,7 +42,9 @@ SNAP = os.environ.get("SNAP")
 SNAP_COMMON = os.environ.get("SNAP_COMMON", "")
 SNAP_DATA = os.environ.get("SNAP_DATA", "")
 VERSION = os.environ["SNAP_VERSION"] if SNAP else open(f"{ROOT}/usr/share/maas/version").read().strip()
-SHORT = tuple(int(part) for part in VERSION.split(".")[:2])
+# As a snap has it: 3.7.3-17487-g.1b8e8a2
+FULL = tuple(int(part) for part in VERSION.split("-")[0].split("."))
+SHORT = FULL[:2]
 HOME = f"{SNAP_COMMON}/maas" if SNAP else f"{ROOT}/var/lib/maas"
 # The snap's own commands overwrite what the environment says.
 REGIOND_CONF = f"{SNAP_DATA}/regiond.conf" if SNAP else os.environ.get("MAAS_REGION_CONFIG", f"{ROOT}/etc/maas/regiond.conf")
@@ -303,6 +305,12 @@ def dbupgrade(_args):
     if not cursor.fetchone()[0]:
         time.sleep(1)
         raise psycopg2.InternalError("tuple concurrently updated")
+    migrate(cursor)
+    if SHORT >= (3, 5):
+        temporal_migration(conf, cursor)
+
+
+def migrate(cursor):
     cursor.execute("SELECT to_regclass('double_migration')")
     last = None
     if cursor.fetchone()[0]:
@@ -322,10 +330,64 @@ def dbupgrade(_args):
     for name in ("0001_initial", "0002_controllers", "0003_secrets"):
         log(f"  Applying maasserver.{name}... OK")
         time.sleep(settings()["dbupgrade_seconds"] / 3)
+    if last is None and DROPS_FUNCTIONS:
+        drop_functions(cursor)
     cursor.execute(SCHEMA)
     if SHORT >= (3, 5):
-        cursor.execute("CREATE SCHEMA IF NOT EXISTS temporal; CREATE EXTENSION IF NOT EXISTS btree_gin")
+        cursor.execute("CREATE SCHEMA IF NOT EXISTS temporal; CREATE SCHEMA IF NOT EXISTS temporal_visibility")
     cursor.execute("INSERT INTO double_migration (version, host) VALUES (%s, %s)", (short, hostname()))
+
+
+# Migration 0030 drops what it finds; https://bugs.launchpad.net/maas/+bug/2097079 made it do nothing, and 3.7 begins
+# with all of it done.
+DROPS_FUNCTIONS = FULL < (3, 5, 7) or (3, 6) <= FULL < (3, 6, 1)
+
+
+def drop_functions(cursor):
+    """Every function of schema public, in one transaction, as migration 0030 does it; an extension that is there needs its own."""
+    cursor.execute(
+        "SELECT ns.nspname || '.' || proname || '(' || oidvectortypes(proargtypes) || ')' FROM pg_proc "
+        "INNER JOIN pg_namespace ns ON (pg_proc.pronamespace = ns.oid) WHERE ns.nspname = 'public'"
+    )
+    drops = "; ".join(f"DROP FUNCTION {name} CASCADE" for (name,) in cursor.fetchall())
+    if drops:
+        cursor.execute(drops)
+
+
+# What lib/pq, with which Temporal's tool asks PostgreSQL, does not know, and does not pass over either: the function
+# parseEnviron of its versions 1.0 to 1.10.
+REFUSED_BY_PQ = (
+    "PGHOSTADDR",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGREALM",
+    "PGREQUIRESSL",
+    "PGSSLCRL",
+    "PGREQUIREPEER",
+    "PGKRBSRVNAME",
+    "PGGSSLIB",
+    "PGSYSCONFDIR",
+    "PGLOCALEDIR",
+)
+
+
+def temporal_migration(conf, cursor):
+    """From 3.5 on dbupgrade ends with `temporal-sql-tool`, whatever there was to migrate before."""
+    log("Running Temporal migrations:")
+    refused = next((name for name in os.environ if name in REFUSED_BY_PQ), None)
+    if refused:
+        temporal_fails(f"panic: setting {refused} not supported\n\ngoroutine 1 [running]:\n")
+    try:
+        cursor.execute("SET search_path = temporal_visibility; CREATE EXTENSION IF NOT EXISTS btree_gin")
+        cursor.execute("CREATE TABLE IF NOT EXISTS temporal.schema_version (db_name text)")
+    except psycopg2.Error as error:
+        temporal_fails(f"unable to apply the schema: pq: {error}")
+    log("  Applied all migrations.")
+
+
+def temporal_fails(said):
+    log(f"Failed to apply Temporal migrations\n{said}")
+    sys.exit(2 if said.startswith("panic") else 1)
 
 
 # --- maas-region ---------------------------------------------------------------------------------------------------
