@@ -1,5 +1,5 @@
 import type { Resource } from '@maas-ha/host';
-import { active, blocked, unitNumber, waiting, type Plan, type Status } from 'juju-ts-ops';
+import { active, blocked, unitNumber, waiting, type Plan, type SecretPlan, type Status } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints, Report } from './endpoints.ts';
 import { ownVips, placeVips, priorityOf, strangersTo, type Instance } from './instances.ts';
@@ -28,7 +28,10 @@ export function plan(state: State): KeepalivedPlan {
   if (placement.kind === 'wrong') {
     const clashes = ownVips(state).length > 0;
     // The others have to know of a clash. Else they go on sending to this machine, where all stays as it was.
-    return { ...stay(blocked(placement.problem)), ...(clashes && { databags: clusterBag(state, []) }) };
+    return {
+      ...stay(blocked(placement.problem)),
+      ...(clashes && { databags: clusterBag(state, [], authSecret(state)) }),
+    };
   }
   if (options['vrrp-version'] === 2 && !Number.isInteger(options['advert-interval'])) {
     return stay(
@@ -56,6 +59,7 @@ export function plan(state: State): KeepalivedPlan {
   const clash = options.unicast ? undefined : numberClash(state);
   if (clash !== undefined && state.running.size === 0) return stay(blocked(clash));
   const { instances } = placement;
+  const auth = authSecret(state);
   const strangers = new Map(
     instances.map((instance) => [instance, strangersTo(instance, state, state.sighted.silent)]),
   );
@@ -63,8 +67,8 @@ export function plan(state: State): KeepalivedPlan {
   const missing = [...new Set([...strangers.values()].flat())];
   return {
     machine: [...preparation(state), ...(ready.length > 0 ? service(state, ready) : [])],
-    secrets: secretsOf(state),
-    databags: [...clusterBag(state, instances), ...clientBags(state, instances)],
+    secrets: secretsOf(auth),
+    databags: [...clusterBag(state, instances, auth), ...clientBags(state, instances)],
     status: [
       ...(clash === undefined ? [] : [blocked(clash)]),
       ...(missing.length > 0 ? [waiting(`${missing.join(', ')} to learn of this unit`)] : []),
@@ -78,11 +82,12 @@ export function plan(state: State): KeepalivedPlan {
  * seem to leave it, one by one, and without them it would take the addresses for itself.
  */
 function farewell(state: State): KeepalivedPlan {
+  const auth = authSecret(state);
   return {
     machine: [STOPPED],
-    secrets: secretsOf(state),
+    secrets: secretsOf(auth),
     databags: [
-      ...clusterBag(state, []),
+      ...clusterBag(state, [], auth),
       ...state.clients.map((relation) => ({ endpoint: 'vip', relation, unit: { owner: [] } }) as const),
     ],
     status: [waiting('to be removed')],
@@ -202,12 +207,21 @@ function service(state: State, instances: readonly Instance[]): readonly Resourc
 }
 
 /** What VRRP version 2 authenticates with, which the databag of the application names. */
-function secretsOf({ authPass }: State): NonNullable<KeepalivedPlan['secrets']> {
-  return authPass ? [{ secret: AUTH_SECRET, content: { [AUTH_PASS]: authPass }, grants: [] }] : [];
+function authSecret({ authPass }: State): SecretPlan | undefined {
+  return authPass && { secret: AUTH_SECRET, content: { [AUTH_PASS]: authPass }, grants: [] };
 }
 
-function clusterBag(state: State, instances: readonly Instance[]): readonly Databag[] {
-  const { cluster, authPass, running, addresses } = state;
+/** It is made before there is a databag: else each hook would have another one. */
+function secretsOf(auth: SecretPlan | undefined): readonly SecretPlan[] {
+  return auth ? [auth] : [];
+}
+
+function clusterBag(
+  state: State,
+  instances: readonly Instance[],
+  auth: SecretPlan | undefined,
+): readonly Databag[] {
+  const { cluster, running, addresses } = state;
   if (cluster === undefined) return [];
   const reports = instances.flatMap(({ name, source, vips }): readonly Report[] => {
     const local = running.get(name);
@@ -227,7 +241,7 @@ function clusterBag(state: State, instances: readonly Instance[]): readonly Data
         'own-vips': ownVips(state),
         instances: reports,
       },
-      app: { 'auth-secret-id': authPass ? AUTH_SECRET : undefined },
+      app: { 'auth-secret-id': auth },
     },
   ];
 }

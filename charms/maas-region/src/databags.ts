@@ -8,7 +8,7 @@ import type { endpoints, Hostnames, SoleDhcp, TlsServed } from './endpoints.ts';
 import { schemaOf, type Known } from './known.ts';
 import { observability } from './observability.ts';
 import { extraPorts } from './ports.ts';
-import { rotationOf, RPC_SECRET } from './secret.ts';
+import { rotationOf, rpcSecret } from './secret.ts';
 import { wantedSettings } from './settings.ts';
 import type { State } from './state.ts';
 import { MAAS_TLS_PORT, servedTls, tlsPorts } from './tls.ts';
@@ -147,6 +147,7 @@ function observerBags(
 function rpcBags(state: State, url: string, known: Known | undefined): readonly Databag[] {
   const { rpc, hostname, peers, cluster } = state;
   const schema = known ? schemaOf(state, known) : cluster?.schema;
+  const secret = rpcSecret(state);
   const regions = [hostname, ...peers.flatMap((peer) => peer.hostname ?? [])].toSorted();
   return rpc.map(
     ({ id }) =>
@@ -155,7 +156,7 @@ function rpcBags(state: State, url: string, known: Known | undefined): readonly 
         relation: id,
         app: {
           'maas-url': url,
-          'maas-secret-id': RPC_SECRET,
+          'maas-secret-id': secret,
           'maas-version': schema && majorMinor(schema.version),
           regions,
           'sole-dhcp': soleDhcpOf(state),

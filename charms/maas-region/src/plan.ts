@@ -1,5 +1,4 @@
 import type { Resource } from '@maas-ha/host';
-import { MAAS_SECRET_KEY } from '@maas-ha/interfaces/maas-rpc';
 import { pausedStatus, preparing, renderMaasConfig, type Installation } from '@maas-ha/maas';
 import { waiting, type Plan, type Redacted } from 'juju-ts-ops';
 import { restore } from './backup.ts';
@@ -12,7 +11,7 @@ import type { endpoints } from './endpoints.ts';
 import { canMigrate, isMigrated, knownOf, schemaOf, urlOf, type Known } from './known.ts';
 import { hasTemporal, portsOf } from './ports.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
-import { rotation, rotationOf, RPC_SECRET } from './secret.ts';
+import { rotation } from './secret.ts';
 import { changeSettings, settingChanges, wantedSettings, type Settings } from './settings.ts';
 import type { State } from './state.ts';
 import { statusesOf } from './status.ts';
@@ -59,13 +58,7 @@ export function plan(state: State): RegionPlan {
               : []),
           ],
         }),
-    secrets: [
-      // A region that does not serve may have missed that there is a new one.
-      ...(state.secret && url !== undefined && (state.isServing || rotationOf(state) === 0)
-        ? [{ secret: RPC_SECRET, content: { [MAAS_SECRET_KEY]: state.secret }, grants: state.rpc }]
-        : []),
-      ...tlsSecrets(state),
-    ],
+    secrets: tlsSecrets(state),
     databags: databagsOf(state, { url, known: mayServe ? known : undefined, upgrade, tls }),
     ports: portsOf(state, tls),
     ...(state.version !== undefined && { version: state.version }),

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFileIfExists, run, type Resource } from '@maas-ha/host';
-import { isAtLeast, NotYetError, OwnSecret, UserError } from 'juju-ts-ops';
+import { MAAS_SECRET_KEY } from '@maas-ha/interfaces/maas-rpc';
+import { isAtLeast, NotYetError, OwnSecret, UserError, type SecretPlan } from 'juju-ts-ops';
 import { askForRotation } from './database.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
 import { read, type RegionJuju, type State } from './state.ts';
 
-/** The Juju secret that racks are given. */
-export const RPC_SECRET = new OwnSecret('maas-rpc-secret');
+const RPC_SECRET = new OwnSecret('maas-rpc-secret');
 
 /**
  * How MAAS itself keeps the secret, in its database or in Vault: `maas-region` has no command for it. The new one comes
@@ -21,6 +21,18 @@ const SET_SECRET = [
 /** How often MAAS has had a new secret once this unit has done what it can about it. */
 export function rotationOf({ isLeader, isServing, rotation: asked = 0, cluster }: State): number {
   return Math.max(cluster?.rotation ?? 0, isLeader && isServing ? asked : 0);
+}
+
+/** The Juju secret that racks are given. */
+export function rpcSecret(state: State): SecretPlan {
+  const { secret, isServing, rpc } = state;
+  // A region that does not serve may have missed that there is a new one: what racks have been given stays.
+  const isNewest = isServing || rotationOf(state) === 0;
+  return {
+    secret: RPC_SECRET,
+    content: secret && isNewest ? { [MAAS_SECRET_KEY]: secret } : 'kept',
+    grants: rpc,
+  };
 }
 
 /**

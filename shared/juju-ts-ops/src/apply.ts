@@ -1,16 +1,10 @@
 import type { Charmcraft, EndpointName, Endpoints } from './charmcraft.ts';
 import { appOf, type HookContext } from './context.ts';
-import {
-  encodeBag,
-  type BagSchema,
-  type BagValues,
-  type OwnSecret,
-  type RawBag,
-  type Side,
-} from './databag.ts';
+import { encodeBag, secretsIn, type BagSchema, type BagValues, type RawBag, type Side } from './databag.ts';
 import { CharmBugError, HookToolError, UserError } from './errors.ts';
-import type { DatabagPlan, Plan, SecretPlan } from './plan.ts';
+import type { DatabagPlan, Plan } from './plan.ts';
 import { holdsRedacted, type Redacted } from './redacted.ts';
+import type { OwnSecret, SecretPlan } from './secret.ts';
 import { statusText, worst, type Status } from './status.ts';
 import type { HookTools, SecretMetadata, ShownStatus } from './tools.ts';
 
@@ -54,25 +48,12 @@ export async function applyToJuju<C extends Charmcraft, E extends Endpoints<C>, 
   juju: Asked,
   mode: Mode,
 ): Promise<readonly Change[]> {
-  const isLeader = needsLeader(plan) && (await juju.isLeader());
-  const secrets = await applySecrets(plan.secrets ?? [], isLeader, juju, mode);
-  const ownerOf = new Map(
-    plan.secrets?.map(({ secret: { label }, owner = 'application' }) => [label, owner]),
-  );
-  const secretUri = ({ label }: OwnSecret, bag: 'unit' | 'app'): string => {
-    // Said of the leader too, where nothing is missing yet: there the charm is tried first.
-    if (bag === 'unit' && ownerOf.get(label) === 'application')
-      throw new CharmBugError(
-        `the unit's databag names the secret ${label}, which is the application's: only the leader knows its URI, for the application's databag`,
-      );
-    const uri = secrets.uris.get(label);
-    if (uri === undefined)
-      throw new CharmBugError(`a databag names the secret ${label}, which the plan does not make`);
-    return uri;
-  };
+  const planned = secretsOf(plan);
+  const isLeader = needsLeader(plan, planned) && (await juju.isLeader());
+  const secrets = await applySecrets(planned, isLeader, juju, mode);
   const changes = await Promise.all([
     ...(plan.databags ?? []).map((databag) =>
-      applyDatabags(databag, ownSide(charm, databag.endpoint), secretUri, { isLeader, juju, mode }),
+      applyDatabags(databag, ownSide(charm, databag.endpoint), secrets.uris, { isLeader, juju, mode }),
     ),
     plan.ports ? applyPorts(plan.ports, juju, mode) : [],
     plan.stored ? applyStored(plan.stored, charm.stored, juju, mode) : [],
@@ -80,11 +61,25 @@ export async function applyToJuju<C extends Charmcraft, E extends Endpoints<C>, 
   return [...secrets.changes, ...changes.flat()];
 }
 
-/** Whether leadership decides anything: it is a question to Juju like any other. */
-function needsLeader<C extends Charmcraft, E extends Endpoints<C>, R, B extends BagSchema>({
+/** What a plan makes, keeps or removes, whether it lists a secret or a databag names it. */
+function secretsOf<C extends Charmcraft, E extends Endpoints<C>, R, B extends BagSchema>({
   secrets = [],
   databags = [],
-}: Plan<C, E, R, B>): boolean {
+}: Plan<C, E, R, B>): readonly SecretPlan[] {
+  const named = databags.flatMap(({ unit, app }) => [...secretsIn(unit), ...secretsIn(app)]);
+  const planned = [...new Set([...secrets, ...named])];
+  const labels = planned.map(({ secret }) => secret.label);
+  const twice = labels.find((label, index) => labels.indexOf(label) !== index);
+  if (twice !== undefined)
+    throw new CharmBugError(`the plan has two of the secret ${twice}: make one, and name that one`);
+  return planned;
+}
+
+/** Whether leadership decides anything: it is a question to Juju like any other. */
+function needsLeader<C extends Charmcraft, E extends Endpoints<C>, R, B extends BagSchema>(
+  { databags = [] }: Plan<C, E, R, B>,
+  secrets: readonly SecretPlan[],
+): boolean {
   return (
     secrets.some(({ owner = 'application' }) => owner === 'application') || databags.some(({ app }) => app)
   );
@@ -118,16 +113,13 @@ async function applySecrets(
   isLeader: boolean,
   juju: Asked,
   mode: Mode,
-): Promise<{ uris: ReadonlyMap<string, string>; changes: readonly Change[] }> {
+): Promise<{ uris: ReadonlyMap<SecretPlan, string>; changes: readonly Change[] }> {
   const mine = secrets.filter(({ owner = 'application' }) => owner === 'unit' || isLeader);
   const applied = await Promise.all(
-    mine.map(async (planned) => ({
-      label: planned.secret.label,
-      ...(await applySecret(planned, juju, mode)),
-    })),
+    mine.map(async (planned) => ({ planned, ...(await applySecret(planned, juju, mode)) })),
   );
   return {
-    uris: new Map(applied.flatMap(({ label, uri }) => (uri === undefined ? [] : [[label, uri]]))),
+    uris: new Map(applied.flatMap(({ planned, uri }) => (uri === undefined ? [] : [[planned, uri]]))),
     changes: applied.flatMap(({ changes }) => changes),
   };
 }
@@ -143,7 +135,7 @@ async function applySecret(
   const what = `secret:${label}`;
   const current = await juju.ownSecret(secret);
   if (!current) {
-    if (content === 'absent') return { changes: [] };
+    if (content === 'absent' || content === 'kept') return { changes: [] };
     const changes = [{ what, how: 'made' }];
     if (mode === 'preview') return { uri: 'secret:new', changes };
     const uri = await tools.secretAdd(owner, content, settingsOf(planned));
@@ -161,7 +153,7 @@ async function applySecret(
     info.grantedTo.filter((name) => !grants.some(({ app }) => app === name || name.startsWith(`${app}/`))),
     juju,
   );
-  const hasOtherContent = !sameContent(current, content);
+  const hasOtherContent = content !== 'kept' && !sameContent(current, content);
   const hasOtherSettings = !sameSettings(info, planned);
   if (mode === 'apply') {
     for (const { id } of missing) await tools.secretGrant(uri, id);
@@ -228,7 +220,7 @@ interface Writing {
 async function applyDatabags<C extends Charmcraft, E extends Endpoints<C>>(
   { endpoint, relation, unit, app }: DatabagPlan<C, E>,
   side: Side,
-  secretUri: (secret: OwnSecret, bag: 'unit' | 'app') => string,
+  uris: ReadonlyMap<SecretPlan, string>,
   { isLeader, juju, mode }: Writing,
 ): Promise<readonly Change[]> {
   const bags = [
@@ -240,7 +232,7 @@ async function applyDatabags<C extends Charmcraft, E extends Endpoints<C>>(
     const current = await juju.databag(relation, owner);
     const differing = differences(
       current,
-      encodeBag(schema, values, (secret) => secretUri(secret, bag)),
+      encodeBag(schema, values, (planned) => uris.get(planned)),
     );
     if (Object.keys(differing).length === 0) return [];
     if (mode === 'apply') await juju.tools.relationSet(relation, bag, differing);
@@ -258,9 +250,7 @@ async function applyStored<B extends BagSchema>(
   if (!schema)
     throw new CharmBugError('the plan stores something, and the charm declares nothing to be stored');
   const current = await juju.storedTexts();
-  const wanted = encodeBag(schema, values, () => {
-    throw new CharmBugError('a reference to a secret cannot be stored');
-  });
+  const wanted = encodeBag(schema, values, () => undefined);
   const differing = differences(current, wanted);
   if (Object.keys(differing).length === 0) return [];
   for (const [key, value] of Object.entries(differing)) {

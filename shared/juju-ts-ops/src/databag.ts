@@ -1,5 +1,6 @@
 import { parse as parseYaml, stringify as stringifyYaml } from 'yaml';
 import type { z } from 'zod';
+import { isSecretPlan, type SecretPlan } from './secret.ts';
 
 /** A databag as Juju has it: strings only, and a key that is set to `""` does not exist. */
 export type RawBag = Readonly<Record<string, string>>;
@@ -181,43 +182,35 @@ export const conninfo: Codec<Readonly<Record<string, string>>> = {
 };
 
 /**
- * A secret that this charm owns: its name is written once, and what is not there to be named does not compile. In a
- * databag it stands for its URI, which Juju gives out when the secret is made.
- */
-export class OwnSecret {
-  /** Juju's label, by which the owner finds it again. */
-  readonly label: string;
-  // So that nothing that merely has a label passes for one.
-  declare protected readonly isOwn: true;
-
-  constructor(label: string) {
-    this.label = label;
-  }
-}
-
-/**
  * What one side writes into one databag. The keys of the schema that are missing or `undefined` are deleted
  * from it; keys that the schema does not name stay.
  */
-export type BagValues<S> = {
-  readonly [K in keyof S]?:
-    CodecValue<S[K]> | (CodecValue<S[K]> extends string ? OwnSecret : never) | undefined;
+export type BagValues<S, Owned extends SecretPlan = never> = {
+  readonly [K in keyof S]?: CodecValue<S[K]> | (CodecValue<S[K]> extends string ? Owned : never) | undefined;
 };
 
-/** The texts that `values` become, by key; `undefined` deletes. `secretUri` gives the URI of an own secret. */
+/**
+ * The texts that `values` become, by key; `undefined` deletes. `secretUri` gives the URI of an own secret, `undefined`
+ * where there is none.
+ */
 export function encodeBag<S extends BagSchema>(
   schema: S,
-  values: BagValues<S>,
-  secretUri: (secret: OwnSecret) => string,
+  values: BagValues<S, SecretPlan>,
+  secretUri: (planned: SecretPlan) => string | undefined,
 ): ReadonlyMap<string, string | undefined> {
   const given = new Map<string, unknown>(Object.entries(values));
   return new Map(
     Object.entries(schema).map(([key, codec]) => {
       const value = given.get(key);
       if (value === undefined) return [key, undefined];
-      return [key, value instanceof OwnSecret ? secretUri(value) : codec.encode(value)];
+      return [key, isSecretPlan(value) ? secretUri(value) : codec.encode(value)];
     }),
   );
+}
+
+/** The own secrets that a databag names. */
+export function secretsIn(values: Readonly<Record<string, unknown>> = {}): readonly SecretPlan[] {
+  return Object.values(values).filter(isSecretPlan);
 }
 
 /** A decoded databag, with what could not be read. */

@@ -19,7 +19,6 @@ export {
   flag,
   integer,
   json,
-  OwnSecret,
   raw,
   spaceList,
   text,
@@ -42,8 +41,10 @@ export type { EventHandler, EventHandlers, EventSchemas, HookEvents, NoEvents } 
 export { unitNumber } from './juju.ts';
 export type { Juju, Relation, RelationUnit, StorageInstance } from './juju.ts';
 export { main, runEvent } from './main.ts';
-export type { DatabagPlan, Plan, SecretPlan } from './plan.ts';
+export type { DatabagPlan, Plan } from './plan.ts';
 export { Redacted } from './redacted.ts';
+export { OwnSecret } from './secret.ts';
+export type { Rotation, SecretPlan, UnitSecretPlan } from './secret.ts';
 export { active, blocked, maintenance, waiting, worst, worstFirst } from './status.ts';
 export type { Status, StatusLevel } from './status.ts';
 export type { Surroundings, ToolResult, ToolRunner } from './process.ts';
@@ -54,7 +55,6 @@ export type {
   LogLevel,
   NetworkInfo,
   NetworkInterface,
-  Rotation,
   SecretMetadata,
   SecretSettings,
   ShownStatus,

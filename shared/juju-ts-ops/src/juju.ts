@@ -17,7 +17,6 @@ import {
   type Bag,
   type BagSchema,
   type NoBag,
-  type OwnSecret,
   type RawBag,
   type Side,
 } from './databag.ts';
@@ -31,6 +30,7 @@ import {
 import type { EventSchemas, Happenings, NoEvents } from './events.ts';
 import type { Surroundings } from './process.ts';
 import type { Redacted } from './redacted.ts';
+import type { OwnSecret } from './secret.ts';
 import type { CloudSpec, GoalState, HookTools, LogLevel, NetworkInfo, ShownStatus } from './tools.ts';
 
 /** One relation as it stood when the hook began, with every databag that this unit may read. */

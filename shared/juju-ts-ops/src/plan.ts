@@ -1,35 +1,18 @@
 import type { Charmcraft, EndpointName, Endpoints, OwnSide } from './charmcraft.ts';
-import type { BagSchema, BagValues, NoBag, OwnSecret } from './databag.ts';
-import type { Redacted } from './redacted.ts';
+import type { BagSchema, BagValues, NoBag } from './databag.ts';
+import type { SecretPlan, UnitSecretPlan } from './secret.ts';
 import type { Status } from './status.ts';
-import type { Rotation } from './tools.ts';
 
 /** What this unit (and, where it leads, its application) writes into its databags of one relation. */
 export type DatabagPlan<C extends Charmcraft, E extends Endpoints<C>> = {
   readonly [N in EndpointName<C>]: {
     readonly endpoint: N;
     readonly relation: number;
-    readonly unit?: BagValues<OwnSide<C, E, N>['unit']>;
+    readonly unit?: BagValues<OwnSide<C, E, N>['unit'], UnitSecretPlan>;
     /** Written by the leader only; on other units it is left alone. */
-    readonly app?: BagValues<OwnSide<C, E, N>['app']>;
+    readonly app?: BagValues<OwnSide<C, E, N>['app'], SecretPlan>;
   };
 }[EndpointName<C>];
-
-/** A secret of this application's or this unit's own, as it should be. */
-export interface SecretPlan {
-  readonly secret: OwnSecret;
-  /** The application if absent. What the application owns only the leader writes. */
-  readonly owner?: 'application' | 'unit';
-  /** Other content makes a new revision; `absent` removes the secret. */
-  readonly content: Readonly<Record<string, Redacted>> | 'absent';
-  /** The relations whose other end may read it. From all others it is revoked. */
-  readonly grants: readonly { readonly id: number; readonly app: string }[];
-  readonly description?: string;
-  /** How often Juju runs `secret-rotate`; never if absent. */
-  readonly rotate?: Rotation;
-  /** When Juju runs `secret-expired`, in RFC 3339; never if absent. */
-  readonly expire?: string;
-}
 
 /** Everything that follows from what Juju and the machine say: plain data, made by a pure function. */
 export interface Plan<C extends Charmcraft, E extends Endpoints<C>, Resource, B extends BagSchema = NoBag> {
@@ -43,6 +26,7 @@ export interface Plan<C extends Charmcraft, E extends Endpoints<C>, Resource, B 
   readonly inTurn?: readonly Resource[];
   /** What comes after `inTurn`: at once where nothing of that has to change. */
   readonly afterTurn?: readonly Resource[];
+  /** Those that no databag names: what one names is made with it. */
   readonly secrets?: readonly SecretPlan[];
   readonly databags?: readonly DatabagPlan<C, E>[];
   /** Every port that should be open, `80/tcp`, `8000-8010/udp`, `icmp`; the others are closed. Absent: ports are left alone. */

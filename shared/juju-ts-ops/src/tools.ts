@@ -15,6 +15,7 @@ import {
 } from './errors.ts';
 import { LONGEST_WORD, type ToolRunner } from './process.ts';
 import { Redacted } from './redacted.ts';
+import type { Rotation } from './secret.ts';
 import type { Status, StatusLevel } from './status.ts';
 
 const Strings = z
@@ -100,9 +101,6 @@ export interface NetworkInterface {
     readonly hostname?: string;
   }[];
 }
-
-/** How often the owner is told to make a new revision of a secret. */
-export type Rotation = 'never' | 'hourly' | 'daily' | 'weekly' | 'monthly' | 'quarterly' | 'yearly';
 
 /** What may be said about a secret beside its content. */
 export interface SecretSettings {

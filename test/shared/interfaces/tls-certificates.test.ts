@@ -76,7 +76,8 @@ function ask(
   before?: TlsRequest,
   more: Partial<TlsWish> = {},
 ): TlsRequest {
-  const secret = before?.secret.content === 'absent' ? undefined : before?.secret.content;
+  const content = before?.secret.content;
+  const secret = typeof content === 'string' ? undefined : content;
   return requestCertificate(relationWith(appBag), {
     owner: 'unit',
     names: NAMES,

@@ -12,11 +12,12 @@ import {
   text,
   yaml,
   type Codec,
+  type SecretPlan,
 } from 'juju-ts-ops';
 import { z } from 'zod';
 import { decodeBag, encodeBag } from '../../../shared/juju-ts-ops/src/databag.ts';
 
-const noSecret = ({ label }: OwnSecret): string => `secret:of-${label}`;
+const noSecret = ({ secret: { label } }: SecretPlan): string => `secret:of-${label}`;
 
 /** What a text is read as, and what that is written as again. */
 function bothWays<T>(codec: Codec<T>, written: string): { read: T; again: string } {
@@ -93,7 +94,8 @@ describe('a databag', () => {
   });
 
   test('keys that the plan leaves out are deleted, and others are not touched', () => {
-    expect([...encodeBag(schema, { host: 'db', key: new OwnSecret('password') }, noSecret)]).toEqual([
+    const key = { secret: new OwnSecret('password'), content: 'kept', grants: [] } as const;
+    expect([...encodeBag(schema, { host: 'db', key }, noSecret)]).toEqual([
       ['host', 'db'],
       ['port', undefined],
       ['key', 'secret:of-password'],

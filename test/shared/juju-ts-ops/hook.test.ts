@@ -309,6 +309,31 @@ describe('a secret of the application', () => {
     expect(ending.logs.filter(({ message }) => message.includes('revoked'))).toEqual([]);
   });
 
+  test('is made where a databag names it, and its URI stays there when a plan does not know what it should be', async () => {
+    const naming = (content: SecretPlan['content']): ReturnType<typeof planning> =>
+      planning({
+        databags: [
+          { endpoint: 'site', relation: 4, app: { 'key-id': { secret: KEY, content, grants: [site] } } },
+        ],
+      });
+    const first = await hook({ isLeader: true, relations: [site] }, naming(password));
+    const [key] = first.state.secrets;
+    expect(key).toMatchObject({ label: 'key', grants: [{ relation: 4 }] });
+    const uriOf = ({ relations }: WebState): string | undefined => relations[0]?.ownAppData?.['key-id'];
+    expect(uriOf(first.state)).toBe(`secret:${key?.id}`);
+
+    const kept = await hook(first.state, naming('kept'));
+    expect([kept.exitCode, kept.state.secrets, uriOf(kept.state)]).toEqual([
+      0,
+      first.state.secrets,
+      uriOf(first.state),
+    ]);
+    const removed = await hook(kept.state, naming('absent'));
+    expect([removed.exitCode, removed.state.secrets, uriOf(removed.state)]).toEqual([0, [], undefined]);
+    const never = await hook({ isLeader: true, relations: [site] }, naming('kept'));
+    expect([never.exitCode, never.state.secrets, uriOf(never.state)]).toEqual([0, [], undefined]);
+  });
+
   test('is not touched by a unit that does not lead; its own it may make', async () => {
     const { exitCode, state } = await hook(
       { relations: [site] },
@@ -478,21 +503,21 @@ describe('what goes wrong', () => {
     );
   });
 
-  test.each([true, false])(
-    "and is a secret of the application in the unit's databag is named, whether it leads (%s) or not",
-    async (isLeader) => {
-      const { exitCode, logs } = await hook({ isLeader, relations: [site] }, () =>
-        Promise.resolve({
-          secrets: [{ secret: KEY, content: { value: new Redacted('v') }, grants: [] }],
-          databags: [{ endpoint: 'site', relation: 4, unit: { hostname: KEY } }],
-        }),
-      );
-      expect(exitCode).toBe(1);
-      expect(logs.at(-1)?.message).toContain(
-        "the unit's databag names the secret key, which is the application's",
-      );
-    },
-  );
+  test('and is two secrets of one name in a plan is named', async () => {
+    const key = (value: string): SecretPlan => ({
+      secret: KEY,
+      content: { value: new Redacted(value) },
+      grants: [],
+    });
+    const { exitCode, logs, state } = await hook({ isLeader: true, relations: [site] }, () =>
+      Promise.resolve({
+        secrets: [key('one')],
+        databags: [{ endpoint: 'site', relation: 4, app: { 'key-id': key('another') } }],
+      }),
+    );
+    expect([exitCode, state.secrets]).toEqual([1, []]);
+    expect(logs.at(-1)?.message).toContain('the plan has two of the secret key');
+  });
 
   test('and is a refusal, because the unit does not lead, is a security event of its own', async () => {
     const { exitCode, logs } = await hook({ relations: [site] }, async (juju) => {

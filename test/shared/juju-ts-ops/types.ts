@@ -1,5 +1,13 @@
 // What must not compile, and beside it what must: `npm run check` fails when one of them does. Nothing here runs.
-import { defineAction, defineCharm, Redacted, type Juju, type NoBag, type Plan } from 'juju-ts-ops';
+import {
+  defineAction,
+  defineCharm,
+  Redacted,
+  type Juju,
+  type NoBag,
+  type Plan,
+  type SecretPlan,
+} from 'juju-ts-ops';
 import { inProcess, stateOf } from 'juju-ts-ops/testing';
 import { z } from 'zod';
 import { charm, charmcraft, endpoints, KEY, options, type Line, type WebJuju } from './web-charm.ts';
@@ -149,13 +157,22 @@ export async function asks(juju: WebJuju): Promise<void> {
 
 // What is written.
 const password = new Redacted('hunter2');
+const key = { secret: KEY, content: { value: password }, grants: [] } satisfies SecretPlan;
+const ownKey = { ...key, owner: 'unit' } as const satisfies SecretPlan;
 export const written: readonly Databag[] = [
   { endpoint: 'db', relation: 1, app: { database: 'web' } },
+  { endpoint: 'site', relation: 2, app: { 'key-id': key } },
+  { endpoint: 'site', relation: 2, unit: { hostname: ownKey } },
+  // A name alone says not what is to be made.
+  // @ts-expect-error
   { endpoint: 'site', relation: 2, app: { 'key-id': KEY } },
+  // Only the leader knows the URI of the application's.
+  // @ts-expect-error
+  { endpoint: 'site', relation: 2, unit: { hostname: key } },
   // @ts-expect-error
   { endpoint: 'db', relation: 1, app: { database: password } },
   // @ts-expect-error
-  { endpoint: 'site', relation: 2, unit: { port: KEY } },
+  { endpoint: 'site', relation: 2, unit: { port: ownKey } },
   // @ts-expect-error
   { endpoint: 'db', relation: 1, app: { host: 'the other side writes this' } },
   // @ts-expect-error

@@ -105,9 +105,9 @@ type State = Awaited<ReturnType<typeof read>>;
 export function plan(state: State): Plan<typeof charmcraft, typeof endpoints, Line> {
   const { values, database, sites, cluster } = state;
   const host = database?.appData.host;
+  const key = { secret: KEY, content: { value: state.key }, grants: sites };
   return {
     machine: [{ text: `${values.title} on ${values.port}` }],
-    secrets: sites.length === 0 ? [] : [{ secret: KEY, content: { value: state.key }, grants: sites }],
     databags: [
       ...(database ? [{ endpoint: 'db', relation: database.id, app: { database: 'web' } } as const] : []),
       ...(cluster
@@ -125,7 +125,7 @@ export function plan(state: State): Plan<typeof charmcraft, typeof endpoints, Li
           ({
             endpoint: 'site',
             relation: id,
-            app: { url: `http://web:${values.port}`, 'key-id': KEY },
+            app: { url: `http://web:${values.port}`, 'key-id': key },
             unit: { hostname: 'web', port: values.port },
           }) as const,
       ),

@@ -5,8 +5,11 @@ import { testEvents } from '../events.ts';
 import { database, old, PASSWORD } from './relations.ts';
 
 const { charm } = await import('../../../charms/maas-region/src/charm.ts');
+type State = Awaited<ReturnType<typeof charm.read>>;
 
 const SECRET = '0123456789abcdef0123456789abcdef';
+/** The one that racks have been given. */
+const GIVEN = 'fedcba9876543210fedcba9876543210';
 /** Of the packages: installed, and what the database was migrated to. */
 const VERSION = '1:3.7.0-17960-g.abc';
 const options = { source: 'deb [trusted=yes] file:/srv/maas-apt/3.7 ./' };
@@ -50,7 +53,57 @@ const secret = {
   owner: 'other',
   revisions: [{ number: 1, content: { username: 'relation-4', password: PASSWORD } }],
 } as const;
+/** What racks have been given since the leader gave MAAS another secret. */
+const given = {
+  id: '9m4e2mr0ui3e8a215n5g',
+  owner: 'application',
+  label: 'maas-rpc-secret',
+  revisions: [{ number: 2, content: { 'maas-secret': GIVEN } }],
+  grants: [{ relation: 7 }],
+} as const;
 const secrets = [PASSWORD, SECRET];
+/** The cluster, with what its leader has said beside. */
+const said = (appData: Readonly<Record<string, string>>) => ({
+  ...cluster,
+  appData: { ...cluster.appData, ...appData },
+});
+const rotation = '1';
+const gone = {
+  regions: JSON.stringify({
+    'maas-region/0': 'region-0',
+    'maas-region/1': 'region-1',
+    'maas-region/2': 'region-2',
+  }),
+  racks: JSON.stringify({ 'maas-rack/0': 'rack-0', 'maas-rack/1': 'rack-1' }),
+};
+const OLD_VERSION = '1:3.4.0-14321-g.abc';
+const migratedTo = (version: string, more: object = {}): string =>
+  JSON.stringify({ version, relation: 4, ...more });
+
+/** What a region reads on a machine that has MAAS. */
+const on =
+  (known: Partial<State>) =>
+  ({ dnsProblem: _dnsProblem, ...state }: State): State => ({
+    ...state,
+    version: '3.7',
+    packageVersion: VERSION,
+    hostname: 'region-0',
+    services: ['maas-regiond'],
+    secret: new Redacted(SECRET),
+    isServing: true,
+    ...known,
+  });
+
+/** A region with all that it needs, in a cluster whose racks have been given a secret. */
+const grown = (appData: Readonly<Record<string, string>>) => ({
+  state: stateOf(charm, {
+    options,
+    relations: [said(appData), database, vip, rpc, api],
+    secrets: [secret, given],
+  }),
+  without: { database: ['blocked'] } as const,
+  secrets: [...secrets, GIVEN],
+});
 
 const actions = {
   'create-admin': [
@@ -120,18 +173,88 @@ testEvents(charm, actions, {
   },
   'all that it needs, in a cluster that serves': {
     state: stateOf(charm, { options, relations: [cluster, database, vip, rpc, api], secrets: [secret] }),
-    seen: ({ dnsProblem: _dnsProblem, ...state }) => ({
-      ...state,
-      version: '3.7',
-      packageVersion: VERSION,
-      hostname: 'region-0',
-      services: ['maas-regiond'],
-      secret: new Redacted(SECRET),
-      isServing: true,
-    }),
+    seen: on({}),
     statuses: ['active'],
     without: { database: ['blocked'] },
     secrets,
+  },
+  'a new secret that it was not there for': {
+    ...grown({ rotation }),
+    seen: on({ isServing: false }),
+    statuses: ['waiting'],
+  },
+  'a new secret, and serving': { ...grown({ rotation }), seen: on({ rotation: 1 }), statuses: ['active'] },
+  'a new secret, and another one asked for': {
+    ...grown({ rotation }),
+    seen: on({ rotation: 2 }),
+    statuses: ['active'],
+  },
+  'a new secret, and its own lost': {
+    ...grown({ rotation }),
+    seen: ({ secret: _secret, ...state }) => {
+      const { secret: _lost, ...rest } = on({ isServing: false })(state);
+      return rest;
+    },
+    statuses: ['waiting'],
+  },
+  'an upgrade after a new secret, before this unit has installed it': {
+    ...grown({ rotation, schema: migratedTo(OLD_VERSION), target: VERSION }),
+    seen: on({ version: '3.4', packageVersion: OLD_VERSION }),
+    statuses: ['maintenance'],
+  },
+  'an upgrade after a new secret, installed': {
+    ...grown({ rotation, schema: migratedTo(OLD_VERSION), target: VERSION }),
+    seen: on({
+      isServing: false,
+      isHeld: true,
+      peers: [{ unit: 'maas-region/2', hostname: 'region-2', version: OLD_VERSION }],
+    }),
+    statuses: ['maintenance'],
+  },
+  'upgraded after a new secret, not started yet': {
+    ...grown({ rotation, schema: migratedTo(VERSION, { from: OLD_VERSION }) }),
+    seen: on({ isServing: false, isHeld: true }),
+    statuses: ['waiting'],
+  },
+  'upgraded, and serving': {
+    ...grown({ schema: migratedTo(VERSION, { from: OLD_VERSION }) }),
+    seen: on({}),
+    statuses: ['active'],
+  },
+  'units removed that MAAS still lists, after a new secret': {
+    ...grown({ ...gone, rotation }),
+    seen: on({
+      departed: {
+        regions: [
+          { unit: 'maas-region/2', hostname: 'region-2', systemId: 'abc', isRunning: true, soleDhcpOf: [] },
+        ],
+        racks: [
+          {
+            unit: 'maas-rack/1',
+            hostname: 'rack-1',
+            systemId: 'def',
+            isRunning: false,
+            soleDhcpOf: ['fabric-0'],
+          },
+        ],
+      },
+    }),
+    statuses: ['active'],
+  },
+  'units removed while this one does not serve': {
+    ...grown({ ...gone, rotation }),
+    seen: on({ isServing: false }),
+    statuses: ['waiting'],
+  },
+  'a backup that is being put back, after a new secret': {
+    ...grown({ rotation }),
+    seen: on({ isServing: false, isRestoring: true }),
+    statuses: ['waiting'],
+  },
+  'a backup put back, with the secret of its time': {
+    ...grown({ rotation }),
+    seen: on({ rotation: 0 }),
+    statuses: ['active'],
   },
   'an option that cannot be': {
     state: stateOf(charm, {

@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { plan } from '../../../charms/maas-region/src/plan.ts';
+import { rpcSecret } from '../../../charms/maas-region/src/secret.ts';
 import type { State } from '../../../charms/maas-region/src/state.ts';
 import { bagOf, CLUSTER, inputsOf, inTurnOf, serving, stepOf } from './states.ts';
 import { programsOnPath } from '../programs.ts';
@@ -10,7 +10,8 @@ import { programsOnPath } from '../programs.ts';
 const STEP = 'step:rotate-secret';
 const follower = (known: Partial<State> = {}): State =>
   serving({ unit: 'maas-region/1', hostname: 'region-1', isLeader: false, ...known });
-const publishes = (state: State): boolean => (plan(state).secrets ?? []).length > 0;
+/** Whether racks are given what this region has, and not what they were given before. */
+const publishes = (state: State): boolean => rpcSecret(state).content !== 'kept';
 
 const programs = programsOnPath();
 

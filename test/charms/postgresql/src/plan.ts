@@ -1,5 +1,5 @@
 import type { Resource } from '@maas-ha/host';
-import { active, blocked, maintenance, waiting, type Plan, type Status } from 'juju-ts-ops';
+import { active, blocked, maintenance, waiting, type Plan, type SecretPlan, type Status } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { becomePrimary, follow, psql } from './server.ts';
@@ -8,32 +8,35 @@ import { PASSWORD, REPLICATION, userSecret, type Client, type State } from './st
 type PostgresqlPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
 export function plan(state: State): PostgresqlPlan {
-  const { clients, version, replication, cluster } = state;
+  const { clients, version, cluster, replication: password } = state;
+  const replication = { secret: REPLICATION, content: { [PASSWORD]: password }, grants: [] };
+  const users = new Map(clients.map((client) => [client, secretOf(client, state)]));
   return {
     machine: [
       { kind: 'packages', names: ['postgresql'] },
       ...(version === undefined ? [] : server(state, version)),
     ],
-    secrets: [
-      { secret: REPLICATION, content: { [PASSWORD]: replication }, grants: [] },
-      ...clients.map(({ relation, app, user, password, database, endpoint }) => ({
-        secret: userSecret(relation),
-        content: {
-          username: password.map(() => user),
-          password,
-          uris: password.map((secret) => `postgresql://${user}:${secret}@${hostOf(state)}:5432/${database}`),
-        },
-        // Clients of the old interface get the password in the databag, as they expect it.
-        grants: endpoint === 'database' ? [{ id: relation, app }] : [],
-      })),
-    ],
+    secrets: [replication, ...users.values()],
     databags: [
-      ...(cluster === undefined ? [] : [peerBag(cluster, state)]),
-      ...clients.flatMap((client) => databag(client, state)),
+      ...(cluster === undefined ? [] : [peerBag(cluster, state, replication)]),
+      ...[...users].flatMap(([client, user]) => databag(client, state, user)),
     ],
     ports: ['5432/tcp'],
     ...(version !== undefined && { version }),
     status: [statusOf(state)],
+  };
+}
+
+function secretOf({ relation, app, user, password, database, endpoint }: Client, state: State): SecretPlan {
+  return {
+    secret: userSecret(relation),
+    content: {
+      username: password.map(() => user),
+      password,
+      uris: password.map((secret) => `postgresql://${user}:${secret}@${hostOf(state)}:5432/${database}`),
+    },
+    // Clients of the old interface get the password in the databag, as they expect it.
+    grants: endpoint === 'database' ? [{ id: relation, app }] : [],
   };
 }
 
@@ -118,12 +121,12 @@ function serving({ options, clients, primary, address, isLeader, replication }: 
 
 type Databag = NonNullable<PostgresqlPlan['databags']>[number];
 
-function peerBag(relation: number, { address, timeline }: State): Databag {
+function peerBag(relation: number, { address, timeline }: State, replication: SecretPlan): Databag {
   return {
     endpoint: 'cluster',
     relation,
     unit: { address, timeline },
-    app: { 'replication-secret-id': REPLICATION },
+    app: { 'replication-secret-id': replication },
   };
 }
 
@@ -133,7 +136,7 @@ function hostOf({ primary, address, isStandby }: State): string | undefined {
 }
 
 /** The leader tells clients. */
-function databag(client: Client, state: State): readonly Databag[] {
+function databag(client: Client, state: State, secret: SecretPlan): readonly Databag[] {
   const { version, isLeader } = state;
   const { relation, database, user, password, subnets, units, endpoint } = client;
   const host = hostOf(state);
@@ -162,7 +165,7 @@ function databag(client: Client, state: State): readonly Databag[] {
         database,
         endpoints: [`${host}:5432`],
         version: version ?? '',
-        'secret-user': userSecret(relation),
+        'secret-user': secret,
       },
     },
   ];
