@@ -12,7 +12,7 @@ export const charm = defineCharm(charmcraft, {
   endpoints,
   read,
   plan,
-  leave: async ({ context }) => leave(await isServing(), context.leaving?.since),
+  leave: async ({ context }) => leave(await isServing(), context.leaving?.forSeconds),
   machine,
   actions,
 });

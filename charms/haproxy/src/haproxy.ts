@@ -39,12 +39,12 @@ export async function isServing(): Promise<boolean> {
   return service?.isRunning ?? false;
 }
 
-/** How long those who send clients here need to notice the mark, in milliseconds: keepalived looks every second. */
-const DRAIN_TIME = 3000;
+/** How long those who send clients here need to notice the mark, in seconds: keepalived looks every second. */
+const DRAIN_TIME = 3;
 
-/** Waits until nobody sends clients here any more. @param since when the mark was made */
-export async function awaitDrained(since: Date): Promise<void> {
-  await sleep(Math.max(0, since.getTime() + DRAIN_TIME - Date.now()));
+/** Waits until nobody sends clients here any more. @param forSeconds how long the mark has been there */
+export async function awaitDrained(forSeconds: number): Promise<void> {
+  await sleep(1000 * Math.max(0, DRAIN_TIME - forSeconds));
 }
 
 /** @returns `undefined` when nobody answers within two seconds */

@@ -45,12 +45,12 @@ const DRAINING: Resource = { kind: 'file', path: DRAIN_MARK, content: '', mode: 
 
 /**
  * What is left when the unit goes: nothing that runs, and nothing that starts with the machine.
- * @param leavingSince when an earlier hook learnt that the unit goes
+ * @param leavingFor how long ago an earlier hook learnt that the unit goes, in seconds
  */
-export function leave(isServing: boolean, leavingSince = new Date()): readonly Resource[] {
+export function leave(isServing: boolean, leavingFor = 0): readonly Resource[] {
   return [
     ...(isServing
-      ? [DRAINING, { kind: 'step', id: 'drain', run: () => awaitDrained(leavingSince) } satisfies Resource]
+      ? [DRAINING, { kind: 'step', id: 'drain', run: () => awaitDrained(leavingFor) } satisfies Resource]
       : []),
     { kind: 'service', name: 'haproxy', state: 'stopped', enabled: false },
     { kind: 'absent-packages', names: ['haproxy'] },

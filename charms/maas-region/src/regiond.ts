@@ -30,9 +30,9 @@ export async function awaitServing({ maas, hostname, version }: Waiting): Promis
 }
 
 async function servesInTime(hostname: string): Promise<boolean> {
-  const end = Date.now() + START_TIMEOUT;
+  const end = performance.now() + START_TIMEOUT;
   while (!(await liveRegions())?.has(shortName(hostname))) {
-    if (Date.now() > end) return false;
+    if (performance.now() > end) return false;
     await sleep(500);
   }
   return true;
@@ -78,8 +78,8 @@ async function restart(names: readonly string[]): Promise<void> {
 
 /** Waits until one of the regions at these addresses serves; for a while only, because perhaps none can. */
 export async function awaitAnother(addresses: readonly string[]): Promise<void> {
-  const end = Date.now() + OTHER_TIMEOUT;
-  while (addresses.length > 0 && Date.now() < end) {
+  const end = performance.now() + OTHER_TIMEOUT;
+  while (addresses.length > 0 && performance.now() < end) {
     const answers = await Promise.all(addresses.map((address) => liveRegions(address)));
     if (answers.some((answer) => answer !== undefined)) return;
     await sleep(1000);

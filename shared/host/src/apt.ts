@@ -207,12 +207,12 @@ async function addPpa(owner: string, name: string): Promise<void> {
 
 async function update(options: readonly string[]): Promise<void> {
   const argv: Argv = ['apt-get', 'update', '-q', ...OPTIONS, '-o', 'APT::Update::Error-Mode=any', ...options];
-  const end = Date.now() + LOCK_TIMEOUT * 1000;
+  const end = performance.now() + LOCK_TIMEOUT * 1000;
   for (;;) {
     const result = await tryRun(argv, { env: ENVIRONMENT, timeout: 1_800_000 });
     if (result.exitCode === 0) return;
     // The timeout of apt is for dpkg alone: of two that read the lists, one fails at once.
-    if (!/^E: Could not get lock/m.test(result.stderr) || Date.now() > end)
+    if (!/^E: Could not get lock/m.test(result.stderr) || performance.now() > end)
       throw aptError('the package lists could not be read', result);
     await sleep(1000);
   }

@@ -1,11 +1,12 @@
-import { stat, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Moment, momentNow, secondsBetween } from './clock.ts';
 import type { HookContext } from './context.ts';
 
 /** What a unit knows of its own removal. */
 export interface Leaving {
-  /** When it learnt of it. */
-  readonly since: Date;
+  /** How long it has known of it when this hook began, at least, in seconds: whatever becomes of the machine's clock. */
+  readonly forSeconds: number;
   /** Whether it learnt of it in this very hook. */
   readonly isNew: boolean;
 }
@@ -16,11 +17,19 @@ export interface Leaving {
  */
 export async function leavingOf({ event, unit, stateDirectory }: HookContext): Promise<Leaving | undefined> {
   const mark = join(stateDirectory, 'leaving');
+  const now = await momentNow();
+  const text = await readFile(mark, 'utf8').catch(() => undefined);
+  if (text !== undefined) return { forSeconds: secondsBetween(momentIn(text) ?? now, now), isNew: false };
+  if (event.kind !== 'relation' || event.departingUnit !== unit) return undefined;
+  await writeFile(mark, JSON.stringify(now));
+  return { forSeconds: 0, isNew: true };
+}
+
+/** Nothing where the mark is empty: it was being written when the machine stopped, or another revision of the charm made it. */
+function momentIn(text: string): Moment | undefined {
   try {
-    return { since: (await stat(mark)).mtime, isNew: false };
+    return Moment.parse(JSON.parse(text));
   } catch {
-    if (event.kind !== 'relation' || event.departingUnit !== unit) return undefined;
+    return undefined;
   }
-  await writeFile(mark, '');
-  return { since: new Date(), isNew: true };
 }

@@ -1,3 +1,4 @@
+import { uptime } from 'node:os';
 import { z } from 'zod';
 import { applyAppStatus, applyStatus, applyToJuju, type Change } from './apply.ts';
 import type { Charm } from './charm.ts';
@@ -107,6 +108,7 @@ class Run<
   readonly #charm: Charm<C, S, E, State, R, B, V>;
   readonly #juju: Juju<C, S, E, B, V>;
   readonly #happenings: Happenings;
+  readonly #began = uptime();
 
   constructor(charm: Charm<C, S, E, State, R, B, V>, juju: Juju<C, S, E, B, V>, happenings: Happenings) {
     this.#charm = charm;
@@ -196,7 +198,7 @@ class Run<
     }
     const bags = await turnBags(juju, turns.endpoint);
     const isWanted = inTurn.length > 0 && (await machine.preview(inTurn, juju.context)).length > 0;
-    const isWaitedFor = isWanted && !(bags && hasTurn(bags, turns.patience, Date.now()));
+    const isWaitedFor = isWanted && !(bags && hasTurn(bags, turns.patience, this.#forSeconds()));
     return { isWanted, isWaitedFor, ...(bags && { bags }) };
   }
 
@@ -216,8 +218,13 @@ class Run<
       await juju.tools.relationSet(relation, 'unit', { turn: turnText.asked(asked) });
     if (!(await juju.isLeader())) return;
     const now = { ...bags, asked: new Map(bags.asked).set(unit, asked) };
-    const next = nextGiven(now, turns.patience, Date.now());
+    const next = await nextGiven(now, turns.patience, juju.context);
     if (next && next !== given) await juju.tools.relationSet(relation, 'app', { turn: turnText.given(next) });
+  }
+
+  /** How long this hook has run, in seconds. */
+  #forSeconds(): number {
+    return uptime() - this.#began;
   }
 
   async leave(): Promise<void> {

@@ -1,4 +1,8 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
+import { Moment, momentNow, secondsBetween } from './clock.ts';
+import type { HookContext } from './context.ts';
 import { decodeBag, json, type RawBag } from './databag.ts';
 import { unitNumber } from './juju.ts';
 import { waiting, type Status } from './status.ts';
@@ -8,8 +12,9 @@ export interface Turns<PeerEndpoint extends string> {
   /** The peer relation over which they agree. The key `turn` of its databags is the framework's. */
   readonly endpoint: PeerEndpoint;
   /**
-   * How long a unit may keep its turn, in seconds: then the leader gives it to the next one, whether the unit is dead or
-   * only slow. It begins nothing after half of that, so make it twice of what the longest turn takes, and more.
+   * How long what is done in a turn may take, in seconds, twice over, and more: make it twice of what the longest takes. A unit
+   * that has its turn for half of it without being done is told to begin nothing more, and after all of it once more the
+   * leader gives the turn to the next one, whether the unit is dead or only slow.
    */
   readonly patience: number;
 }
@@ -18,9 +23,9 @@ export interface Turns<PeerEndpoint extends string> {
 export type Asked = Readonly<z.infer<typeof Asked>>;
 const Asked = z.object({ number: z.int(), isOver: z.boolean() });
 
-/** What the leader says: whose turn it is, and since when. */
+/** What the leader says: whose turn it is, and whether that one may still begin. */
 export type Given = Readonly<z.infer<typeof Given>>;
-const Given = z.object({ unit: z.string(), number: z.int(), since: z.iso.datetime() });
+const Given = z.object({ unit: z.string(), number: z.int(), isClosing: z.boolean().default(false) });
 
 const asking = { turn: json(Asked) };
 const giving = { turn: json(Given) };
@@ -63,34 +68,50 @@ export async function turnBags<N>(juju: AskedJuju<N>, endpoint: N): Promise<Turn
 }
 
 /**
- * Whether this unit may begin. Not late in its turn: what it did then might not be over when the next one begins.
- * @param now milliseconds since 1970
+ * Whether this unit may begin. Not late in its hook: its leader may have told it since that it may not, and what it did then might
+ * not be over when the next one begins.
+ * @param forSeconds how long ago this hook began
  */
-export function hasTurn(bags: TurnBags, patience: number, now: number): boolean {
+export function hasTurn(bags: TurnBags, patience: number, forSeconds: number): boolean {
   const { given, unit } = bags;
-  return given?.unit === unit && isHeld(bags, given) && ageOf(given, now) < patience / 2;
+  return given?.unit === unit && isHeld(bags, given) && !given.isClosing && forSeconds < patience / 2;
 }
 
-/** What this unit says from now on. */
-export function nextAsked({ asked, unit }: TurnBags, isWanted: boolean): Asked | undefined {
+/** What this unit says from now on. A turn that it may not begin any more it gives back, and asks for another one. */
+export function nextAsked({ asked, unit, given }: TurnBags, isWanted: boolean): Asked | undefined {
   const last = asked.get(unit);
   const isAsking = last?.isOver === false;
-  if (isAsking === isWanted) return last;
+  const isTooLate = given?.unit === unit && given.number === last?.number && given.isClosing;
+  if (isAsking === isWanted && !(isAsking && isTooLate)) return last;
   return isWanted
     ? { number: (last?.number ?? 0) + 1, isOver: false }
     : { number: last?.number ?? 0, isOver: true };
 }
 
-/** Whose turn the leader says it is. Units have it in the order of their numbers, from the last one on. */
-export function nextGiven(bags: TurnBags, patience: number, now: number): Given | undefined {
+/**
+ * Whose turn the leader says it is. Units have it in the order of their numbers, from the last one on. No clock of
+ * another machine is asked, and none that can be set: the leader itself has seen for how long it has been as it is. What it says counts
+ * when a unit's hook begins, so that whoever began before the turn was closing is done when patience has passed after that.
+ */
+export async function nextGiven(
+  bags: TurnBags,
+  patience: number,
+  context: Pick<HookContext, 'stateDirectory'>,
+): Promise<Given | undefined> {
   const { given, asked } = bags;
-  if (given && isHeld(bags, given) && ageOf(given, now) < patience) return given;
+  if (given && isHeld(bags, given)) {
+    const forSeconds = await seenFor(given, context);
+    if (forSeconds < (given.isClosing ? patience : patience / 2)) return given;
+    if (!given.isClosing) return { ...given, isClosing: true };
+  }
   const waits = [...asked]
     .flatMap(([unit, wish]) => (wish?.isOver === false ? [{ unit, number: wish.number }] : []))
     .toSorted((a, b) => unitNumber(a.unit) - unitNumber(b.unit));
   const last = given ? unitNumber(given.unit) : -1;
-  const next = waits.find(({ unit }) => unitNumber(unit) > last) ?? waits[0];
-  return next ? { ...next, since: new Date(now).toISOString() } : given;
+  // Who has not used its turn comes last, and what has been given once is not given again.
+  const others = waits.filter(({ unit, number }) => unit !== given?.unit || number !== given.number);
+  const next = others.find(({ unit }) => unitNumber(unit) > last) ?? others[0];
+  return next ? { ...next, isClosing: false } : given;
 }
 
 /** What the status of a unit says that waits for its turn. */
@@ -112,7 +133,26 @@ function isHeld({ asked }: TurnBags, { unit, number }: Given): boolean {
   return wish?.number === number && !wish.isOver;
 }
 
-/** In seconds. */
-function ageOf({ since }: Given, now: number): number {
-  return (now - Date.parse(since)) / 1000;
+/** How long this unit has seen a turn as it is, in seconds: it writes down since when. A new leader begins to count. */
+async function seenFor(
+  given: Given,
+  { stateDirectory }: Pick<HookContext, 'stateDirectory'>,
+): Promise<number> {
+  const file = join(stateDirectory, 'turn.json');
+  const now = await momentNow();
+  const what = turnText.given(given);
+  const seen = Seen.safeParse(parseJson(await readFile(file, 'utf8').catch(() => '')));
+  if (seen.success && seen.data.what === what) return secondsBetween(seen.data.since, now);
+  await writeFile(file, JSON.stringify({ what, since: now }));
+  return 0;
+}
+
+const Seen = z.object({ what: z.string(), since: Moment });
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

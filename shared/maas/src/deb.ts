@@ -179,8 +179,8 @@ async function stopRegion(): Promise<void> {
   if (master !== undefined) {
     // By a program, because it may end by itself in between, which is no error.
     await tryRun(['kill', '-TERM', String(master)]);
-    const end = Date.now() + STOP_TIMEOUT;
-    while (existsSync(`/proc/${master}`) && Date.now() < end) await sleep(200);
+    const end = performance.now() + STOP_TIMEOUT;
+    while (existsSync(`/proc/${master}`) && performance.now() < end) await sleep(200);
   }
   await run(['systemctl', 'stop', 'maas-regiond.service']);
 }

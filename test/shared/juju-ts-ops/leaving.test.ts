@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { z } from 'zod';
 import { hookContext } from '../../../shared/juju-ts-ops/src/context.ts';
 import { leavingOf, type Leaving } from '../../../shared/juju-ts-ops/src/leaving.ts';
 
@@ -42,6 +43,32 @@ test('a unit that is being removed knows it from the first departure to its last
   expect(await departs('web/0')).toMatchObject({ isNew: true });
   const later = await inHook('db-relation-broken', RELATION);
   expect(later).toMatchObject({ isNew: false });
-  expect(await inHook('stop')).toEqual(later);
-  expect(await departs('web/0')).toEqual(later);
+  expect(await inHook('stop')).toMatchObject({ isNew: false });
+  expect(await departs('web/0')).toMatchObject({ isNew: false });
+});
+
+test('how long it has known that goes by no clock that anybody sets', async () => {
+  await departs('web/0');
+  const mark = join(charmDirectory, '.state/leaving');
+  const { boot, seconds } = z
+    .object({ boot: z.string(), seconds: z.number() })
+    .parse(JSON.parse(await readFile(mark, 'utf8')));
+  const knowsFor = async (text: string): Promise<number | undefined> => {
+    await writeFile(mark, text);
+    return (await inHook('stop'))?.forSeconds;
+  };
+  // The clock was set back an hour in between: the file is from the future.
+  const hour = new Date(Date.now() + 3_600_000);
+  await utimes(mark, hour, hour);
+  expect((await inHook('stop'))?.forSeconds).toBeLessThan(600);
+  expect(await knowsFor(JSON.stringify({ boot, seconds: seconds - 2000 }))).toBeGreaterThanOrEqual(2000);
+  // The machine was started anew, or the container that it is.
+  for (const earlier of [
+    { boot: 'another', seconds: 5 },
+    { boot, seconds: seconds + 1_000_000 },
+  ]) {
+    const known = await knowsFor(JSON.stringify(earlier));
+    expect([known !== undefined && known >= 0, (known ?? 0) <= uptime()]).toEqual([true, true]);
+  }
+  for (const broken of ['', 'half']) expect(await knowsFor(broken)).toBe(0);
 });

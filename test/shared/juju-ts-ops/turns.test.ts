@@ -1,14 +1,35 @@
 // How the units of an application take turns: a cluster of them, whose hooks see the databags as they were when they began.
-import { describe, expect, test } from '@jest/globals';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir, uptime } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { CharmBugError, defineCharm, NotYetError, UserError, type Plan } from 'juju-ts-ops';
 import { inProcess, stateOf, type InProcessUnit, type Outcome } from 'juju-ts-ops/testing';
 import * as fc from 'fast-check';
+import { z } from 'zod';
 import { charmcraft, endpoints, options, type Line } from './web-charm.ts';
 
 type WebPlan = Plan<typeof charmcraft, typeof endpoints, Line>;
 type Bag = Readonly<Record<string, string>>;
 
 const PATIENCE = 600;
+const Seen = z.object({ what: z.string(), since: z.object({ boot: z.string(), seconds: z.number() }) });
+
+let folders = 0;
+let home: string;
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), 'turns-'));
+});
+afterAll(() => rmSync(home, { recursive: true }));
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+/** Sets the clock of the machine on which the next hooks run, by so many seconds. */
+function setClock(seconds: number): void {
+  const now = Date.now() + seconds * 1000;
+  jest.spyOn(Date, 'now').mockReturnValue(now);
+}
 const RESTART = 'restart';
 
 /** What a unit does wrong when it comes to its turn. */
@@ -23,11 +44,15 @@ class Cluster {
   readonly #jujuVersion: string;
   readonly #trouble = new Map<string, Trouble>();
   readonly #units = new Map<string, InProcessUnit<typeof charmcraft, Line>>();
+  readonly #folders = new Map<string, string>();
 
   constructor(jujuVersion: string, names: readonly string[]) {
     this.#jujuVersion = jujuVersion;
     for (const name of names) {
-      this.#units.set(name, inProcess(this.#charm(name)));
+      const folder = join(home, `charm-${(folders += 1)}`);
+      mkdirSync(join(folder, '.state'), { recursive: true });
+      this.#folders.set(name, folder);
+      this.#units.set(name, inProcess(this.#charm(name), folder));
       this.versions.set(name, 1);
     }
   }
@@ -140,13 +165,16 @@ class Cluster {
     expect(this.done).toEqual([...this.#units.keys()]);
   }
 
-  /** Says that the turn that is given was given a while ago, in seconds. */
-  age(seconds: number): void {
-    const since = new Date(Date.now() - seconds * 1000).toISOString();
-    this.bags.set('web', {
-      ...this.bags.get('web'),
-      turn: JSON.stringify({ ...JSON.parse(this.bags.get('web')?.['turn'] ?? '{}'), since }),
-    });
+  /** Lets the leader have seen for a while, in seconds, that the turn is as it is. */
+  async age(seconds: number): Promise<void> {
+    await this.run(this.leader);
+    const file = join(this.#folders.get(this.leader) ?? '', '.state/turn.json');
+    const { what, since } = Seen.parse(JSON.parse(readFileSync(file, 'utf8')));
+    writeFileSync(file, JSON.stringify({ what, since: { ...since, seconds: uptime() - seconds } }));
+  }
+
+  get given(): string | undefined {
+    return this.bags.get('web')?.['turn'];
   }
 
   /** A new version, which each of these asks for its turn for; the first of them gets it. */
@@ -212,29 +240,87 @@ describe.each(['3.6.28', '4.0.15'])('on Juju %s', (jujuVersion) => {
     }
   });
 
-  test('who dies in its turn keeps it for as long as patience lasts, and comes again when it is back', async () => {
+  test('who dies in its turn keeps it until it cannot be at work any more, and comes again when it is back', async () => {
     const cluster = await three();
     await cluster.wanted('web/1', 'web/2');
-    cluster.age(PATIENCE - 10);
+    await cluster.age(PATIENCE / 2 - 10);
     await cluster.round(['web/2', 'web/0', 'web/2', 'web/0']);
+    expect(cluster.given).toContain('"isClosing":false');
+    await cluster.age(PATIENCE / 2 + 10);
+    await cluster.round(['web/0', 'web/2', 'web/0']);
+    expect(cluster.given).toContain('"isClosing":true');
+    await cluster.age(PATIENCE - 10);
+    await cluster.round(['web/0', 'web/2']);
     expect(cluster.done).toEqual(['web/0']);
-    cluster.age(PATIENCE + 10);
+    await cluster.age(PATIENCE + 10);
     await cluster.round(['web/0', 'web/2', 'web/0']);
     expect(cluster.done).toEqual(['web/0', 'web/2']);
-    await cluster.round(['web/1']);
+    await cluster.round(['web/1', 'web/0', 'web/1']);
     expect(cluster.done).toEqual(['web/0', 'web/1', 'web/2']);
   });
 
-  test('who comes late begins nothing: the next one may begin before it is over', async () => {
+  test('who comes late begins nothing, gives its turn back, and asks for another one', async () => {
     const cluster = await three();
-    await cluster.wanted('web/1');
-    cluster.age(PATIENCE / 2 + 10);
+    await cluster.wanted('web/1', 'web/2');
+    await cluster.age(PATIENCE / 2 + 10);
+    await cluster.run('web/0');
     expect((await cluster.run('web/1')).state.status).toEqual({ level: 'waiting', message: 'for its turn' });
     expect(cluster.has('web/1')).toBe(false);
-    cluster.age(PATIENCE + 10);
-    await cluster.round(['web/0', 'web/1']);
+    // Nobody has to wait for it.
+    await cluster.round(['web/0', 'web/2', 'web/0', 'web/1']);
+    expect(cluster.done).toEqual(['web/0', 'web/1', 'web/2']);
+  });
+
+  test('one that is dead, and alone in asking, has a turn again when it is back', async () => {
+    const cluster = await three();
+    await cluster.wanted('web/1');
+    for (const seconds of [PATIENCE / 2 + 10, PATIENCE + 10, PATIENCE + 10]) {
+      await cluster.age(seconds);
+      await cluster.run('web/0');
+    }
+    await cluster.round(['web/1', 'web/0', 'web/1']);
     expect(cluster.has('web/1')).toBe(true);
   });
+
+  test('a leader that is new counts from when it sees the turn, and no earlier', async () => {
+    const cluster = await three();
+    await cluster.wanted('web/1', 'web/2');
+    await cluster.age(PATIENCE / 2 + 10);
+    cluster.leader = 'web/2';
+    await cluster.round(['web/2', 'web/2']);
+    expect(cluster.given).toContain('"isClosing":false');
+  });
+
+  test.each([
+    ['ahead by ten years', 3e8],
+    ['ahead by five minutes', 301],
+    ['an hour behind', -3600],
+  ])(
+    'a leader whose clock is %s when it gives a turn takes it back from the dead all the same',
+    async (_, ahead) => {
+      const cluster = await three();
+      setClock(ahead);
+      await cluster.wanted('web/1', 'web/2');
+      jest.restoreAllMocks();
+      for (const seconds of [PATIENCE / 2 + 10, PATIENCE + 10]) {
+        await cluster.age(seconds);
+        await cluster.run('web/0');
+      }
+      await cluster.run('web/2');
+      expect(cluster.has('web/2')).toBe(true);
+    },
+  );
+
+  test.each([301, 3e8, -3600])(
+    'a unit whose clock is %s seconds ahead has its turn as any other',
+    async (ahead) => {
+      const cluster = await three();
+      await cluster.wanted('web/1');
+      setClock(ahead);
+      await cluster.run('web/1');
+      expect(cluster.has('web/1')).toBe(true);
+    },
+  );
 
   test('a unit that is removed in its turn has it no longer', async () => {
     const cluster = await three();

@@ -500,8 +500,8 @@ async function waitForActive(
   request: (verb: string, args: unknown) => Promise<unknown>,
   timeout: number,
 ): Promise<number> {
-  const end = Date.now() + timeout * 1000;
-  const started = Date.now();
+  const end = performance.now() + timeout * 1000;
+  const started = performance.now();
   const said = new Map<string, string>();
   for (;;) {
     const status = FullStatus.parse(await request('status', { selectors: [] }));
@@ -509,7 +509,7 @@ async function waitForActive(
     const say = (name: string, text: string): void => {
       if (said.get(name) === text) return;
       said.set(name, text);
-      const time = String(Math.round((Date.now() - started) / 1000)).padStart(4);
+      const time = String(Math.round((performance.now() - started) / 1000)).padStart(4);
       console.error(`${time}s  ${name.padEnd(20)} ${text}`);
     };
     for (const [id, machine] of Object.entries(status.machines)) {
@@ -522,7 +522,7 @@ async function waitForActive(
     }
     const unsettled = z.array(z.string()).parse(await request('unsettled-units', null));
     if (units.length > 0 && unsettled.length === 0) return 0;
-    if (Date.now() > end) {
+    if (performance.now() > end) {
       const names = unsettled.join(', ');
       console.error(`after ${timeout} s these are not active and idle: ${names || 'there are no units'}`);
       return 1;

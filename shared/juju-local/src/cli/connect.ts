@@ -71,11 +71,11 @@ export async function ensureDaemon(model: string): Promise<void> {
     return started;
   };
   let child = start();
-  const end = Date.now() + START_TIMEOUT;
+  const end = performance.now() + START_TIMEOUT;
   while (!(await isRunning(model))) {
     // One that ends well has found another that is starting, or one that was killed and has not let go of its lock yet.
     if (child.exitCode === 0) child = start();
-    if (Date.now() > end || (child.exitCode ?? 0) !== 0) {
+    if (performance.now() > end || (child.exitCode ?? 0) !== 0) {
       throw new Error(
         `the daemon of model ${model} did not start: ${(await readFile(log, 'utf8')).slice(-500)}`,
       );

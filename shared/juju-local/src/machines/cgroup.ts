@@ -55,7 +55,7 @@ export async function processesOf(name: string): Promise<readonly number[]> {
 
 /** The kernel needs a moment to let go of a group whose processes were killed. */
 async function removeCgroups(name: string): Promise<void> {
-  const end = Date.now() + 10_000;
+  const end = performance.now() + 10_000;
   for (;;) {
     const folders = await groupsBelow(name);
     if (folders.length === 0) return;
@@ -66,7 +66,7 @@ async function removeCgroups(name: string): Promise<void> {
       });
     }
     if (left === 0) return;
-    if (Date.now() > end) throw new Error(`the cgroup ${name} still has processes`);
+    if (performance.now() > end) throw new Error(`the cgroup ${name} still has processes`);
     await sleep(50);
   }
 }

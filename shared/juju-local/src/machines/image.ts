@@ -74,7 +74,7 @@ async function make(
   const unfinished = `${image}.unfinished`;
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { recursive: true });
-  const started = Date.now();
+  const started = performance.now();
   progress(`making a root file system of ${codename}, once`);
   await command(
     [
@@ -91,7 +91,7 @@ async function make(
   await configure(unfinished);
   await command([...ALONE, 'chroot', unfinished, 'apt-get', 'update', '-q'], { cancelSignal });
   await rename(unfinished, image);
-  progress(`made it in ${Math.round((Date.now() - started) / 1000)} s`);
+  progress(`made it in ${Math.round((performance.now() - started) / 1000)} s`);
 }
 
 async function configure(root: string): Promise<void> {

@@ -239,8 +239,8 @@ class NspawnMachines implements Machines {
 
   /** @param nspawn what boots it, if this process has started it: once that has ended there is nothing to wait for */
   async #awaitBoot(id: string, nspawn: ChildProcess | undefined): Promise<void> {
-    const end = Date.now() + BOOT_TIMEOUT;
-    while (Date.now() < end) {
+    const end = performance.now() + BOOT_TIMEOUT;
+    while (performance.now() < end) {
       this.#destroyed.signal.throwIfAborted();
       if (typeof nspawn?.exitCode === 'number' || typeof nspawn?.signalCode === 'string') break;
       const leader = await this.#leader(id);

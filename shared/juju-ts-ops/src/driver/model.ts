@@ -254,13 +254,13 @@ export class JujuModel {
     isReady: (status: ModelStatus) => boolean,
     { timeout = 180, delay = 1, successes = 3, error = isAnyInError }: WaitOptions = {},
   ): Promise<ModelStatus> {
-    const end = Date.now() + timeout * 1000;
+    const end = performance.now() + timeout * 1000;
     for (let inARow = 0; ;) {
       const status = await this.status();
       if (error(status)) throw new WaitError('the model came to what it must not', status);
       inARow = isReady(status) ? inARow + 1 : 0;
       if (inARow >= successes) return status;
-      if (Date.now() > end) throw new WaitError(`the model was not ready in ${timeout} s`, status);
+      if (performance.now() > end) throw new WaitError(`the model was not ready in ${timeout} s`, status);
       await sleep(delay * 1000);
     }
   }
