@@ -22,15 +22,24 @@ export interface RunResult {
 /** A program and its arguments. */
 export type Argv = readonly [string, ...string[]];
 
-/** Runs a program to its end and says how it ended. Hooks have no HOME, which some programs need. */
+/**
+ * Runs a program to its end and says how it ended. Hooks have no HOME, which some programs need. What the program itself has
+ * started and left behind is not waited for longer than for the program, though it may hold its output open.
+ */
 export async function tryRun([program, ...args]: Argv, options: RunOptions = {}): Promise<RunResult> {
   const { stdin, env, timeout = 600_000 } = options;
-  const result = await execa(program, args, {
+  const running = execa(program, args, {
     reject: false,
     timeout,
     env: { HOME: '/root', LC_ALL: 'C.UTF-8', ...env },
     ...(stdin === undefined ? { stdin: 'ignore' } : { input: stdin }),
   });
+  const deadline = setTimeout(() => {
+    running.stdout.destroy();
+    running.stderr.destroy();
+  }, timeout);
+  const result = await running;
+  clearTimeout(deadline);
   const { exitCode, stdout, stderr } = result;
   if (exitCode === undefined)
     return { stdout: stdout ?? '', stderr: result.shortMessage ?? `${program} was killed` };

@@ -65,12 +65,19 @@ function spawnTool(
     const stderr: Buffer[] = [];
     child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+    // What the tool itself has started may hold its output open for longer.
+    const deadline = setTimeout(() => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }, timeout);
     const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString('utf8');
     child.once('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(deadline);
       if (error.code === 'ENOENT') resolve({ stdout: '', stderr: '', problem: 'missing' });
       else reject(error);
     });
     child.once('close', (exitCode, signal) => {
+      clearTimeout(deadline);
       const output = { stdout: text(stdout), stderr: text(stderr) };
       if (exitCode !== null) resolve({ exitCode, ...output });
       else resolve({ ...output, problem: child.killed && signal === 'SIGTERM' ? 'timeout' : 'killed' });

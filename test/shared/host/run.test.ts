@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { run, tryRun } from '../../../shared/host/src/index.ts';
 
 test('a program that fails is told by its last lines, without what it got on stdin', async () => {
@@ -12,4 +12,16 @@ test('a program that is not there, or takes too long, has no exit code', async (
   expect((await tryRun(['no-such-program'])).stderr).toContain('ENOENT');
   const { exitCode, stderr } = await tryRun(['sleep', '5'], { timeout: 50 });
   expect([exitCode, stderr]).toEqual([undefined, 'Command timed out after 50 milliseconds: sleep 5']);
+});
+
+describe('what a program leaves behind, holding its output open', () => {
+  test.each([
+    ['while it runs itself', 'echo begun; (sleep 60; true); echo over', undefined],
+    ['when it is done', 'echo begun; sleep 60 & exit 0', 0],
+  ])('is not waited for longer than for the program: %s', async (_when, script, expected) => {
+    const began = performance.now();
+    const { exitCode, stdout } = await tryRun(['sh', '-c', script], { timeout: 1000 });
+    expect([exitCode, stdout]).toEqual([expected, 'begun']);
+    expect(performance.now() - began).toBeLessThan(45_000);
+  });
 });

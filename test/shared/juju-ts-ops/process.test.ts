@@ -58,6 +58,14 @@ describe('a tool', () => {
     await expect(tools.isLeader()).rejects.toMatchObject({ code: 'tool-timeout', tool: 'is-leader' });
   });
 
+  test('that has left something running which holds its output open is not waited for any longer', async () => {
+    const leaving = await script('leaving', 'echo true', 'sleep 60 &', 'exit 0');
+    const tools = hookTools((_tool, args, input) => runToolProcess(1000)(leaving, args, input));
+    const began = performance.now();
+    expect(await tools.isLeader()).toBe(true);
+    expect(performance.now() - began).toBeLessThan(45_000);
+  });
+
   test('waits for its turn where many are asked for at the same time', async () => {
     const traces = join(folder, 'traces');
     const busy = await script(
