@@ -9,13 +9,16 @@ import { read, type RegionJuju, type State } from './state.ts';
 const RPC_SECRET = new OwnSecret('maas-rpc-secret');
 
 /**
- * How MAAS itself keeps the secret, in its database or in Vault: `maas-region` has no command for it. The new one comes
- * on stdin. MAAS 3.3 and later.
+ * How MAAS itself keeps the secret, in its database or in Vault: neither `maas-region` nor the API has a command for it.
+ * The new one comes on stdin. MAAS 3.3 and later. `FullyConnected` is in each of them, and from 3.7 on also makes what
+ * MAAS' configuration is asked through; read in the source of 3.3, 3.4.10, 3.5.0, 3.6.0, 3.7.3 and 3.8.
  */
-const SET_SECRET = [
+export const SET_SECRET = [
   'import sys',
   'from maasserver.secrets import SecretManager',
-  'SecretManager().set_simple_secret("rpc-shared", sys.stdin.readline().strip())',
+  'from maasserver.utils.orm import FullyConnected',
+  'with FullyConnected():',
+  '    SecretManager().set_simple_secret("rpc-shared", sys.stdin.readline().strip())',
 ].join('\n');
 
 /** How often MAAS has had a new secret once this unit has done what it can about it. */

@@ -9,6 +9,7 @@ import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { plan as planRack } from '../../../charms/maas-rack/src/plan.ts';
 import { plan as planRegion } from '../../../charms/maas-region/src/plan.ts';
+import { SET_SECRET } from '../../../charms/maas-region/src/secret.ts';
 import { connected } from '../maas-rack/states.ts';
 import { fileOf, fresh, machineOf } from '../maas-region/states.ts';
 import { type DoubleHost, until } from './host.ts';
@@ -99,6 +100,88 @@ describe('from 3.5 on dbupgrade ends with the tool of Temporal', () => {
       exitCode: 0,
       stdout: expect.not.stringContaining('Temporal'),
     });
+  });
+});
+
+describe('the secret that the charm has MAAS take', () => {
+  const NEW = '00112233445566778899aabbccddeeff';
+
+  test.each(['3.3', '3.4', '3.5', '3.6', '3.7'])('is the one of MAAS %s', async (version) => {
+    const host = await doubles.make(version, 'region-0', '127.0.7.61');
+    await host.configure(doubles.server.connection);
+    await host.region(['dbupgrade']);
+    expect(await host.region(['shell', '--command', SET_SECRET], { input: `${NEW}\n` })).toMatchObject({
+      exitCode: 0,
+    });
+    await host.serve('region-0');
+    expect(await host.read('var/lib/maas/secret')).toBe(NEW);
+  });
+
+  test('is kept from 3.7 on through a service layer, which Django’s shell does not begin', async () => {
+    const host = await doubles.make('3.7', 'region-0', '127.0.7.61');
+    await host.configure(doubles.server.connection);
+    const failing: readonly (readonly [string, string])[] = [
+      ['', 'ServiceLayerNotInitialized: Service layer not initialized in this thread.'],
+      ['from maasserver.sqlalchemy import service_layer; service_layer.init()', 'NoneType'],
+    ];
+    for (const [before, words] of failing) {
+      const snippet = `${before}\nfrom maasserver.secrets import SecretManager\nSecretManager()`;
+      expect(await host.region(['shell', '--command', snippet])).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining(words),
+      });
+    }
+  });
+});
+
+describe('the extension btree_gin', () => {
+  const onEmpty = async (version: string): Promise<DoubleHost> => {
+    const host = await doubles.make(version, 'region-0', '127.0.7.60');
+    await host.configure(doubles.server.connection);
+    return host;
+  };
+
+  test.each(['3.2', '3.4', '3.5.6', '3.6.0'])(
+    'is in the way of migration 0030 of MAAS %s, until it is gone',
+    async (version) => {
+      const host = await onEmpty(version);
+      await doubles.server.sql('CREATE EXTENSION btree_gin SCHEMA public');
+      expect(await host.region(['dbupgrade'])).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringMatching(
+          /cannot drop function \S+\(.*\) because extension btree_gin requires it/,
+        ),
+      });
+      await doubles.server.sql('DROP EXTENSION btree_gin');
+      expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+      // Only what comes after the first migration finds it no more.
+      await doubles.server.sql('CREATE EXTENSION IF NOT EXISTS btree_gin');
+      expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+    },
+  );
+
+  test.each(['3.5.7', '3.6.1', '3.7'])('is welcome to MAAS %s', async (version) => {
+    const host = await onEmpty(version);
+    await doubles.server.sql('CREATE EXTENSION btree_gin SCHEMA public');
+    expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+  });
+
+  test('is what Temporal needs, and makes itself only where it may', async () => {
+    const host = await onEmpty('3.7');
+    await doubles.server.sql(
+      `ALTER DATABASE maasdb OWNER TO postgres;
+       CREATE SCHEMA temporal AUTHORIZATION maas; CREATE SCHEMA temporal_visibility AUTHORIZATION maas`,
+    );
+    try {
+      expect(await host.region(['dbupgrade'])).toMatchObject({
+        exitCode: 1,
+        stdout: expect.stringContaining('permission denied to create extension "btree_gin"'),
+      });
+      await doubles.server.sql('CREATE EXTENSION btree_gin SCHEMA public');
+      expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+    } finally {
+      await doubles.server.sql('ALTER DATABASE maasdb OWNER TO maas');
+    }
   });
 });
 
