@@ -32,6 +32,10 @@ import type { Surroundings } from './process.ts';
 import type { Redacted } from './redacted.ts';
 import type { OwnSecret } from './secret.ts';
 import type { CloudSpec, GoalState, HookTools, LogLevel, NetworkInfo, ShownStatus } from './tools.ts';
+import { isAtLeast } from './version.ts';
+
+/** The key of a peer relation's databags in which a subordinate says which unit it rides on. */
+export const PRINCIPAL_KEY = 'principal';
 
 /** One relation as it stood when the hook began, with every databag that this unit may read. */
 export interface Relation<Remote extends Side> {
@@ -45,8 +49,13 @@ export interface Relation<Remote extends Side> {
   /** The application at the other end; for a peer relation, this application. */
   readonly app: string;
   readonly appData: Bag<Remote['app']>;
-  /** The units at the other end, by number; for a peer relation, the other units of this application. */
+  /** The units at the other end, by number; for a peer relation, the other units of this application that are not {@link gone}. */
   readonly units: readonly RelationUnit<Bag<Remote['unit']>>[];
+  /**
+   * Of a peer relation: the units that Juju names here still, though they have been removed. Juju 4 tells the others nothing of it
+   * until their agents restart (https://github.com/juju/juju/issues/23326); absent where there are none, before Juju 4, and where it is not sure.
+   */
+  readonly gone?: readonly string[];
   /** What is in a databag and not as the interface says, in words for the log. Those keys are missing above. */
   readonly problems: readonly string[];
 }
@@ -346,6 +355,7 @@ export class Juju<
         units.map(async (name) => this.#relationUnit(endpoint, id, name, await this.databag(id, name))),
       ),
     ]);
+    const gone = endpoint in this.#charm.charmcraft.peers ? await this.#goneOf(unitBags) : [];
     const { data: appData, problems } = decodeBag<RemoteSide<C, E, N>['app']>(side.app, appBag);
     return {
       id,
@@ -353,7 +363,11 @@ export class Juju<
       phase,
       app,
       appData,
-      units: unitBags.map(({ unit }) => unit).sort((a, b) => unitNumber(a.name) - unitNumber(b.name)),
+      units: unitBags
+        .map(({ unit }) => unit)
+        .filter(({ name }) => !gone.includes(name))
+        .sort((a, b) => unitNumber(a.name) - unitNumber(b.name)),
+      ...(gone.length > 0 && { gone }),
       problems: [
         ...problems.map(({ key, message }) => `${endpoint}:${id}, ${key} of ${app}: ${message}`),
         ...unitBags.flatMap((read) => read.problems),
@@ -386,6 +400,7 @@ export class Juju<
     const { data, problems } = decodeBag<RemoteSide<C, E, N>['unit']>(side.unit, bag);
     const address = bag['ingress-address'] ?? bag['private-address'];
     return {
+      principal: bag[PRINCIPAL_KEY],
       unit: {
         name,
         data,
@@ -394,6 +409,38 @@ export class Juju<
       },
       problems: problems.map(({ key, message }) => `${endpoint}:${id}, ${key} of ${name}: ${message}`),
     };
+  }
+
+  /**
+   * Which of these peers are gone: those that are in Juju's records no more. `goal-state` has the living and the dying units of a
+   * principal's application; of a subordinate's it has only those that have lost their principal, and the units of the applications that it
+   * rides on. So a subordinate is gone when it is not among them, and neither is the principal that it said it rides on.
+   * https://github.com/juju/juju/blob/3.6/apiserver/facades/agent/uniter/uniter.go (goalStateUnits)
+   */
+  async #goneOf(
+    peers: readonly { readonly unit: { readonly name: string }; readonly principal?: string | undefined }[],
+  ): Promise<readonly string[]> {
+    const { unit, principalUnit, jujuVersion } = this.context;
+    if (peers.length === 0 || !isAtLeast(jujuVersion, '4.0')) return [];
+    let goal: GoalState;
+    try {
+      goal = await this.goalState();
+    } catch (error) {
+      if (!(error instanceof HookToolError)) throw error;
+      return [];
+    }
+    const { provides, requires } = this.#charm.charmcraft;
+    const around = Object.keys({ ...provides, ...requires }).filter((name) => this.#isContainerScoped(name));
+    const principals = new Set(around.flatMap((name) => Object.keys(goal.relations[name] ?? {})));
+    // An answer without this very unit, or what it rides on, is about something else.
+    if (principalUnit === undefined ? !(unit in goal.units) : !principals.has(principalUnit)) return [];
+    return peers
+      .filter(({ unit: { name }, principal }) => {
+        if (name in goal.units) return false;
+        return principalUnit === undefined || (principal !== undefined && !principals.has(principal));
+      })
+      .map(({ unit: { name } }) => name)
+      .sort((a, b) => unitNumber(a) - unitNumber(b));
   }
 
   #phaseOf(id: number): Relation<Side>['phase'] {

@@ -9,11 +9,11 @@ import {
   type Endpoints,
   type OptionSchemas,
 } from './charmcraft.ts';
-import { describeEvent, hookContext, type HookContext } from './context.ts';
+import { describeEvent, hookContext, relationNumber, type HookContext } from './context.ts';
 import type { BagSchema } from './databag.ts';
 import { CharmBugError, NotLeaderError, remedyOf, UserError } from './errors.ts';
 import { Happenings, type EventHandler, type EventSchemas } from './events.ts';
-import { Juju } from './juju.ts';
+import { Juju, PRINCIPAL_KEY } from './juju.ts';
 import { leavingOf } from './leaving.ts';
 import type { Plan } from './plan.ts';
 import { processSurroundings, type Surroundings, type ToolRunner } from './process.ts';
@@ -124,6 +124,7 @@ class Run<
     const isNew = event.kind === 'lifecycle' && (event.name === 'start' || event.name === 'upgrade-charm');
     // Asked for in the end; what is wrong with the answer is said there.
     if (!isInstall) void juju.shownStatus().catch(() => {});
+    await this.#tellPrincipal();
     const problems = [...(await this.#handle())];
     try {
       for (let round = 1; ; round += 1) {
@@ -161,6 +162,24 @@ class Run<
       await this.#settleTurns();
       await this.#show([...problems, status]);
       return worst([...problems, status]);
+    }
+  }
+
+  /** A subordinate says to its peers once which unit it rides on: by that they know when it is gone. */
+  async #tellPrincipal(): Promise<void> {
+    const [{ charmcraft }, juju] = [this.#charm, this.#juju];
+    const { event, principalUnit, unit } = juju.context;
+    if (principalUnit === undefined) return;
+    const isRefreshed = event.kind === 'lifecycle' && event.name === 'upgrade-charm';
+    const isCreated = event.kind === 'relation' && event.name === 'created';
+    const endpoints = Object.keys(charmcraft.peers).filter(
+      (name) => isRefreshed || (isCreated && event.relation.endpoint === name),
+    );
+    const ids = await Promise.all(endpoints.map((name) => juju.tools.relationIds(name)));
+    for (const id of ids.flat().map(relationNumber)) {
+      const said = (await juju.databag(id, unit))[PRINCIPAL_KEY];
+      if (said !== principalUnit)
+        await juju.tools.relationSet(id, 'unit', { [PRINCIPAL_KEY]: principalUnit });
     }
   }
 

@@ -544,17 +544,17 @@ export class FakeJuju<C extends Charmcraft> {
     'goal-state': (args) => {
       const { values } = parse(args, { format: { type: 'string', default: 'yaml' } });
       const since = '2026-01-01 00:00:00Z';
-      const units = Array.from({ length: this.#before.plannedUnits }, (_, index) => [
-        `${this.#app}/${index}`,
-        { status: 'active', since },
-      ]);
+      const units = this.#goalUnits().map((name) => [name, { status: 'active', since }] as const);
       const relations: Record<string, Record<string, unknown>> = {};
       for (const relation of this.#pending.relations.filter((other) => !this.#isPeer(other))) {
         relations[relation.endpoint] = {
           ...relations[relation.endpoint],
           [relation.app]: { status: 'joined', since },
           ...Object.fromEntries(
-            Object.keys(relation.units ?? {}).map((name) => [name, { status: 'active', since }]),
+            [...Object.keys(relation.units ?? {}), ...this.#goalPrincipals(relation.app)].map((name) => [
+              name,
+              { status: 'active', since },
+            ]),
           ),
         };
       }
@@ -662,6 +662,31 @@ export class FakeJuju<C extends Charmcraft> {
     const relation = this.#pending.relations.find((candidate) => candidate.id === id);
     if (!relation) throw new Refusal(2, `invalid value "${given}" for option -r: relation not found`);
     return relation;
+  }
+
+  /** The peers that are in Juju's records, with their databags. */
+  #livingPeers(): readonly (readonly [string, RawBag])[] {
+    return this.#before.relations
+      .filter((relation) => this.#isPeer(relation))
+      .flatMap(({ units = {}, gone = [] }) => Object.entries(units).filter(([name]) => !gone.includes(name)));
+  }
+
+  /** The units of this application that `goal-state` tells of. A subordinate hears of none, not even of itself. */
+  #goalUnits(): readonly string[] {
+    const { unit, principalUnit, plannedUnits } = this.#before;
+    if (principalUnit !== undefined) return [];
+    const gone = this.#before.relations.flatMap((relation) => relation.gone ?? []);
+    const living = new Set([unit, ...this.#livingPeers().map(([name]) => name)]);
+    for (let number = 0; living.size < plannedUnits; number += 1)
+      if (!gone.includes(`${this.#app}/${number}`)) living.add(`${this.#app}/${number}`);
+    return [...living].sort();
+  }
+
+  /** The units of an application that the peers say they ride on. */
+  #goalPrincipals(app: string): readonly string[] {
+    return this.#livingPeers().flatMap(([, { principal = '' }]) =>
+      principal.startsWith(`${app}/`) ? [principal] : [],
+    );
   }
 
   #isPeer({ endpoint }: RelationState<C>): boolean {

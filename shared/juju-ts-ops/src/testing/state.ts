@@ -53,6 +53,11 @@ export interface RelationState<C extends Charmcraft = Charmcraft> {
   readonly appData?: RawBag;
   /** The databags of the units at the other end, by their names. Addresses are added where they are missing. */
   readonly units?: Readonly<Record<string, RawBag>>;
+  /**
+   * Of a peer relation on Juju 4: those of `units` that have been removed, and are listed all the same. (Of a subordinate's Juju says so only
+   * of those whose databag has the key `principal`.)
+   */
+  readonly gone?: readonly string[];
   /** What this unit has written. */
   readonly ownData?: RawBag;
   /** What this application has written; of a peer relation, that is `appData`. */
