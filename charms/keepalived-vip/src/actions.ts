@@ -16,6 +16,7 @@ export const actions = {
 
   'release-vip': async (_params: object, juju: KeepalivedJuju) => {
     const state = await read(juju);
+    if (state.occupant) throw new UserError('keepalived on this machine is not of this unit');
     const held = ownersOf(state)
       .filter(({ isHere }) => isHere)
       .map(({ vip }) => vip);

@@ -30,6 +30,8 @@ const Report = z.object({
   state: VrrpState,
   /** Seconds since 1970. */
   since: z.int(),
+  /** What the instance was started with: see {@link Instance.speaks}. Units of older revisions do not tell. */
+  speaks: z.string().optional(),
 });
 export type Report = z.infer<typeof Report>;
 
@@ -39,6 +41,8 @@ const vrrpCluster = definePeerInterface({
   app: {
     /** URI of the Juju secret whose key `auth-pass` VRRP version 2 authenticates with. */
     'auth-secret-id': raw,
+    /** The unit that starts first, where the leader stands aside for another on its machine. */
+    'goes-first': raw,
   },
   unit: {
     /** Where this unit sends VRRP from, one address for each instance. */

@@ -1,11 +1,14 @@
 import { inSubnet, type InterfaceAddress } from '@maas-ha/host';
+import type { WantedVip } from './options.ts';
 import type { Known, Peer } from './state.ts';
 
-/** A virtual address with the prefix it gets. */
+/** A virtual address, with the prefix of the subnet that it is in. */
 export interface PlacedVip {
   readonly address: string;
   readonly prefix: number;
   readonly family: 'ipv4' | 'ipv6';
+  /** Whether this machine has no address of its own in that subnet, and the user has said how large it is. */
+  readonly isSubnetForeign: boolean;
 }
 
 /**
@@ -22,6 +25,8 @@ export interface Instance {
   readonly vips: readonly PlacedVip[];
   /** The units that have an address in the same place, by number. */
   readonly peers: readonly { readonly unit: string; readonly address: string }[];
+  /** What two units must have in common to heed each other: keepalived drops adverts in which any of it differs. */
+  readonly speaks: string;
 }
 
 /** Where every virtual address goes, or what is wrong with one of them, for a status. */
@@ -31,59 +36,38 @@ export type Placement =
 
 export function placeVips(state: Known): Placement {
   const { options, peers } = state;
-  const byName = new Map<string, Instance>();
-  for (const { address, family, prefix } of options.vip) {
+  const places = new Map<string, { device: string; family: 'ipv4' | 'ipv6'; vips: WantedVip[] }>();
+  for (const vip of options.vip) {
+    const { address, family } = vip;
     const [stranger] = peers.filter(({ ownVips }) => ownVips.includes(address));
     const owner = ownVips(state).includes(address) ? 'this machine' : stranger?.unit;
     if (owner !== undefined) {
       return wrong(`vip=${address} is ${owner}'s own address: set a free address of the subnet`);
     }
-    const place = placeOf(state, address, family);
-    if (!place) return wrong(noPlace(state, address, family));
-    const name = `vip-${place.interface}-${family}`;
-    const instance = byName.get(name);
-    const isInside = inSubnet(address, `${place.address}/${place.prefix}`);
-    // An IPv6 address of its own prefix length is never chosen as the source of the machine's own connections.
-    const fitting = family === 'ipv6' ? 128 : isInside ? place.prefix : 32;
-    byName.set(name, {
-      name,
-      interface: place.interface,
-      family,
-      source: instance?.source ?? place.address,
-      vips: [...(instance?.vips ?? []), { address, prefix: prefix ?? fitting, family }],
-      peers: instance?.peers ?? peersOf(peers, place),
-    });
+    const device = deviceOf(state, address, family);
+    if (device === undefined) return wrong(noPlace(state, address, family));
+    const name = `vip-${device}-${family}`;
+    const place = places.get(name) ?? { device, family, vips: [] };
+    place.vips.push(vip);
+    places.set(name, place);
   }
-  return { kind: 'placed', instances: [...byName.values()] };
-}
-
-/**
- * Which units have to send VRRP to this one before it may start an instance. Until its holder does it would hear
- * nobody, and take the addresses for itself. Juju tells a new unit of the others one by one: one that it has not met
- * may be the holder, and the others know it. Of units that start at the same time the leader goes first.
- * @param silent addresses of machines that are lost: nobody waits for them, where there are others
- */
-export function strangersTo(
-  instance: Instance,
-  known: Known,
-  silent: readonly string[] = [],
-): readonly string[] {
-  const { running, peers, isLeader } = known;
-  if (running.has(instance.name)) return [];
-  const started = peers.flatMap((peer) => {
-    const address = instance.peers.find(({ unit }) => unit === peer.unit)?.address;
-    return peer.instances.some(({ source }) => source === address) ? [{ ...peer, address }] : [];
+  const instances = [...places].flatMap(([name, { device, family, vips }]): readonly Instance[] => {
+    const own = ownAddresses(state, family).filter((one) => one.interface === device);
+    const source = sourceOf(state, name, own, vips);
+    if (!source) return [];
+    return [
+      {
+        name,
+        interface: device,
+        family,
+        source: source.address,
+        vips: vips.map((vip) => placed(vip, own)),
+        peers: peersOf(peers, source),
+        speaks: speaksOf(state, family, vips),
+      },
+    ];
   });
-  if (started.length === 0 && !isLeader) return ['the leader'];
-  const alive = started.filter(({ address = '' }) => !silent.includes(address));
-  const heeded = alive.length > 0 ? alive : started;
-  const met = new Set([
-    ...known.addresses.map(({ address }) => address),
-    ...peers.flatMap(({ addresses }) => addresses),
-  ]);
-  const deaf = heeded.filter(({ sendsTo }) => !sendsTo.includes(instance.source)).map(({ unit }) => unit);
-  const unmet = heeded.flatMap(({ sendsTo }) => sendsTo).filter((address) => !met.has(address));
-  return [...deaf, ...new Set(unmet)];
+  return { kind: 'placed', instances };
 }
 
 /** The wanted addresses that this machine has by itself, and not from keepalived. */
@@ -109,32 +93,103 @@ export function priorityOf(unitNumber: number, others: readonly number[]): numbe
 /** 255 would mean that the machine owns the address. */
 const HIGHEST = 254;
 
-function placeOf(
-  { options, addresses }: Known,
-  vip: string,
+/**
+ * The addresses that are this machine's own: none that is wanted, that keepalived of this charm holds, that another
+ * unit says it holds, or that looks as if another program moved it. One that only looks so counts where it is the last.
+ */
+function ownAddresses(
+  { options, addresses, managed, held, peers }: Known,
   family: 'ipv4' | 'ipv6',
-): InterfaceAddress | undefined {
-  const wanted = new Set(options.vip.map(({ address }) => address));
-  const candidates = addresses.filter(
-    (own) =>
-      own.family === family &&
-      !wanted.has(own.address) &&
-      (options.interface === '' || own.interface === options.interface),
+): readonly InterfaceAddress[] {
+  const virtual = new Set([
+    ...options.vip.map(({ address }) => address),
+    ...managed,
+    ...peers.flatMap(({ instances }) => instances.flatMap(({ vips }) => vips)),
+  ]);
+  const fixed = addresses.filter((one) => one.family === family && !virtual.has(one.address));
+  return fixed.filter(
+    (one) =>
+      !held.includes(one.address) ||
+      fixed.every((other) => other.interface !== one.interface || held.includes(other.address)),
   );
-  const inside = candidates.filter((own) => inSubnet(vip, `${own.address}/${own.prefix}`));
-  const [closest] = inside.sort((a, b) => b.prefix - a.prefix);
-  return closest ?? (options.interface === '' ? undefined : candidates[0]);
 }
 
-function peersOf(peers: readonly Peer[], place: InterfaceAddress): Instance['peers'] {
+/** The interface for a virtual address: the wanted one, or the one with the closest subnet. */
+function deviceOf(state: Known, vip: string, family: 'ipv4' | 'ipv6'): string | undefined {
+  const { options } = state;
+  const candidates = ownAddresses(state, family).filter(
+    (own) => options.interface === '' || own.interface === options.interface,
+  );
+  return (closestTo(vip, candidates) ?? (options.interface === '' ? undefined : candidates[0]))?.interface;
+}
+
+/**
+ * Where an instance sends from. It does not depend on how `vip` is written, and it stays while it can: units on different
+ * subnets do not hear each other. So it is the address it has; else the one in the subnet of the units that run; else
+ * the one in the subnet of the first virtual address in order.
+ * @param own the addresses of this machine on the interface
+ */
+function sourceOf(
+  { running, peers }: Known,
+  name: string,
+  own: readonly InterfaceAddress[],
+  vips: readonly WantedVip[],
+): InterfaceAddress | undefined {
+  const now = running.get(name)?.source;
+  const sources = peers.flatMap(({ instances }) => instances.map(({ source }) => source));
+  const inOrder = vips.map(({ address }) => address).toSorted();
+  return (
+    own.find(({ address }) => address === now) ??
+    own.find((one) => sources.some((source) => isInside(source, one))) ??
+    inOrder.map((vip) => closestTo(vip, own)).find((one) => one !== undefined) ??
+    own[0]
+  );
+}
+
+function closestTo(vip: string, candidates: readonly InterfaceAddress[]): InterfaceAddress | undefined {
+  const [closest] = candidates.filter((own) => isInside(vip, own)).toSorted((a, b) => b.prefix - a.prefix);
+  return closest;
+}
+
+function isInside(address: string, { address: own, prefix }: InterfaceAddress): boolean {
+  return inSubnet(address, `${own}/${prefix}`);
+}
+
+function placed({ address, family, prefix }: WantedVip, own: readonly InterfaceAddress[]): PlacedVip {
+  const home = closestTo(address, own);
+  const alone = family === 'ipv4' ? 32 : 128;
+  // Of IPv6 nothing but the address itself is promised to others, as ever.
+  const usual = family === 'ipv4' ? (home?.prefix ?? alone) : alone;
+  return {
+    address,
+    family,
+    prefix: prefix ?? usual,
+    isSubnetForeign: home === undefined && prefix !== undefined && prefix < alone,
+  };
+}
+
+/** Version 3 alone is for IPv6. */
+function speaksOf({ options }: Known, family: 'ipv4' | 'ipv6', vips: readonly WantedVip[]): string {
+  const version = family === 'ipv4' ? options['vrrp-version'] : 3;
+  return [
+    `router ${options['virtual-router-id']}`,
+    `version ${version}`,
+    options.unicast ? 'unicast' : 'multicast',
+    `every ${options['advert-interval']}`,
+    ...vips.map(({ address }) => address).toSorted(),
+  ].join(' ');
+}
+
+function peersOf(peers: readonly Peer[], source: InterfaceAddress): Instance['peers'] {
   return peers.flatMap(({ unit, addresses }) => {
-    const there = addresses.find((address) => inSubnet(address, `${place.address}/${place.prefix}`));
+    const there = addresses.find((address) => isInside(address, source));
     return there === undefined ? [] : [{ unit, address: there }];
   });
 }
 
-function noPlace({ options, addresses }: Known, vip: string, family: 'ipv4' | 'ipv6'): string {
-  const own = addresses.filter((address) => address.family === family);
+function noPlace(state: Known, vip: string, family: 'ipv4' | 'ipv6'): string {
+  const { options } = state;
+  const own = ownAddresses(state, family);
   if (options.interface === '') {
     const subnets = own.map(({ address, prefix }) => `${address}/${prefix}`).join(', ');
     return `vip=${vip} is in no subnet of this machine (${subnets || `it has no ${family} address`}): set another vip=, or interface=`;

@@ -4,10 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '@maas-ha/host';
 import type { Instance } from './instances.ts';
 import { STATE_DIRECTORY } from './render/notify.ts';
+import { PEERS_NFT } from './render/peers-nft.ts';
 
 /** Has systemd read what was written for keepalived.service. */
 export async function daemonReload(): Promise<void> {
   await run(['systemctl', 'daemon-reload']);
+}
+
+/** Loads the firewall rules that have gone; keepalived goes on meanwhile. */
+export async function loadFilter(): Promise<void> {
+  await run(['nft', '--file', PEERS_NFT]);
 }
 
 /**

@@ -1,8 +1,9 @@
 import { tryRun } from '@maas-ha/host';
 import { z } from 'zod';
-import { placeVips, strangersTo, type Instance } from './instances.ts';
+import { placeVips, type Instance } from './instances.ts';
 import { TABLE } from './render/peers-nft.ts';
 import type { Known, Sighted } from './state.ts';
+import { strangersTo } from './waiting.ts';
 
 /**
  * Asks an Ethernet network who has these addresses, as a machine does before it takes one (ARP, RFC 5227; neighbour
@@ -155,6 +156,16 @@ const Ruleset = z.object({
     }),
   ),
 });
+
+/**
+ * Whether the firewall rules are there: a reload of all the machine's own rules begins with the removal of every table.
+ * Where nothing can be asked of nftables, nothing is known of them.
+ */
+export async function readFilter(): Promise<'there' | 'missing' | 'unknown'> {
+  const { exitCode, stdout } = await tryRun(['nft', 'list', 'tables', 'inet']);
+  if (exitCode !== 0) return 'unknown';
+  return stdout.split('\n').includes(`table inet ${TABLE}`) ? 'there' : 'missing';
+}
 
 /** The routers whose VRRP the firewall has dropped lately. */
 async function filteredRouters(): Promise<Sighted> {

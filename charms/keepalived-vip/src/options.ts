@@ -53,7 +53,11 @@ const interval = 'seconds, 0.01 to 40 in steps of 0.01';
 
 export const options = {
   vip: vips,
-  interface: z.string().regex(/^[A-Za-z0-9._:-]{0,15}$/, 'the name of a network interface, for example eth0'),
+  // Of a label (`eth0:maas`) the device.
+  interface: z
+    .string()
+    .regex(/^[A-Za-z0-9._:-]{0,15}$/, 'the name of a network interface, for example eth0')
+    .transform((text) => text.split(':')[0] ?? ''),
   'virtual-router-id': number(1, 255),
   priority: number(0, 254),
   'advert-interval': z

@@ -238,7 +238,9 @@ async function absentSysctlDifference({
     how: 'deleted',
     mend: async () => {
       for (const [key, value] of Object.entries(values)) {
-        if (existsSync(parameterFile(key))) await setParameter(key, value);
+        const current = await readFileIfExists(parameterFile(key));
+        // One that nobody may set here has stayed as it was.
+        if (current !== undefined && current.trim() !== value) await setParameter(key, value);
       }
       await deleteFile(path);
       await run(['systemctl', 'restart', 'systemd-sysctl.service']);

@@ -24,6 +24,9 @@ const seen = (state: State): State => ({
   ...state,
   addresses: [{ interface: 'eth0', address: '10.9.0.10', prefix: 24, family: 'ipv4' }],
   managed: [],
+  held: [],
+  binding: [],
+  isFilterMissing: false,
   running: new Map(),
   failing: [],
   kernel: { hasIpv6: true, hasIpVs: true, forbidden: [] },
@@ -53,7 +56,9 @@ testEvents(charm, actions, {
     state: stateOf(charm, { options, relations: [principal, peers, client] }),
     seen: (state) => ({
       ...seen(state),
-      running: new Map([['VI_51_4', { state: 'MASTER', since: 1_700_000_000 } as const]]),
+      running: new Map([
+        ['vip-eth0-ipv4', { state: 'MASTER', since: 1_700_000_000, vips: ['10.9.0.100'] } as const],
+      ]),
     }),
     statuses: ['active', 'waiting'],
   },

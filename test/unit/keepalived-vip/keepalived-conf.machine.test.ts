@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Redacted } from 'juju-ts-ops';
 import { endpoints } from '../../../charms/keepalived-vip/src/endpoints.ts';
+import { CHECK_ADDRESS_SCRIPT } from '../../../charms/keepalived-vip/src/render/check-address.ts';
 import { CHECK_SCRIPT } from '../../../charms/keepalived-vip/src/render/check-service.ts';
 import { CONFIG } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
 import { NOTIFY_SCRIPT } from '../../../charms/keepalived-vip/src/render/notify.ts';
@@ -19,7 +20,7 @@ beforeAll(async () => {
   lab = await Lab.start();
   machine = await lab.machine('one', ['10.9.0.11/24', 'fd09::11/64']);
   const { files } = planOf(stateOf(1));
-  for (const path of [CHECK_SCRIPT, NOTIFY_SCRIPT]) {
+  for (const path of [CHECK_ADDRESS_SCRIPT, CHECK_SCRIPT, NOTIFY_SCRIPT]) {
     await machine.write(path, files.get(path)?.text ?? '', 0o755);
   }
 });

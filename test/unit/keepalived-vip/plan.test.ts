@@ -10,7 +10,7 @@ const conf = (state: Parameters<typeof planOf>[0]): string => planOf(state).file
 const status = (state: Parameters<typeof planOf>[0]) => planOf(state).status[0];
 const NOON = 1_795_521_780; // 2026-11-24 12:03 UTC
 const running = (state: 'MASTER' | 'BACKUP' | 'FAULT') =>
-  new Map([['vip-eth0-ipv4', { state, since: NOON }]]);
+  new Map([['vip-eth0-ipv4', { state, since: NOON, vips: ['10.9.0.100'] }]]);
 const report = (number: number, state: 'MASTER' | 'BACKUP', since = NOON) => ({
   source: `10.9.0.1${number}`,
   vips: ['10.9.0.100'],
@@ -37,12 +37,12 @@ describe('where the addresses go', () => {
       'vip-eth0-ipv6',
       'vip-eth1-ipv4',
     ]);
-    expect(instances[0]).toMatch(/10\.9\.0\.100\/24 dev eth0\n\s+10\.9\.0\.101\/24 dev eth0/);
+    expect(instances[0]).toMatch(/10\.9\.0\.100\/32 dev eth0 scope host\n\s+10\.9\.0\.101\/32 dev eth0 /);
     expect(instances[0]).toMatch(/unicast_src_ip 10\.9\.0\.11\n/);
     expect(instances[0]).toMatch(/unicast_peer \{\s+10\.9\.0\.12\s+10\.9\.0\.13\s+\}/);
     expect(instances[1]).toMatch(/fd09::100\/128 dev eth0 preferred_lft 0/);
     expect(instances[1]).toMatch(/unicast_peer \{\s+fd09::12\s+fd09::13\s+\}/);
-    expect(instances[2]).toMatch(/10\.8\.0\.100\/16 dev eth1/);
+    expect(instances[2]).toMatch(/10\.8\.0\.100\/32 dev eth1 scope host/);
     expect(instances[2]).toMatch(/unicast_peer \{\s+10\.8\.0\.13\s+\}/);
   });
 
@@ -302,19 +302,96 @@ test('related charms learn the addresses in the first hook of the leader, before
   });
 });
 
-test('a container that may not set what is needed says what its host has to do', () => {
+describe('a container that may not set a kernel parameter', () => {
   const kernel = { hasIpv6: true, hasIpVs: false, forbidden: ['net.ipv4.ip_nonlocal_bind'] };
-  expect(status(stateOf(1, { kernel }))).toEqual({
-    level: 'blocked',
-    message: expect.stringContaining('on its host, run: sysctl -w net.ipv4.ip_nonlocal_bind=1'),
+
+  test('runs all the same, sets what it may, and says so', () => {
+    const planned = planOf(stateOf(1, { kernel }));
+    expect(planned.status).toEqual([
+      {
+        level: 'active',
+        message:
+          'ready to take 10.9.0.100; net.ipv4.ip_nonlocal_bind cannot be set here, and nothing needs it',
+      },
+    ]);
+    expect(planned.files.has(CONFIG)).toBe(true);
+    expect(planned.machine.find(({ kind }) => kind === 'sysctl')).toMatchObject({
+      values: { 'net.ipv6.ip_nonlocal_bind': '1' },
+    });
   });
+
+  test('names the service that needs it, and what its host has to do', () => {
+    const planned = planOf(stateOf(1, { kernel, binding: ['haproxy'] }));
+    expect(planned.status[0]).toEqual({
+      level: 'blocked',
+      message:
+        'haproxy listens on a virtual address by name: on the host of this container, run: sysctl -w net.ipv4.ip_nonlocal_bind=1',
+    });
+    expect(planned.files.has(CONFIG)).toBe(true);
+  });
+});
+
+describe('keepalived of this machine is another’s', () => {
+  const occupant = { kind: 'program', name: 'keepalived-vip/0' } as const;
+
+  test('the second unit names the first, touches nothing, and is counted on by nobody', () => {
+    const planned = planOf(stateOf(3, { occupant, peers: [peerOf(0), peerOf(1)], managed: ['10.9.0.100'] }));
+    expect(planned.machine).toEqual([]);
+    expect(planned.status).toEqual([
+      {
+        level: 'blocked',
+        message: 'keepalived-vip/0 has keepalived on this machine: one unit a machine; remove one of the two',
+      },
+    ]);
+    expect(planned.databags).toEqual([
+      expect.objectContaining({ unit: { addresses: [], 'sends-to': [], 'own-vips': [], instances: [] } }),
+    ]);
+  });
+
+  test('nor at its removal', () => {
+    expect(planOf(stateOf(3, { occupant, isLeaving: true })).machine).toEqual([]);
+    expect(leave(occupant)).toEqual([]);
+    expect(leave({ kind: 'person', config: CONFIG })).toEqual([]);
+  });
+
+  test('what was set up by hand is asked for', () => {
+    const planned = planOf(stateOf(1, { occupant: { kind: 'person', config: CONFIG } }));
+    expect(planned.machine).toEqual([]);
+    expect(planned.status[0]).toEqual({
+      level: 'blocked',
+      message: `keepalived was set up by hand here; to hand it over: mv ${CONFIG} ${CONFIG}.by-hand`,
+    });
+  });
+
+  test('a leader that stands aside names who starts first, and the others heed it', () => {
+    const app = (state: State) => planOf(state).databags?.[0]?.app;
+    expect(app(stateOf(3, { occupant, peers: [peerOf(0), peerOf(1)] }))).toMatchObject({
+      'goes-first': 'keepalived-vip/0',
+    });
+    const person = { kind: 'person', config: CONFIG } as const;
+    expect(app(stateOf(3, { occupant: person, peers: [peerOf(1), peerOf(2)] }))).toMatchObject({
+      'goes-first': 'keepalived-vip/1',
+    });
+    const runs = (state: State): boolean => planOf(state).files.has(CONFIG);
+    const named = { firstUnit: 'keepalived-vip/0', peers: [peerOf(3, { addresses: [] })] };
+    expect(runs(stateOf(0, { ...named, isLeader: false }))).toBe(true);
+    expect(runs(stateOf(1, { ...named, isLeader: false }))).toBe(false);
+    expect(runs(stateOf(1, { ...named, isLeader: true }))).toBe(false);
+  });
+});
+
+test('rules that have gone are loaded again, also where all else stays as it was', () => {
+  for (const vip of ['10.9.0.100', '']) {
+    const state = stateOf(1, { running: running('MASTER'), isFilterMissing: true, options: { vip } });
+    expect(planOf(state).machine[0]).toMatchObject({ kind: 'step', id: 'filter' });
+  }
 });
 
 test('a unit that is being removed gives its addresses away before its peers seem to leave it', () => {
   const state = stateOf(0, {
     isLeaving: true,
     clients: [4],
-    running: new Map([['vip-eth0-ipv4', { state: 'MASTER', since: 1 }]]),
+    running: running('MASTER'),
   });
   const { machine, databags, status } = planOf(state);
   expect(machine).toEqual([{ kind: 'service', name: 'keepalived', state: 'stopped', enabled: false }]);
@@ -332,6 +409,9 @@ test('whoever leaves takes every file of its plan along', () => {
   const written = [
     ...planOf(stateOf(1, { kernel: { hasIpv6: true, hasIpVs: true, forbidden: [] } })).files.keys(),
     '/etc/modules-load.d/ip_vs.conf',
+    // By the notify script.
+    '/run/keepalived-vip.next',
+    '/run/keepalived-vip.telling',
   ];
   const deleted = leave().flatMap((resource) => (resource.kind === 'absent-file' ? [resource.path] : []));
   expect(deleted.toSorted()).toEqual(written.toSorted());

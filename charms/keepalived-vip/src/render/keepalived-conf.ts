@@ -1,5 +1,7 @@
+import type { SoleDaemon } from '@maas-ha/host';
 import { Redacted } from 'juju-ts-ops';
-import type { Instance } from '../instances.ts';
+import type { Instance, PlacedVip } from '../instances.ts';
+import { CHECK_ADDRESS_SCRIPT } from './check-address.ts';
 import { CHECK_SCRIPT } from './check-service.ts';
 import { NOTIFY_SCRIPT } from './notify.ts';
 
@@ -19,6 +21,10 @@ export interface KeepalivedConfig {
 }
 
 export const CONFIG = '/etc/keepalived/keepalived.conf';
+const SIGNATURE = '# Written by the keepalived-vip charm';
+
+/** keepalived, as a machine has one of it. */
+export const DAEMON: SoleDaemon = { package: 'keepalived', config: CONFIG, signature: SIGNATURE };
 
 /**
  * keepalived.conf. Every unit starts as BACKUP, so that one that comes back does not take the addresses from
@@ -29,7 +35,7 @@ export function renderKeepalivedConf(config: KeepalivedConfig): Redacted {
   const scripts = config.track.map((service) => `check-${service}`);
   return new Redacted(
     [
-      '# Written by the keepalived-vip charm; change it with juju config.',
+      `${SIGNATURE}; change it with juju config.`,
       ...block('global_defs', [
         `router_id ${config.unit.replace('/', '-')}`,
         `vrrp_version ${config.vrrpVersion}`,
@@ -57,19 +63,30 @@ export function renderKeepalivedConf(config: KeepalivedConfig): Redacted {
           'rise 2',
         ]),
       ),
-      ...config.instances.flatMap((instance) => renderInstance(instance, config, scripts)),
+      ...config.instances.flatMap((instance) => [
+        ...block(`vrrp_script ${addressScript(instance)}`, [
+          `script "${CHECK_ADDRESS_SCRIPT} ${instance.source}"`,
+          'interval 1',
+          'timeout 4',
+          'fall 1',
+          'rise 1',
+        ]),
+        ...renderInstance(instance, config, [addressScript(instance), ...scripts]),
+      ]),
       '',
     ].join('\n'),
   );
 }
 
 function renderInstance(
-  { name, interface: device, family, source, vips, peers }: Instance,
+  { name, interface: device, family, source, vips, peers, speaks }: Instance,
   { authPass, ...config }: KeepalivedConfig,
   scripts: readonly string[],
 ): readonly string[] {
   const isUnicast = config.unicast && peers.length > 0;
+  const foreign = vips.filter(({ isSubnetForeign }) => isSubnetForeign && family === 'ipv4');
   return block(`vrrp_instance ${name}`, [
+    `${SPEAKS}${speaks}`,
     'state BACKUP',
     ...(config.preempt ? [] : ['nopreempt']),
     `interface ${device}`,
@@ -80,6 +97,8 @@ function renderInstance(
       ? [
           `unicast_src_ip ${source}`,
           'check_unicast_src',
+          // Of IPv4 that is so by itself. Who receives it knows that no router was on the way: see peers-nft.ts.
+          ...(family === 'ipv6' ? ['unicast_ttl 255'] : []),
           ...block(
             'unicast_peer',
             peers.map(({ address }) => address),
@@ -94,14 +113,78 @@ function renderInstance(
       : []),
     ...block(
       'virtual_ipaddress',
-      vips.map(({ address, prefix }) =>
-        [`${address}/${prefix} dev ${device}`, ...(family === 'ipv6' ? ['preferred_lft 0'] : [])].join(' '),
-      ),
+      vips.map((vip) => renderAddress(vip, device)),
     ),
-    ...(scripts.length > 0 ? block('track_script', scripts) : []),
+    ...(foreign.length > 0
+      ? block(
+          'virtual_routes',
+          foreign.map(
+            ({ address, prefix }) =>
+              `src ${source} to ${networkOf(address, prefix)} dev ${device} scope link no_track`,
+          ),
+        )
+      : []),
+    ...block('track_script', scripts),
     `notify ${NOTIFY_SCRIPT}`,
     'notify_deleted',
   ]);
+}
+
+/**
+ * An address alone, without its subnet: as one of its subnet it could become the primary one there, which the machine's
+ * own connections come from, and with which the kernel deletes the machine's own. The scope `host`, and of IPv6 no
+ * preferred lifetime, keep those from it also where no other address fits better.
+ */
+function renderAddress({ address, family, prefix, isSubnetForeign }: PlacedVip, device: string): string {
+  return family === 'ipv4'
+    ? `${address}/32 dev ${device} scope host`
+    : `${address}/${isSubnetForeign ? prefix : 128} dev ${device} preferred_lft 0`;
+}
+
+/** The network that an IPv4 address is in: 10.9.0.100, 24 → 10.9.0.0/24. */
+function networkOf(address: string, prefix: number): string {
+  const bytes = address.split('.').map((byte, index) => {
+    const bits = Math.min(Math.max(prefix - 8 * index, 0), 8);
+    return Number(byte) & (0xff << (8 - bits)) & 0xff;
+  });
+  return `${bytes.join('.')}/${prefix}`;
+}
+
+function addressScript({ name }: Instance): string {
+  return `check-source-${name}`;
+}
+
+/** What an instance in a keepalived.conf of this charm's was rendered from. */
+export interface RenderedInstance {
+  /** Absent where keepalived finds it by itself. */
+  readonly source?: string;
+  /** Absent in files of older revisions. */
+  readonly speaks?: string;
+  readonly vips: readonly string[];
+}
+
+const SPEAKS = '# speaks ';
+const INSTANCES = /^vrrp_instance (\S+) \{\n([\s\S]*?)^\}\n/gm;
+
+/** The instances in a keepalived.conf of this charm's, by name. */
+export function renderedInstances(conf: string): ReadonlyMap<string, RenderedInstance> {
+  return new Map(
+    [...conf.matchAll(INSTANCES)].map(([, name = '', text = '']) => {
+      const source = /^\s*(?:unicast|mcast)_src_ip (\S+)$/m.exec(text)?.[1];
+      const speaks = new RegExp(`^\\s*${SPEAKS}(.*)$`, 'm').exec(text)?.[1];
+      return [
+        name,
+        { ...(source && { source }), ...(speaks && { speaks }), vips: managedAddresses(text) },
+      ] as const;
+    }),
+  );
+}
+
+/** A keepalived.conf of this charm's without some of its instances; all else stays as it is. */
+export function withoutInstances(conf: Redacted, names: readonly string[]): Redacted {
+  return conf.map((text) =>
+    text.replaceAll(INSTANCES, (block: string, name: string) => (names.includes(name) ? '' : block)),
+  );
 }
 
 /** The virtual addresses that a keepalived.conf of this charm's names. */

@@ -6,10 +6,24 @@ export const NOTIFY_SCRIPT = '/etc/keepalived/notify';
 /** Where it leaves a file for each instance, `<name>.state`, with the state and the second it began in. */
 export const STATE_DIRECTORY = '/run/keepalived';
 
-/** Writes down what an instance has become, and has Juju run a hook of the unit, so that its status follows at once. */
+/** Locks: of who tells Juju, and of who will tell it next. Outside of the directory that comes and goes with the daemon. */
+export const TELLING_LOCK = '/run/keepalived-vip.telling';
+export const NEXT_LOCK = '/run/keepalived-vip.next';
+
+/**
+ * Writes down what an instance has become, and has Juju run a hook of the unit, so that its status follows at once. However
+ * often the state changes, one hook runs, and one waits, which will see what all changes until then have led to.
+ */
 export function renderNotify(unit: string): string {
   return `#!/bin/sh
 # Written by the keepalived-vip charm. keepalived adds: INSTANCE <name> <state> <priority>
+if [ "$1" = tell ]; then
+    exec 8> ${NEXT_LOCK} 9> ${TELLING_LOCK}
+    flock --nonblock 8 || exit 0
+    flock 9
+    exec 8>&-
+    exec /usr/bin/juju-exec ${unit} 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'
+fi
 file="${STATE_DIRECTORY}/$2.state"
 case "$3" in
     MASTER | BACKUP | FAULT) ;;
@@ -24,7 +38,8 @@ mkdir -p ${STATE_DIRECTORY}
 echo "$3 $(date +%s)" > "$file.$$"
 mv "$file.$$" "$file"
 [ -x /usr/bin/juju-exec ] || exit 0
+flock --nonblock ${NEXT_LOCK} true || exit 0
 # In a service of its own, because keepalived takes its scripts along when it ends.
-exec systemd-run --quiet --collect --no-block /usr/bin/juju-exec ${unit} 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'
+exec systemd-run --quiet --collect --no-block ${NOTIFY_SCRIPT} tell
 `;
 }

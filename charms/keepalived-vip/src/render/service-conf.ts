@@ -21,3 +21,14 @@ RestartSec=1
 OOMScoreAdjust=-900
 CPUWeight=10000
 `;
+
+/** What the charm adds to systemd's nftables.service. */
+export const NFTABLES_CONF = '/etc/systemd/system/nftables.service.d/keepalived-vip.conf';
+
+/** Whatever it does begins with the removal of all tables of the machine, ours included. */
+export const NFTABLES_CONF_CONTENT = `# Written by the keepalived-vip charm.
+[Service]
+ExecStartPost=-/usr/sbin/nft --file ${PEERS_NFT}
+ExecReload=-/usr/sbin/nft --file ${PEERS_NFT}
+ExecStopPost=-/usr/sbin/nft --file ${PEERS_NFT}
+`;
