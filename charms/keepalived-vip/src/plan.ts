@@ -340,10 +340,10 @@ function authSecret({ authPass }: State): SecretPlan | undefined {
   return authPass && { secret: AUTH_SECRET, content: { [AUTH_PASS]: authPass }, grants: [] };
 }
 
-/** It is made before there is a databag: else each hook would have another one. */
+/** It is made before there is a databag that names it: else each hook would have another one. */
 function secretsOf(state: State): readonly SecretPlan[] {
   const auth = authSecret(state);
-  return auth ? [auth] : [];
+  return auth && state.cluster === undefined ? [auth] : [];
 }
 
 function clusterBag(state: State, instances: readonly Instance[]): readonly Databag[] {
