@@ -1,4 +1,4 @@
-import { lastLines, tryRun } from '@maas-ha/host';
+import { lastLines, tryRun, tryRunUncut } from '@maas-ha/host';
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import type { Installation } from '@maas-ha/maas';
 import { NotYetError } from 'juju-ts-ops';
@@ -11,7 +11,7 @@ const MIGRATION_LOCK = [1_297_367_891, 1] as const;
 
 /** How long to wait for another region that migrates, in seconds. */
 const LOCK_TIMEOUT = 1200;
-/** How long a migration may take, in milliseconds. */
+/** How long a hook waits for a migration, in milliseconds. */
 const MIGRATION_TIMEOUT = 60 * 60_000;
 const QUESTION_TIMEOUT = 10_000;
 /** What `journalctl -t` finds the migration's own words by. */
@@ -34,9 +34,10 @@ const KEEPALIVE =
 /**
  * Migrates the database to the installed MAAS, unless that was done before: which versions were, the database itself
  * remembers. MAAS takes no lock, and of two migrations at once one fails. So psql holds one, and runs the migration
- * itself: if this process dies in the middle, the lock stays for as long as the migration goes on, and if the whole
- * machine dies, it is free.
+ * itself, in a session of its own: whatever ends this process, the lock stays for as long as the migration goes on. If
+ * psql itself dies, or the machine, the lock is free and the migration dies with it.
  * @param version of MAAS' packages
+ * @param patience how long it is waited for, in milliseconds
  * @throws {NotYetError} when the database does not answer, or another region takes too long, or the migration fails
  */
 export async function migrateDatabase(
@@ -44,6 +45,7 @@ export async function migrateDatabase(
   connection: DatabaseConnection,
   version: string,
   unit: string,
+  patience = MIGRATION_TIMEOUT,
 ): Promise<void> {
   // What psql starts has an environment that MAAS cannot do with: `region` gives it one of its own.
   // What the migration says goes to the journal, because the pipes of this process break when it dies.
@@ -55,21 +57,31 @@ CREATE TABLE IF NOT EXISTS maas_ha.migration (
   version text PRIMARY KEY, unit text NOT NULL, finished timestamptz NOT NULL DEFAULT now());
 SELECT NOT EXISTS (SELECT FROM maas_ha.migration WHERE version = :'version') AS is_missing \\gset
 \\if :is_missing
-  \\set has_migrated \`systemd-cat --identifier=${JOURNAL} ${maas.region('dbupgrade').map(quoted).join(' ')} && echo true || echo false\`
+  \\set has_migrated \`${migrationCommand(maas)}\`
   \\if :has_migrated
     INSERT INTO maas_ha.migration (version, unit) VALUES (:'version', :'unit');
   \\endif
 \\endif
 `;
-  const { exitCode, stderr } = await tryRun([...PSQL, `--set=version=${version}`, `--set=unit=${unit}`], {
+  const result = await tryRunUncut([...PSQL, `--set=version=${version}`, `--set=unit=${unit}`], {
     stdin: script,
     env: environment(connection),
-    timeout: MIGRATION_TIMEOUT,
+    timeout: patience,
   });
+  if (!result) throw new NotYetError(`the migration goes on: journalctl -t ${JOURNAL} says how far it is`);
+  const { exitCode, stderr } = result;
   if (exitCode === 0 && (await hasMigrated(connection, version))) return;
   const reason =
     exitCode === 0 ? `journalctl -t ${JOURNAL} says why` : lastLines(withoutPassword(stderr, connection), 2);
   throw new NotYetError(`the database could not be migrated, and will be tried again: ${reason}`);
+}
+
+/** What psql has its shell run; it prints how it ended. The kernel ends each of them with the one that has started it. */
+function migrationCommand(maas: Pick<Installation, 'region'>): string {
+  const tied = ['setpriv', '--pdeathsig', 'KILL'];
+  const dbupgrade = [...tied, 'systemd-cat', `--identifier=${JOURNAL}`, ...maas.region('dbupgrade')];
+  const reported = `${dbupgrade.map(quoted).join(' ')} && echo true || echo false`;
+  return `exec ${[...tied, 'sh', '-c', reported].map(quoted).join(' ')}`;
 }
 
 /** A word for the shell that psql runs. */

@@ -25,5 +25,6 @@ export { installedSnap, offeredSnap, switchSnap } from './snap.ts';
 export type { InstalledSnap } from './snap.ts';
 export { parseSource } from './source.ts';
 export type { Source } from './source.ts';
+export { tryRunUncut } from './uncut.ts';
 export { serviceStates } from './systemd.ts';
 export type { ServiceState } from './systemd.ts';

@@ -1,6 +1,6 @@
 // What the regions settle among themselves in the database, on a real PostgreSQL.
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEB } from '@maas-ha/maas';
@@ -48,6 +48,10 @@ async function logged(): Promise<readonly string[]> {
 }
 
 const ONCE = ['begin dbupgrade', 'end 0'];
+/** A migration that lasts until the test says so. */
+const UNTIL_TOLD = 'd="$(dirname "$0")"; while [ -d "$d" ] && [ ! -e "$d/go-on" ]; do sleep 0.1; done';
+/** How many wait for the lock of another migration. */
+const WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
 
 test('one migration, however many regions ask for it at once', async () => {
   const units = ['maas-region/0', 'maas-region/1', 'maas-region/2'];
@@ -81,23 +85,68 @@ test('a migration that fails is tried again, and counts only once it has succeed
   expect(await hasMigrated(server.connection, '3.7')).toBe(true);
 });
 
-test('the one who migrates is killed: the migration goes on, and nobody begins another one beside it', async () => {
-  await dbupgrade('sleep 2');
-  const holder = execa(process.execPath, ['--input-type=module'], {
+/** A hook that migrates, in a process group of its own as Juju starts it. */
+function hook(patience: number) {
+  return execa(process.execPath, ['--input-type=module'], {
     input: `import { Redacted } from 'juju-ts-ops';
         import { DEB } from '@maas-ha/maas';
         import { migrateDatabase } from '${import.meta.dirname}/../../../charms/maas-region/src/database.ts';
         const connection = { ...${JSON.stringify(server.connection)}, password: new Redacted('${server.connection.password.reveal()}') };
-        await migrateDatabase(DEB, connection, '3.7', 'maas-region/0');`,
+        await migrateDatabase(DEB, connection, '3.7', 'maas-region/0', ${patience});`,
     reject: false,
     cwd: join(import.meta.dirname, '../../..'),
+    detached: true,
   });
+}
+
+async function begun(): Promise<void> {
   while ((await logged()).length === 0) await sleep(50);
-  holder.kill('SIGKILL');
-  await holder;
-  await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
+}
+
+/** Has the migrations that are under way end. */
+const goOn = (): Promise<void> => writeFile(join(programs.folder, 'go-on'), '');
+
+test.each(['SIGKILL', 'SIGTERM', 'SIGHUP', 'SIGINT'] as const)(
+  'a hook and its process group get %s: the migration goes on, and nobody begins another one beside it',
+  async (signal) => {
+    await dbupgrade(UNTIL_TOLD);
+    const holder = hook(60_000);
+    await begun();
+    process.kill(-(holder.pid ?? 0), signal);
+    await holder;
+    const next = migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
+    while ((await server.sql(WAITING)) === '0') await sleep(50);
+    await goOn();
+    await next;
+    expect(await logged()).toEqual(ONCE);
+    expect(await server.sql('SELECT unit FROM maas_ha.migration')).toBe('maas-region/0');
+  },
+);
+
+test('a hook that waits no longer leaves the migration to go on, and the next one waits for it', async () => {
+  await dbupgrade(UNTIL_TOLD);
+  const { stderr } = await hook(500);
+  expect(stderr).toContain('the migration goes on');
+  await begun();
+  const next = migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
+  while ((await server.sql(WAITING)) === '0') await sleep(50);
+  await goOn();
+  await next;
   expect(await logged()).toEqual(ONCE);
-  expect(await server.sql('SELECT unit FROM maas_ha.migration')).toBe('maas-region/0');
+});
+
+test('psql is killed: the migration dies with it, so that the next one is alone', async () => {
+  await dbupgrade(UNTIL_TOLD);
+  await programs.program('psql', `echo $$ >>${programs.folder}/pids; exec /usr/bin/psql "$@"`);
+  const cut = migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
+  void cut.catch(() => undefined);
+  await begun();
+  const pids = (await readFile(join(programs.folder, 'pids'), 'utf8')).trim().split('\n');
+  process.kill(Number(pids[0]), 'SIGKILL');
+  await expect(cut).rejects.toMatchObject({ remedy: 'retry' });
+  await goOn();
+  await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
+  expect(await logged()).toEqual(['begin dbupgrade', ...ONCE]);
 });
 
 test.each(['3.4', '3.7'])(
