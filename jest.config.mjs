@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 const transform = {
   '^.+\\.ts$': [
     '@swc/jest',
@@ -5,15 +7,39 @@ const transform = {
   ],
 };
 
-export default {
+/** Files that make machines, or ask a registry: they need this machine's own network. */
+const MACHINES = ['deploy/.+', 'chaos/.+', 'shared/.+\\.machine', 'shared/host/machine', 'build'];
+/** Files whose tests are about processes, and take seconds each. */
+const PROCESSES = [
+  'unit/.+\\.machine',
+  'unit/maas-(double|snap)/.+',
+  'shared/host/crash',
+  'shared/juju-ts-ops/package',
+];
+
+const files = (names) => names.map((name) => `/test/${name}\\.test\\.ts$`);
+
+/** A group of test files: `npm test -- --selectProjects <name>`. */
+const project = (displayName, testRegex, testPathIgnorePatterns = []) => ({
+  displayName,
+  runner: '<rootDir>/test/runner.mjs',
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   transform,
-  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  testRegex,
+  testPathIgnorePatterns,
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
+});
+
+export default {
+  projects: [
+    project('quick', files(['.+']), files([...MACHINES, ...PROCESSES])),
+    project('processes', files(PROCESSES)),
+    project('machines', files(MACHINES)),
+  ],
   reporters: ['default', '<rootDir>/test/reporter.mjs'],
-  // Machines that are made at the same time would slow each other's failovers down.
-  maxWorkers: 1,
+  // One more than there are cores: somebody always waits.
+  maxWorkers: availableParallelism() + 1,
   // Milliseconds; nothing is measured by it, and a machine may be five times slower than another.
   testTimeout: 180_000,
 };

@@ -5,14 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { build } from 'esbuild';
 import { machine, type Resource } from '../../../shared/host/src/index.ts';
 
 const KILLS = 20;
 const BLOCK = 2_000_000;
 /** Rewrites one file for ever: a block of `a`, a block of `b`, a block of `a`, … */
 const WRITER = `
-  import { machine } from '${import.meta.dirname}/../../../shared/host/src/index.ts';
-  const [path, stateDirectory] = process.argv.slice(1);
+  import { machine } from './index.ts';
+  const [path, stateDirectory] = process.argv.slice(2);
   for (let n = 0; ; n += 1) {
     const content = (n % 2 ? 'a' : 'b').repeat(${BLOCK});
     await machine.apply([{ kind: 'file', path, content, mode: 0o600 }], { stateDirectory });
@@ -21,8 +22,20 @@ const WRITER = `
   }`;
 
 let folder: string;
+let program: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'host-crash-'));
+  // As one file, it starts sooner: it is started for each kill.
+  program = join(folder, 'program/writer.mjs');
+  const resolveDir = join(import.meta.dirname, '../../../shared/host/src');
+  await build({
+    stdin: { contents: WRITER, resolveDir, loader: 'ts' },
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    banner: { js: `import { createRequire } from 'node:module'; const require = createRequire('/');` },
+  });
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -31,8 +44,8 @@ test('kill -9 at any moment leaves a whole file, and the next run clears up', as
   const stateDirectory = join(folder, 'state');
   await writeFile(path, 'a'.repeat(BLOCK));
   let interrupted = 0;
-  for (let kill = 0; kill < KILLS; kill += 1) {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, path, stateDirectory]);
+  for (let kill = 0; kill < KILLS || (interrupted === 0 && kill < 10 * KILLS); kill += 1) {
+    const child = spawn(process.execPath, [program, path, stateDirectory]);
     try {
       await once(child.stdout, 'data');
       await sleep(10 + ((kill * 7) % 40));

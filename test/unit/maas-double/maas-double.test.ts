@@ -452,6 +452,11 @@ describe('regions', () => {
       () => one.regions(),
       (regions) => !regions.includes('region-2'),
     );
+    // It is listed a moment before its web server is there.
+    await until(
+      () => killed.get('/MAAS/rpc/'),
+      ({ status }) => status === 200,
+    );
     daemons[1]?.kill('SIGKILL');
     await until(
       () => killed.get('/MAAS/rpc/'),

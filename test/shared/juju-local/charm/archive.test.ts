@@ -38,7 +38,8 @@ async function read(
     if (content !== undefined) files[name] = [strToU8(content), { os: 3, attrs: mode * 0x1_0000 }];
   }
   const path = join(folder, 'tiny.charm');
-  writeFileSync(path, zipSync(files));
+  // One time for all: the same files are the same archive, also a second later.
+  writeFileSync(path, zipSync(files, { mtime: new Date('2026-01-01') }));
   const store = new CharmStore(join(folder, 'store'));
   const charm = await store.read(path);
   return { charm, files: store.folder(charm.digest) };
