@@ -22,6 +22,8 @@ const peers = {
 const client = { id: 3, endpoint: 'vip', app: 'maas-region', units: { 'maas-region/0': {} } } as const;
 const seen = (state: State): State => ({
   ...state,
+  // Each run of the test has a folder of its own.
+  self: { ...state.self, home: '/var/lib/juju/agents/unit-keepalived-vip-0/charm' },
   addresses: [{ interface: 'eth0', address: '10.9.0.10', prefix: 24, family: 'ipv4' }],
   managed: [],
   held: [],
