@@ -30,7 +30,12 @@ export const charmcraft = {
       "scope": "global"
     }
   },
-  "peers": {},
+  "peers": {
+    "proxy-cluster": {
+      "interface": "haproxy-cluster",
+      "scope": "global"
+    }
+  },
   "options": {
     "port": {
       "type": "int",

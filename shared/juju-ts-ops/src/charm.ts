@@ -86,8 +86,12 @@ export interface CharmDefinition<
   read(juju: Juju<C, S, E, B, NoInfer<V>>): Promise<State>;
   /** What follows from it. Pure: no I/O, no clock, no random. */
   plan(state: State): Plan<C, E, Resource, B>;
-  /** What the machine should be like when the unit goes: the hooks `stop` and `remove`. It may not need any option. */
-  leave(juju: Juju<C, S, E, B, NoInfer<V>>): Promise<readonly Resource[]>;
+  /**
+   * What the machine should be like when the unit goes: in the hook in which its last relation is broken, in those after it, and in `stop` and
+   * `remove`, so several times. It may not need any option. Absent where the charm leaves nothing behind. Where it does, declare a
+   * peer relation: Juju 4 may delete a unit without one before `stop` has run.
+   */
+  leave?(juju: Juju<C, S, E, B, NoInfer<V>>): Promise<readonly Resource[]>;
   /** One for each action that charmcraft.yaml declares, but for those that the framework answers. */
   readonly actions: {
     readonly [A in Exclude<ActionName<C>, BuiltInAction>]: ActionHandler<

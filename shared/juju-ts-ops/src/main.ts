@@ -75,9 +75,7 @@ export async function runEvent<
           securityEvent(`authz_admin:${unit},${event.name}`, 'was asked for', context),
         );
       await run.action(event.name);
-    } else if (event.kind === 'lifecycle' && (event.name === 'stop' || event.name === 'remove'))
-      await run.leave();
-    else await run.walk();
+    } else await run.hook();
   } catch (error) {
     await reportBug(error, context, traced);
     exitCode = 1;
@@ -114,6 +112,27 @@ class Run<
     this.#charm = charm;
     this.#juju = juju;
     this.#happenings = happenings;
+  }
+
+  /**
+   * Any hook. A unit that is being removed leaves with its last relation, and not only in `stop`: Juju 4 deletes one that has
+   * neither peers nor storage within seconds of that, whether its `stop` has run or not.
+   */
+  async hook(): Promise<void> {
+    const { event, leaving } = this.#juju.context;
+    const isEnd = event.kind === 'lifecycle' && (event.name === 'stop' || event.name === 'remove');
+    const isBroken = event.kind === 'relation' && event.name === 'broken';
+    const isRelated = leaving === undefined || (!isEnd && (await this.#isRelated()));
+    if (!isEnd && (isRelated || isBroken)) await this.walk();
+    if (isEnd || !isRelated) await this.leave();
+  }
+
+  /** Whether there is a relation with another application. One that is being broken is none any more. */
+  async #isRelated(): Promise<boolean> {
+    const [{ charmcraft }, { tools }] = [this.#charm, this.#juju];
+    const endpoints = Object.keys({ ...charmcraft.provides, ...charmcraft.requires });
+    const ids = await Promise.all(endpoints.map((endpoint) => tools.relationIds(endpoint)));
+    return ids.flat().length > 0;
   }
 
   /** The road that every hook takes, and the status in which it ends. */
@@ -249,7 +268,7 @@ class Run<
   async leave(): Promise<void> {
     const [charm, juju] = [this.#charm, this.#juju];
     await this.#handle();
-    await this.#report(await charm.machine.apply(await charm.leave(juju), juju.context));
+    if (charm.leave) await this.#report(await charm.machine.apply(await charm.leave(juju), juju.context));
   }
 
   async action(name: string): Promise<void> {

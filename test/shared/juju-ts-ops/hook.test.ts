@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   active,
   blocked,
@@ -633,6 +633,50 @@ test('the last hooks bring about what is left when the unit goes', async () => {
   // Juju runs it again: no later hook would take it away.
   const held = { ...charmOf(planning({})), leave: () => Promise.reject(new NotYetError('for apt')) };
   expect((await inProcess(held).run('stop', stateOf({ charmcraft }))).exitCode).toBe(1);
+});
+
+describe('a unit that is being removed', () => {
+  const going = { departing: 'web/0' } as const;
+  const cluster = { id: 1, endpoint: 'cluster', app: 'web', units: { 'web/1': {} } } as const;
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'charm-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  /** What the machine is to be like after each of these hooks, which follow each other. */
+  async function hooks(
+    ...steps: readonly (readonly [TestEvent<typeof charmcraft>, WebState['relations']])[]
+  ): Promise<readonly (string | undefined)[]> {
+    const after: (string | undefined)[] = [];
+    for (const [event, relations] of steps) {
+      const unit = inProcess(charmOf(planning({ machine: [{ text: 'as ever' }] })), folder);
+      const { exitCode } = await unit.run(event, stateOf({ charmcraft }, { relations }));
+      expect(exitCode).toBe(0);
+      after.push(unit.resources?.[0]?.text);
+    }
+    return after;
+  }
+
+  test('has left with its last relation, and stays so: Juju 4 may run no stop', async () => {
+    const ended = [{ ...site, units: {} }, cluster];
+    expect(
+      await hooks(
+        [{ relation: 'departed', id: 3, unit: 'mysql/0', ...going }, [site, database]],
+        [{ relation: 'broken', id: 3 }, [site, { ...database, units: {} }, cluster]],
+        [{ relation: 'departed', id: 4, unit: 'proxy/0', ...going }, [site, cluster]],
+        [{ relation: 'broken', id: 4 }, ended],
+        [{ relation: 'departed', id: 1, unit: 'web/1', ...going }, [cluster]],
+        ['stop', []],
+      ),
+    ).toEqual(['as ever', 'as ever', 'as ever', 'gone', 'gone', 'gone']);
+  });
+
+  test('is another thing than a unit whose last relation ends', async () => {
+    expect(await hooks([{ relation: 'broken', id: 4 }, [{ ...site, units: {} }, cluster]])).toEqual([
+      'as ever',
+    ]);
+  });
 });
 
 test('storage, resources, the goal, the network, the cloud and the other model are there to ask', async () => {

@@ -121,6 +121,27 @@ test(
       execa(process.execPath, args, { cwd: project, reject: false, all: true });
     for (const command of ['types', 'check'])
       expect((await run(join(installed, 'bin/juju-ts-ops.mjs'), command)).all).toBe('');
+    // One that cleans up has to outlive its last relation, on Juju 4.
+    const file = join(project, 'src/charm.ts');
+    await writeFile(file, charm.replace('  actions: {},', '  leave: async () => [],\n  actions: {},'));
+    const check = () => run(join(installed, 'bin/juju-ts-ops.mjs'), 'check');
+    expect(await check()).toMatchObject({
+      exitCode: 0,
+      all: expect.stringContaining('cleans up (leave), and has no peer relation'),
+    });
+    await writeFile(join(project, 'charmcraft.yaml'), `${CHARMCRAFT}peers: { others: { interface: web } }\n`);
+    await writeFile(
+      file,
+      (await readFile(file, 'utf8')).replace(
+        'endpoints: { db: database }',
+        'endpoints: { db: database, others: database }',
+      ),
+    );
+    await run(join(installed, 'bin/juju-ts-ops.mjs'), 'types');
+    expect((await check()).all).toBe('');
+    await writeFile(join(project, 'charmcraft.yaml'), CHARMCRAFT);
+    await writeFile(file, charm);
+    await run(join(installed, 'bin/juju-ts-ops.mjs'), 'types');
     const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
     const options = ['--strict', '--noEmit', '--allowImportingTsExtensions', '--module', 'nodenext'];
     const { all } = await run(tsc, ...options, '--types', 'node', 'src/charm.ts', '--ignoreConfig');

@@ -125,11 +125,15 @@ const CharmModule = z.object({
     actions: z.record(z.string(), z.unknown()),
     events: z.record(z.string(), z.unknown()).default({}),
     on: z.record(z.string(), z.unknown()).default({}),
+    leave: z.unknown().optional(),
   }),
 });
 
-/** @throws {BuildError} when the charm's YAML, types and code disagree. */
-export async function verify(folder: string, declaration: Declaration): Promise<void> {
+/**
+ * Checks a charm, and returns what whoever writes it should think about, in words.
+ * @throws {BuildError} when the charm's YAML, types and code disagree.
+ */
+export async function verify(folder: string, declaration: Declaration): Promise<readonly string[]> {
   const file = join(folder, 'src/charmcraft.ts');
   if (!existsSync(file) || (await readFile(file, 'utf8')) !== typesSource(declaration))
     throw new BuildError(
@@ -160,6 +164,11 @@ export async function verify(folder: string, declaration: Declaration): Promise<
   const unheard = Object.keys(charm.on).filter((name) => !events.includes(name));
   if (unheard.length > 0)
     throw new BuildError(`${folder}: the code has handlers for [${unheard.join(', ')}], which never happen`);
+  const isKept = Object.keys({ ...peers, ...declaration.storage }).length > 0;
+  if (charm.leave === undefined || isKept) return [];
+  return [
+    `${folder}: the charm cleans up (leave), and has no peer relation: Juju 4 may delete its units before that is done. Declare one under peers:, though nothing passes over it`,
+  ];
 }
 
 /** Every hook that Juju may run for a charm. */

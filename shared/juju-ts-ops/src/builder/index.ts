@@ -8,7 +8,7 @@ import { checkMachine, type Architecture } from './executable.ts';
 const USAGE = `juju-ts-ops builds charms that are written in TypeScript.
 
   juju-ts-ops types [folder...]                      write charmcraft.yaml out as src/charmcraft.ts
-  juju-ts-ops check [folder...]                      check that YAML, types and code agree
+  juju-ts-ops check [folder...]                      check that YAML, types and code agree; warn of what Juju does not bear
   juju-ts-ops build [--arch x64|arm64] [folder...]   make dist/<charm>.charm, or dist/<charm>_<arch>.charm for another machine
 
 A folder is that of a charm, with its charmcraft.yaml: the current one where none is given. dist is made in the current folder, whose
@@ -42,7 +42,9 @@ export async function builder(args: readonly string[], project: string): Promise
       }
       return 0;
     }
-    for (const { folder, declaration } of sources) await verify(folder, declaration);
+    for (const { folder, declaration } of sources)
+      for (const warning of await verify(folder, declaration))
+        console.error(`juju-ts-ops: warning: ${warning}`);
     if (command === 'check') return 0;
     checkMachine(arch);
     for (const charm of await buildCharms(sources, project, arch)) console.log(`build: ${charm}`);

@@ -30,6 +30,5 @@ export const charm = defineCharm(charmcraft, {
       ),
     ],
   }),
-  leave: () => Promise.resolve([]),
   actions: {},
 });

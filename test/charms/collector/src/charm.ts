@@ -37,7 +37,6 @@ export const charm = defineCharm(charmcraft, {
         : active(jobs.map(({ name, counts }) => `${name}: ${counts.join(' and ')}`).join('; ')),
     ],
   }),
-  leave: () => Promise.resolve([]),
   machine: { apply: () => Promise.resolve([]), preview: () => Promise.resolve([]) },
   actions: {},
 });

@@ -10,7 +10,6 @@ export const charm = defineCharm(charmcraft, {
   endpoints,
   read,
   plan,
-  leave: () => Promise.resolve([]),
   machine,
   actions: {},
 });

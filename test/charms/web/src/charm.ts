@@ -1,15 +1,20 @@
 import { run, machine, type Resource } from '@maas-ha/host';
 import { http } from '@maas-ha/interfaces/http';
-import { active, defineCharm, type Plan } from 'juju-ts-ops';
+import { active, defineCharm, definePeerInterface, type Plan } from 'juju-ts-ops';
 import { z } from 'zod';
 import { charmcraft } from './charmcraft.ts';
 import { renderServer, SERVER, UNIT, UNIT_CONTENT } from './server.ts';
 
 const SERVICE = 'web';
 
+const endpoints = {
+  api: http,
+  'web-cluster': definePeerInterface({ name: 'web-cluster', app: {}, unit: {} }),
+};
+
 export const charm = defineCharm(charmcraft, {
   options: { port: z.int().min(1).max(65535) },
-  endpoints: { api: http },
+  endpoints,
   async read(juju) {
     const [{ port }, relations, network] = await Promise.all([
       juju.options(),
@@ -23,7 +28,7 @@ export const charm = defineCharm(charmcraft, {
       address: network.bindAddresses[0] ?? '',
     };
   },
-  plan: ({ unit, port, relations, address }): Plan<typeof charmcraft, { api: typeof http }, Resource> => ({
+  plan: ({ unit, port, relations, address }): Plan<typeof charmcraft, typeof endpoints, Resource> => ({
     machine: [
       { kind: 'file', path: SERVER, content: renderServer(unit, port), mode: 0o755 },
       { kind: 'file', path: UNIT, content: UNIT_CONTENT, mode: 0o644 },

@@ -9,7 +9,12 @@ export const charmcraft = {
     }
   },
   "requires": {},
-  "peers": {},
+  "peers": {
+    "web-cluster": {
+      "interface": "web-cluster",
+      "scope": "global"
+    }
+  },
   "options": {
     "port": {
       "type": "int",
