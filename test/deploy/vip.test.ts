@@ -271,7 +271,7 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
       await model.juju('remove-application', 'haproxy', '--no-prompt');
       await eventually(60, async () => expect(await model.unitsOf('haproxy')).toEqual([]));
       for (const machine of machines)
-        expect(await model.on(machine, '! pgrep haproxy && ! ls /etc/haproxy/charm.pem')).toBe('');
+        expect(await model.on(machine, '! pgrep haproxy && ! ls /etc/haproxy/charm*.pem')).toBe('');
     },
     3 * MINUTE,
   );

@@ -1,18 +1,30 @@
-import { machine } from '@maas-ha/host';
+import { machine, occupantOf } from '@maas-ha/host';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
-import { isServing } from './haproxy.ts';
+import { certificateFiles } from './certificate.ts';
+import { HAPROXY, isServing } from './haproxy.ts';
+import { stored } from './juju.ts';
+import { options } from './options.ts';
 import { leave, plan } from './plan.ts';
-import { options, read } from './state.ts';
+import { read } from './read.ts';
 
 export const charm = defineCharm(charmcraft, {
   options,
   endpoints,
+  stored,
   read,
   plan,
-  leave: async ({ context }) => leave(await isServing(), context.leaving?.forSeconds),
+  leave: async ({ context: { unit, charmDirectory, leaving } }) => {
+    // What another looks after stays, also when this unit goes.
+    if (await occupantOf(HAPROXY, { name: unit, home: charmDirectory })) return [];
+    return leave({
+      isServing: await isServing(),
+      files: await certificateFiles(),
+      leavingFor: leaving?.forSeconds,
+    });
+  },
   machine,
   actions,
 });

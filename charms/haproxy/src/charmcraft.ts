@@ -53,6 +53,10 @@ export const charmcraft = {
       "type": "string",
       "default": "1h"
     },
+    "hard-stop-after": {
+      "type": "string",
+      "default": "30m"
+    },
     "health-check": {
       "type": "string",
       "default": ""

@@ -8,38 +8,58 @@ export interface Frontend {
   readonly services: readonly Service[];
 }
 
-/** Ports with their services, and where two services want what only one can have, in words for a status. */
+/** Ports with their services, and the services that have none, in words for a status. */
 export interface Frontends {
   readonly frontends: readonly Frontend[];
-  readonly conflicts: readonly string[];
+  readonly conflicts: readonly Conflict[];
+}
+
+/** A service that has no port. */
+export interface Conflict {
+  readonly service: string;
+  readonly port: number;
+  /** For a status. */
+  readonly text: string;
+}
+
+/** What has a say in who gets a port. */
+export interface PortClaims {
+  /** Addresses of this machine. */
+  readonly ownAddresses: readonly string[];
+  /** Relations over which a server on this machine tells of itself, also before it does. */
+  readonly ownRelations: readonly number[];
+  /** Ports that HAProxy needs for itself, with what for. */
+  readonly reserved: ReadonlyMap<number, string>;
+  /** Ports that another program listens on, with its name. */
+  readonly holders: ReadonlyMap<number, string>;
 }
 
 /**
  * One frontend for each port. Of services that cannot share a port the first counts. A TCP port that a server on
  * this machine has itself, or is about to have, is left to it.
- * @param ownAddresses of this machine
- * @param ownRelations those over which a server on this machine tells of itself, also before it does
- * @param reserved ports that HAProxy needs for itself, with what for
  */
 export function frontendsOf(
   services: readonly Service[],
-  ownAddresses: readonly string[],
-  ownRelations: readonly number[],
-  reserved: ReadonlyMap<number, string>,
+  { ownAddresses, ownRelations, reserved, holders }: PortClaims,
 ): Frontends {
   const byPort = new Map<number, Service[]>();
-  const conflicts: string[] = [];
+  const conflicts: Conflict[] = [];
   for (const service of services) {
     const { port, mode, servers, name, relations } = service;
     if (servers.length === 0) continue;
     const isRider = relations.some((relation) => ownRelations.includes(relation));
     const isOwn = (host: string): boolean => isRider || ownAddresses.includes(host);
     if (mode === 'tcp' && servers.some((server) => server.port === port && isOwn(server.host))) continue;
-    const use = reserved.get(port);
+    const holder = holders.get(port);
     const sharing = byPort.get(port) ?? [];
-    const rival = use ?? sharing.find((other) => !canShare(other, service))?.name;
-    if (rival === undefined) byPort.set(port, [...sharing, service]);
-    else conflicts.push(`port ${port} is wanted for ${rival} and for ${name}`);
+    const rival = reserved.get(port) ?? sharing.find((other) => !canShare(other, service))?.name;
+    const text =
+      holder === undefined
+        ? rival !== undefined &&
+          `port ${port} is wanted for ${rival} and for ${name}: set another option, or juju remove-relation one of them`
+        : `port ${port}, which ${name} wants, is held by ${holder}: ${name} is left out`;
+    if (text !== false) conflicts.push({ service: name, port, text });
+    else byPort.set(port, [...sharing, service]);
   }
   const frontends = [...byPort]
     .map(([port, sharing]) => ({ port, mode: sharing[0]?.mode ?? 'http', services: sharing }))

@@ -1,9 +1,13 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HostError, serviceStates, tryRun } from '@maas-ha/host';
-import { ADMIN_SOCKET, UNCHECKED } from './render/haproxy-cfg.ts';
+import { HostError, lastLines, serviceStates, tryRun, type SoleDaemon } from '@maas-ha/host';
+import type { Redacted } from 'juju-ts-ops';
+import { ADMIN_SOCKET, CONFIG, SIGNATURE, UNCHECKED } from './render/haproxy-cfg.ts';
 
 /** What HAProxy says about one server. */
 export interface ServerState {
@@ -31,6 +35,64 @@ export async function askHaproxy(): Promise<Running | undefined> {
   if (answer === undefined) return undefined;
   const description = /^description: (.*)$/m.exec(answer)?.[1] ?? '';
   return { description, servers: serverStates(answer.slice(answer.indexOf('# '))) };
+}
+
+/** The HAProxy of a machine, of which there is one. */
+export const HAPROXY: SoleDaemon = { package: 'haproxy', config: CONFIG, signature: SIGNATURE };
+
+/** What accepts haproxy.cfg; {@link complaintOf} reads its words. */
+export const CHECK = ['haproxy', '-c', '-f', '{}'] as const;
+
+/** Warnings that say that HAProxy does something else than what is written. Of the rest most are that newer words exist. */
+const IGNORED =
+  /ignor|never|no effect|not be applied|not work|ineffective|useless|fall(s|ing)? ?back|overrid|overwrit|truncat|will fail|still be processed before|misplaced|requires? HTTP mode/i;
+/** What HAProxy says after what is wrong. */
+const SUMMARY = /Fatal errors found in configuration|Error\(s\) found in configuration/;
+
+/** What HAProxy has against a configuration, by what it says of it: errors, and warnings that a line does not count. */
+export function complaintOf(exitCode: number | undefined, output: string): string | undefined {
+  const lines = output.split('\n').filter((line) => !SUMMARY.test(line));
+  const counting = lines.filter(
+    (line) => line.startsWith('[ALERT]') || (line.startsWith('[WARNING]') && IGNORED.test(line)),
+  );
+  if (exitCode === 0 && counting.length === 0) return undefined;
+  const said = counting
+    .slice(0, 2)
+    .map((line) => line.replace(/^\[\w+\]\s*\(\d+\) : (config : )?/, '').trim());
+  return said.length > 0 ? said.join(' | ') : lastLines(output);
+}
+
+/**
+ * Asks HAProxy whether it would take a configuration, while none of its files stands where it reads.
+ * @param render the configuration, with a path for its certificate
+ * @param folder where only root can read
+ * @returns its words where it would not; `undefined` also where it is not installed yet
+ */
+export async function refusalOf(
+  render: (certificate: string) => string,
+  pem: Redacted | undefined,
+  folder: string,
+): Promise<string | undefined> {
+  if (!existsSync('/usr/sbin/haproxy')) return undefined;
+  await mkdir(folder, { recursive: true });
+  // What a hook leaves here when it is killed, the next one takes away.
+  const trial = join(folder, 'trial');
+  await rm(trial, { recursive: true, force: true });
+  await mkdir(trial, { mode: 0o700 });
+  const [cfg, certificate] = [join(trial, 'haproxy.cfg'), join(trial, 'certificate.pem')];
+  try {
+    if (pem) await writeFile(certificate, pem.reveal(), { mode: 0o600 });
+    await writeFile(cfg, render(certificate), { mode: 0o600 });
+    const [program, ...args] = CHECK;
+    const { exitCode, stdout, stderr } = await tryRun([
+      program,
+      ...args.map((arg) => arg.replace('{}', cfg)),
+    ]);
+    const said = complaintOf(exitCode, stderr || stdout);
+    return said?.replaceAll(cfg, 'haproxy.cfg').replaceAll(certificate, 'the certificate');
+  } finally {
+    await rm(trial, { recursive: true, force: true });
+  }
 }
 
 /** Whether the service runs here. */

@@ -1,4 +1,4 @@
-import { drainMark, type Resource } from '@maas-ha/host';
+import { drainMark, markOf, markPath, type Occupant, type Resource } from '@maas-ha/host';
 import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
 import type { Frontend } from '@maas-ha/interfaces/http';
 import { TLS_SECRET } from '@maas-ha/interfaces/tls-certificates';
@@ -6,30 +6,43 @@ import { active, blocked, waiting, type Plan, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 import { securePort } from './frontends.ts';
-import { awaitDrained, awaitServing } from './haproxy.ts';
+import { configOf } from './config.ts';
+import { awaitDrained, awaitServing, CHECK, complaintOf, HAPROXY } from './haproxy.ts';
+import type { stored } from './juju.ts';
 import { observability } from './observability.ts';
-import { CERTIFICATE, CONFIG, descriptionOf, renderHaproxyCfg } from './render/haproxy-cfg.ts';
-import type { State } from './state.ts';
+import { certificatePath, CONFIG, descriptionOf, renderHaproxyCfg } from './render/haproxy-cfg.ts';
+import type { PortOption, State } from './state.ts';
 
 const DRAIN_MARK = drainMark('haproxy');
 
-type HaproxyPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
+type HaproxyPlan = Plan<typeof charmcraft, typeof endpoints, Resource, typeof stored>;
 
 export function plan(state: State): HaproxyPlan {
+  // Whoever was here first: its files, its package and its service stay as they are.
+  if (state.occupant) return { machine: [], status: [occupied(state.occupant, state)] };
   if (state.isLeaving) return farewell(state);
-  const { web, options, tls, statsPort } = state;
+  const { web, options, tls, given } = state;
   const ports = [
     options.port,
     ...web.frontends.map(({ port }) => port),
     ...(tls.certificate ? [options['tls-port']] : []),
   ];
   return {
-    machine: state.taken.length > 0 || statsPort === options.port ? [] : machine(state),
+    machine: machine(state),
     secrets: secrets(state),
     databags: databags(state),
     ports: [...new Set(ports)].map((port) => `${port}/tcp`),
+    stored: { options: given },
     status: status(state),
   };
+}
+
+function occupied(occupant: Occupant, { unit }: State): Status {
+  return occupant.kind === 'program'
+    ? blocked(`${occupant.name} looks after the HAProxy of this machine: juju remove-relation one of the two`)
+    : blocked(
+        `${occupant.config} was written by hand and stays: to hand it over, juju exec -u ${unit} -- mv ${occupant.config} ${occupant.config}.own`,
+      );
 }
 
 /** A unit that is being removed serves as before, whoever else leaves, until its clients have been sent elsewhere. */
@@ -43,19 +56,26 @@ function farewell({ websites }: State): HaproxyPlan {
 
 const DRAINING: Resource = { kind: 'file', path: DRAIN_MARK, content: '', mode: 0o644 };
 
-/**
- * What is left when the unit goes: nothing that runs, and nothing that starts with the machine.
- * @param leavingFor how long ago an earlier hook learnt that the unit goes, in seconds
- */
-export function leave(isServing: boolean, leavingFor = 0): readonly Resource[] {
+/** What is on a machine that a unit leaves. */
+export interface Left {
+  readonly isServing: boolean;
+  /** Paths of its certificates. */
+  readonly files: readonly string[];
+  /** How long ago an earlier hook learnt that the unit goes, in seconds. */
+  readonly leavingFor?: number | undefined;
+}
+
+/** What is left when the unit goes: nothing that runs, and nothing that starts with the machine. */
+export function leave({ isServing, files, leavingFor = 0 }: Left): readonly Resource[] {
   return [
     ...(isServing
       ? [DRAINING, { kind: 'step', id: 'drain', run: () => awaitDrained(leavingFor) } satisfies Resource]
       : []),
     { kind: 'service', name: 'haproxy', state: 'stopped', enabled: false },
     { kind: 'absent-packages', names: ['haproxy'] },
-    { kind: 'absent-file', path: CERTIFICATE },
+    ...files.map((path) => ({ kind: 'absent-file', path }) as const),
     { kind: 'absent-file', path: DRAIN_MARK },
+    { kind: 'absent-file', path: markPath(HAPROXY) },
   ];
 }
 
@@ -65,44 +85,22 @@ function secrets({ tls }: State): NonNullable<HaproxyPlan['secrets']> {
   return tls.isForgotten ? [{ secret: TLS_SECRET, owner: 'unit', content: 'absent', grants: [] }] : [];
 }
 
-function machine({ options, web, maxConnections, hasIpv6, tls, statsPort }: State): readonly Resource[] {
-  const { certificate } = tls;
-  // Where nothing is related yet the port is listened on all the same: it answers 503.
-  const frontends =
-    web.frontends.length > 0 ? web.frontends : [{ port: options.port, mode: 'http', services: [] } as const];
-  const content = renderHaproxyCfg({
-    frontends,
-    balance: options.balance,
-    serverTimeout: options['server-timeout'],
-    tunnelTimeout: options['tunnel-timeout'],
-    healthCheck: options['health-check'],
-    statsPort,
-    maxConnections,
-    hasIpv6,
-    ...(certificate && {
-      tls: {
-        port: options['tls-port'],
-        httpPort: securePort(frontends, options.port),
-        digest: certificate.pem.digest(),
-      },
-    }),
-    extraConfig: options['extra-config'],
-  });
+/** Nothing where another program has every port. */
+function machine(state: State): readonly Resource[] {
+  const { certificate } = state.tls;
+  const path = certificate && certificatePath(certificate.pem.digest());
+  const config = configOf(state, path);
+  if (!config) return [];
+  const content = renderHaproxyCfg(config);
   const description = descriptionOf(content) ?? '';
   return [
+    markOf(HAPROXY, { name: state.unit, home: state.home }),
     { kind: 'packages', names: ['haproxy'] },
-    ...(certificate
-      ? [{ kind: 'file', path: CERTIFICATE, content: certificate.pem, mode: 0o600 } as const]
+    // HAProxy reads it once the configuration names it, and not before.
+    ...(certificate && path !== undefined
+      ? [{ kind: 'file', path, content: certificate.pem, mode: 0o600 } as const]
       : []),
-    {
-      kind: 'file',
-      path: CONFIG,
-      content,
-      mode: 0o644,
-      // A warning counts as well: it says that HAProxy does something else than what is written.
-      validate: ['haproxy', '-c', '-dW', '-f', '{}'],
-    },
-    ...(certificate ? [] : [{ kind: 'absent-file', path: CERTIFICATE } as const]),
+    { kind: 'file', path: CONFIG, content, mode: 0o644, validate: CHECK, complaint: complaintOf },
     {
       kind: 'service',
       name: 'haproxy',
@@ -113,6 +111,9 @@ function machine({ options, web, maxConnections, hasIpv6, tls, statsPort }: Stat
     },
     { kind: 'absent-file', path: DRAIN_MARK },
     { kind: 'step', id: 'serving', inputs: { description }, run: () => awaitServing(description) },
+    ...state.certificateFiles
+      .filter((file) => file !== path)
+      .map((file) => ({ kind: 'absent-file', path: file }) as const),
   ];
 }
 
@@ -130,7 +131,7 @@ function databags(state: State): NonNullable<HaproxyPlan['databags']> {
           endpoint: 'website',
           relation,
           unit: {
-            hostname: address,
+            hostname: address || undefined,
             port: options.port,
             'health-check': options['health-check'] || first?.healthCheck || undefined,
           },
@@ -154,45 +155,61 @@ function databags(state: State): NonNullable<HaproxyPlan['databags']> {
   ];
 }
 
-/** Where the servers of a relation are reached. */
-function frontendOf(relation: number, { services, web, tls, options }: State): Frontend {
-  const service = services.find(({ mode, relations }) => mode === 'http' && relations.includes(relation));
-  const port = service?.port ?? options.port;
-  if (tls.certificate && (!service || port === securePort(web.frontends, options.port)))
+/** Where the servers of a relation are reached; `undefined` where others have their ports. */
+function frontendOf(relation: number, { services, web, tls, options }: State): Frontend | undefined {
+  const own = services.filter(
+    ({ mode, relations, servers }) => mode === 'http' && servers.length > 0 && relations.includes(relation),
+  );
+  const served = own.find(({ name }) =>
+    web.frontends.some((frontend) => frontend.services.some((service) => service.name === name)),
+  );
+  if (own.length > 0 && !served) return undefined;
+  const port = served?.port ?? options.port;
+  if (tls.certificate && (!served || port === securePort(web.frontends, options.port)))
     return { scheme: 'https', port: options['tls-port'] };
   return { scheme: 'http', port };
 }
 
 function status(state: State): readonly Status[] {
-  const { options, taken, web, reverseproxy, services, statsPort } = state;
-  const [holder] = taken;
-  if (holder) {
-    const option = [
-      [statsPort, 'stats-port='],
-      [options['tls-port'], 'tls-port='],
-    ].find(([port]) => port === holder.port)?.[1];
-    return [
-      blocked(
-        `port ${holder.port} is held by ${holder.by}: stop that (systemctl disable --now ${holder.by}), or set another ${option ?? 'port='}`,
-      ),
-    ];
-  }
-  if (reverseproxy.length === 0)
-    return [blocked(`no servers: juju integrate ${state.app}:reverseproxy <application>`)];
-  const [conflict] = web.conflicts;
-  if (options['stats-port'] === options.port)
-    return [blocked(`stats-port=${statsPort} is port= as well: set another`)];
-  if (conflict !== undefined)
-    return [blocked(`${conflict}: set another option, or juju remove-relation one of them`)];
+  const { taken, web, reverseproxy, services, app } = state;
   const silent = reverseproxy.filter(
     ({ id }) => !services.some(({ relations, servers }) => servers.length > 0 && relations.includes(id)),
   );
   return [
+    ...taken.map(({ port, option, by }) => blocked(`port ${port} is held by ${by}: ${wayOut(option, by)}`)),
+    ...(reverseproxy.length === 0
+      ? [blocked(`no servers: juju integrate ${app}:reverseproxy <application>`)]
+      : []),
+    ...state.refused.map((text) => blocked(text)),
+    ...web.conflicts
+      .filter(({ port }) => !taken.some((one) => one.port === port))
+      .map(({ text }) => blocked(text)),
+    ...state.doubles.map((text) => blocked(`${text}: juju bind them to a network where each has its own`)),
+    ...expired(state),
     ...(silent.length > 0
-      ? [waiting(`${silent.map(({ app }) => app).join(', ')} to say where it serves${misread(silent)}`)]
+      ? [waiting(`${silent.map((one) => one.app).join(', ')} to say where it serves${misread(silent)}`)]
       : []),
     ...https(state),
-    serving(state),
+    ...(reverseproxy.length > 0 ? [serving(state)] : []),
+  ];
+}
+
+/** What can be stopped without harm where HAProxy is to serve; all else may be what somebody works on this machine with. */
+const WEB_SERVERS = ['apache2', 'nginx', 'lighttpd', 'caddy'];
+
+function wayOut(option: PortOption, by: string): string {
+  return WEB_SERVERS.includes(by)
+    ? `stop that (systemctl disable --now ${by}), or set another ${option}=`
+    : `set another ${option}=`;
+}
+
+function expired({ tls: { certificate, request, unused } }: State): readonly Status[] {
+  if (certificate?.expired === undefined) return [];
+  const whose = request && !unused ? 'the certificate of the CA' : 'certificate=';
+  return [
+    blocked(
+      `${whose} expired on ${certificate.expired}: ${request ? 'ask the CA for another' : 'juju update-secret'}`,
+    ),
   ];
 }
 

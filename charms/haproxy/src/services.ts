@@ -1,6 +1,7 @@
 import { isIP, isIPv6 } from 'node:net';
 import type { http, HttpService } from '@maas-ha/interfaces/http';
 import type { Relation } from 'juju-ts-ops';
+import { checkOf, readServer, unreadOf, type HttpCheck } from './legacy.ts';
 
 export type HttpRelation = Relation<typeof http.provider>;
 
@@ -26,16 +27,30 @@ export interface Service {
   /** Port that HAProxy listens on. */
   readonly port: number;
   readonly mode: 'http' | 'tcp';
+  /** Whether clients speak first: who does not is sent away. */
+  readonly isClientFirst: boolean;
   /** What the servers ask for; absent: as the option says. */
   readonly balance?: Balance;
-  /** Path of a GET that answers 200; empty for a TCP connection. */
+  /** Path of a GET that answers 200; empty for `httpCheck`, or else a TCP connection. */
   readonly healthCheck: string;
+  /** What the servers ask for in HAProxy's own words. */
+  readonly httpCheck?: HttpCheck;
   /** Host names that it alone answers to; none: to every other. */
   readonly siteNames: readonly string[];
   /** Ordered by name, on every unit the same. */
   readonly servers: readonly Server[];
-  /** The relations it comes from. */
+  /** The relations it comes from, the oldest first. */
   readonly relations: readonly number[];
+}
+
+/** What the related units offer. */
+export interface Offered {
+  /** The oldest first: by relation, and by name within it. */
+  readonly services: readonly Service[];
+  /** What they ask for and do not get, in words, by relation. */
+  readonly unread: readonly { readonly relation: number; readonly text: string }[];
+  /** The units that name one place as theirs, which is then one server, in words for a status. */
+  readonly doubles: readonly string[];
 }
 
 export const BALANCE = ['source', 'roundrobin', 'leastconn'] as const;
@@ -47,16 +62,18 @@ const HOST_NAME = /^(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$/;
 /** One unit's share of a service. */
 interface Offer extends Omit<Service, 'relations'> {
   readonly relation: number;
+  readonly unread?: string;
 }
 
 /**
- * The services that the related units offer, by name. Those of one name are one service: its servers are all of
- * theirs, and for everything else the first counts, by relation and unit.
+ * The services that the related units offer. Those of one name are one service: its servers are all of theirs, and for
+ * everything else the oldest relation counts, and in it the first unit.
  * @param defaultPort for those that name none
  */
-export function servicesOf(relations: readonly HttpRelation[], defaultPort: number): readonly Service[] {
+export function servicesOf(relations: readonly HttpRelation[], defaultPort: number): Offered {
   const merged = new Map<string, Service>();
-  for (const { relation, ...offer } of relations.flatMap((from) => offersOf(from, defaultPort))) {
+  const offers = relations.toSorted((a, b) => a.id - b.id).flatMap((from) => offersOf(from, defaultPort));
+  for (const { relation, unread: _unread, ...offer } of offers) {
     const before = merged.get(offer.name);
     merged.set(offer.name, {
       ...(before ?? offer),
@@ -66,9 +83,21 @@ export function servicesOf(relations: readonly HttpRelation[], defaultPort: numb
       relations: [...new Set([...(before?.relations ?? []), relation])],
     });
   }
-  return [...merged.values()]
-    .map((service) => ({ ...service, servers: distinct(service.servers) }))
-    .toSorted((a, b) => order(a.name, b.name));
+  const all = [...merged.values()];
+  return {
+    services: all
+      .map((service) => ({ ...service, servers: distinct(service.servers) }))
+      .toSorted((a, b) => age(a) - age(b) || order(a.name, b.name)),
+    unread: offers.flatMap(({ relation, unread }) =>
+      unread === undefined ? [] : [{ relation, text: unread }],
+    ),
+    doubles: [...new Set(all.flatMap(({ servers }) => doublesOf(servers)))],
+  };
+}
+
+/** The number of its oldest relation: Juju counts them upwards. */
+function age({ relations: [oldest = 0] }: Service): number {
+  return oldest;
 }
 
 function offersOf({ id, app, units }: HttpRelation, defaultPort: number): readonly Offer[] {
@@ -77,7 +106,14 @@ function offersOf({ id, app, units }: HttpRelation, defaultPort: number): readon
     const own =
       data.hostname !== undefined && isIP(data.hostname) ? data.hostname : (address ?? data.hostname);
     if (named.length > 0) {
-      return named.map((service) => ({ relation: id, ...offerOf(service, unit, own, defaultPort) }));
+      return named.map((service) => {
+        const unread = unreadOf(service);
+        return {
+          relation: id,
+          ...offerOf(service, unit, own, defaultPort),
+          ...(unread !== '' && { unread: `reverseproxy:${id}, services of ${unit}: ${unread}` }),
+        };
+      });
     }
     const mine = data.port === undefined ? [] : serverAt(nameOf(unit), own, data.port, { unit });
     const more = (data.extended_data ?? []).flatMap((extended) => {
@@ -87,6 +123,7 @@ function offersOf({ id, app, units }: HttpRelation, defaultPort: number): readon
     const web = {
       relation: id,
       mode: 'http',
+      isClientFirst: true,
       siteNames: (data.sitenames ?? []).filter((name) => HOST_NAME.test(name)),
     } as const;
     const check = data['health-check'] ?? '';
@@ -109,6 +146,7 @@ function offersOf({ id, app, units }: HttpRelation, defaultPort: number): readon
               name: `${name}-${port}`,
               port,
               mode: 'tcp',
+              isClientFirst: true,
               healthCheck: checkPort === undefined ? '' : check,
               siteNames: [],
               servers: serverAt(nameOf(unit), own, serverPort, {
@@ -123,32 +161,33 @@ function offersOf({ id, app, units }: HttpRelation, defaultPort: number): readon
 
 /** A service of the YAML form. Of its options those count that have their counterpart here. */
 function offerOf(
-  { name, port, options, servers }: HttpService,
+  service: HttpService,
   unit: string,
   ownHost: string | undefined,
   defaultPort: number,
 ): Omit<Offer, 'relation'> {
+  const { name, port, options, servers, others } = service;
   const value = (pattern: RegExp): string | undefined =>
     options.map((option) => pattern.exec(option)?.[1]).find((found) => found !== undefined);
   const balance = BALANCE.find((known) => known === value(/^balance (\S+)$/));
-  const check = value(/^option httpchk (?:(?:GET|HEAD|OPTIONS) )?(\/\S*)/);
+  const httpCheck = checkOf(options);
+  const listed = servers
+    ? servers.flatMap((server) => {
+        const { isReadable, ...more } = readServer(server.options);
+        return isReadable ? serverAt(nameOf(server.name), server.host, server.port, more) : [];
+      })
+    : serverAt(nameOf(unit), ownHost, port ?? defaultPort, { unit });
   return {
     name: nameOf(name),
     port: port ?? defaultPort,
     mode: value(/^mode (\S+)$/) === 'tcp' ? 'tcp' : 'http',
+    isClientFirst: false,
     ...(balance && { balance }),
-    healthCheck: check !== undefined && PATH.test(check) ? check : '',
+    healthCheck: '',
+    ...(httpCheck && { httpCheck }),
     siteNames: [],
-    servers: servers
-      ? servers.flatMap((server) => {
-          const words = server.options.flatMap((option) => option.split(/\s+/));
-          const weight = Number(words[words.indexOf('weight') + 1]);
-          return serverAt(nameOf(server.name), server.host, server.port, {
-            backup: words.includes('backup'),
-            ...(words.includes('weight') && Number.isInteger(weight) && { weight }),
-          });
-        })
-      : serverAt(nameOf(unit), ownHost, port ?? defaultPort, { unit }),
+    // Who wants TLS is not served without.
+    servers: others.includes('crts') ? [] : listed,
   };
 }
 
@@ -161,17 +200,7 @@ function serverAt(
 ): readonly Server[] {
   if (host === undefined || port < 1 || port > 65535) return [];
   if (isIPv6(host) ? host.includes('%') : !HOST_NAME.test(host)) return [];
-  const { weight, ...rest } = more;
-  return [
-    {
-      name,
-      host,
-      port,
-      backup: false,
-      ...rest,
-      ...(weight !== undefined && weight >= 1 && weight <= 256 && { weight }),
-    },
-  ];
+  return [{ name, host, port, backup: false, ...more }];
 }
 
 /** Each server once, by name, and each name once. */
@@ -187,6 +216,19 @@ function distinct(servers: readonly Server[]): readonly Server[] {
     names.add(name);
     return { ...server, name };
   });
+}
+
+/** Units that say of one place that it is theirs: all but one of them have no server. */
+function doublesOf(servers: readonly Server[]): readonly string[] {
+  const byHost = new Map<string, Set<string>>();
+  for (const { host, port, unit } of servers) {
+    if (unit === undefined) continue;
+    const place = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+    byHost.set(place, (byHost.get(place) ?? new Set()).add(unit));
+  }
+  return [...byHost].flatMap(([place, units]) =>
+    units.size > 1 ? [`${[...units].toSorted(order).join(', ')} give one address, ${place}`] : [],
+  );
 }
 
 const placeOf = ({ host, port }: Server): string => `${host} ${port}`;

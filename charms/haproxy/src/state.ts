@@ -1,135 +1,68 @@
-import { existsSync } from 'node:fs';
-import { totalmem } from 'node:os';
-import { addresses, portHolder, readFileIfExists } from '@maas-ha/host';
-import type { HookContext, Juju, Options } from 'juju-ts-ops';
-import { z } from 'zod';
-import { readTls, tlsNames, type Tls } from './certificate.ts';
-import type { charmcraft } from './charmcraft.ts';
-import type { endpoints } from './endpoints.ts';
-import { frontendsOf, type Frontends } from './frontends.ts';
-import { askHaproxy, type Running } from './haproxy.ts';
-import { CONFIG, descriptionOf } from './render/haproxy-cfg.ts';
-import { BALANCE, servicesOf, type HttpRelation, type Service } from './services.ts';
-import { milliseconds } from './time.ts';
-
-const port = z.int().min(1, 'a TCP port is 1 to 65535').max(65535, 'a TCP port is 1 to 65535');
-const duration = z
-  .string()
-  .regex(/^\d{1,7}(us|ms|s|m|h|d)?$/, 'a time is a number and a unit, for example 90s or 15m')
-  .refine((text) => {
-    const most = 2 ** 31 - 1;
-    return milliseconds(text) >= 1 && milliseconds(text) <= most;
-  }, 'a time is 1 ms to 24 days');
-
-export const options = {
-  port,
-  balance: z.enum(BALANCE, `one of: ${BALANCE.join(', ')}`),
-  'server-timeout': duration,
-  'tunnel-timeout': duration,
-  'health-check': z.string().regex(/^(\/[^\s"'\\#]*)?$/, 'a path that begins with /, for example /MAAS/rpc/'),
-  'stats-port': z.union([z.literal(0), port], '0, or a TCP port of 1 to 65535'),
-  certificate: z.string().optional(),
-  'tls-port': port,
-  'tls-names': tlsNames,
-  'extra-config': z.string(),
-};
-
-export type HaproxyJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
-
-/** Where Prometheus and others look for HAProxy's metrics, by custom. */
-const METRICS_PORT = 8404;
+import type { GivenOptions, HookContext, Options } from 'juju-ts-ops';
+import type { Occupant } from '@maas-ha/host';
+import type { Tls } from './certificate.ts';
+import type { Frontends } from './frontends.ts';
+import type { Running } from './haproxy.ts';
+import type { options } from './options.ts';
+import type { HttpRelation, Service } from './services.ts';
 
 /** What Juju and the machine say. */
 export interface State {
   readonly unit: string;
+  readonly app: string;
+  readonly model: HookContext['model'];
+  /** Path of the charm on this machine. */
+  readonly home: string;
   /** Whether this unit is being removed. */
   readonly isLeaving: boolean;
+  /** Who else looks after the HAProxy of this machine. */
+  readonly occupant?: Occupant;
+  /** The options that count: one that is wrong has the value of before. */
   readonly options: Options<typeof options>;
+  /** The same as Juju has them. */
+  readonly given: GivenOptions;
+  /** What the user wants and is not applied, in words for a status. */
+  readonly refused: readonly string[];
   readonly services: readonly Service[];
   readonly web: Frontends;
   readonly reverseproxy: readonly Pick<HttpRelation, 'id' | 'app' | 'problems'>[];
+  /** Units that name one place as theirs, in words for a status. */
+  readonly doubles: readonly string[];
   readonly websites: readonly number[];
   readonly address: string;
   readonly maxConnections: number;
   readonly hasIpv6: boolean;
+  readonly nameServers: readonly string[];
   readonly tls: Tls;
+  /** Paths of all certificates that are on this machine, also of those that are not served any more. */
+  readonly certificateFiles: readonly string[];
   /** Port of the statistics and metrics; 0 for none. */
   readonly statsPort: number;
   /** The relations with collectors of metrics and logs. */
   readonly observers: readonly number[];
-  readonly app: string;
-  readonly model: HookContext['model'];
-  /** Ports that HAProxy needs and another program has, with its name. */
-  readonly taken: readonly { readonly port: number; readonly by: string }[];
+  /** Ports that HAProxy needs for itself and another program has, with the option and the program's name. */
+  readonly taken: readonly { readonly port: number; readonly option: PortOption; readonly by: string }[];
   /** The HAProxy that serves now; absent where none does. */
   readonly running?: Running;
   /** Whether it runs the configuration that is in its file. */
   readonly isCurrent: boolean;
 }
 
-export async function read(juju: HaproxyJuju): Promise<State> {
-  const [values, reverseproxy, websites, observers, network, tls, running, cfg] = await Promise.all([
-    juju.options(),
-    juju.relations('reverseproxy'),
-    juju.relations('website'),
-    juju.relations('cos-agent'),
-    juju.network('juju-info'),
-    readTls(juju),
-    askHaproxy(),
-    readFileIfExists(CONFIG),
-  ]);
-  const { unit, app, model, principalUnit } = juju.context;
-  const [principal] = principalUnit?.split('/') ?? [];
-  const statsPort = values['stats-port'] || (observers.length > 0 ? METRICS_PORT : 0);
-  const services = servicesOf(reverseproxy, values.port);
-  const web = frontendsOf(
-    services,
-    addresses().map(({ address }) => address),
-    reverseproxy.filter((relation) => relation.app === principal).map(({ id }) => id),
-    reservedPorts(statsPort, tls.certificate && values['tls-port']),
-  );
-  const ports = new Set([
-    values.port,
-    ...web.frontends.map((frontend) => frontend.port),
-    ...(tls.certificate ? [values['tls-port']] : []),
-    ...(statsPort === 0 ? [] : [statsPort]),
-  ]);
-  const holders = await Promise.all(
-    [...ports].map(async (number) => ({ port: number, by: await portHolder(number) })),
-  );
-  return {
-    unit,
-    app,
-    model,
-    isLeaving: juju.context.leaving !== undefined,
-    options: values,
-    services,
-    web,
-    reverseproxy: reverseproxy.map(({ id, app, problems }) => ({ id, app, problems })),
-    websites: websites.map(({ id }) => id),
-    address: network.bindAddresses[0] ?? '',
-    maxConnections: maxConnections(totalmem(), await openFiles()),
-    hasIpv6: existsSync('/proc/net/if_inet6'),
-    tls,
-    statsPort,
-    observers: observers.map(({ id }) => id),
-    taken: holders.flatMap(({ port: number, by }) =>
-      by === undefined || by === 'haproxy' ? [] : [{ port: number, by }],
-    ),
-    ...(running && { running }),
-    isCurrent: running !== undefined && running.description === descriptionOf(cfg ?? ''),
-  };
-}
+/** The options that are ports. */
+export type PortOption = 'port' | 'tls-port' | 'stats-port';
 
-/**
- * Ports that no service can have, with what for.
- * @param stats 0 for none
- */
-export function reservedPorts(stats: number, tls: number | undefined): ReadonlyMap<number, string> {
-  return new Map([
-    ...(stats === 0 ? [] : [[stats, 'stats-port'] as const]),
-    ...(tls === undefined ? [] : [[tls, 'tls-port'] as const]),
-  ]);
+/** Which ports options ask for; without HTTPS none for that, and 0 for none. */
+export function portUses(
+  { port, 'tls-port': tlsPort }: Pick<Options<typeof options>, 'port' | 'tls-port'>,
+  hasTls: boolean,
+  statsPort: number,
+): readonly (readonly [PortOption, number])[] {
+  const uses = [
+    ['port', port],
+    ['tls-port', hasTls ? tlsPort : 0],
+    ['stats-port', statsPort],
+  ] as const;
+  return uses.filter(([, number]) => number !== 0);
 }
 
 /**
@@ -142,11 +75,4 @@ export function maxConnections(memory: number, files: number): number {
   // In whole GiB, because machines do not tell the very same number after every boot.
   const gibibytes = Math.max(1, Math.round(memory / 2 ** 30));
   return Math.max(500, Math.min(20_000, 2500 * gibibytes, Math.floor((files - 500) / 2)));
-}
-
-/** What services of this machine may have open at most. */
-async function openFiles(): Promise<number> {
-  const limits = (await readFileIfExists('/proc/1/limits')) ?? '';
-  const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
-  return hard === undefined ? Infinity : Number(hard);
 }

@@ -20,7 +20,12 @@ export interface WantedFile {
   readonly group?: string;
   /** A program that accepts or refuses the new file, with `{}` for its path, before it takes the place of the old one. */
   readonly validate?: Argv;
+  /** What is wrong by what that program printed, `undefined` where nothing is. Absent: its exit code says so. */
+  readonly complaint?: Complaint;
 }
+
+/** What is wrong with a file, by the exit code and the output of a program that checks it. */
+export type Complaint = (exitCode: number | undefined, output: string) => string | undefined;
 
 /** The text of a file; `undefined` where there is none. */
 export async function readFileIfExists(path: string): Promise<string | undefined> {
@@ -61,7 +66,7 @@ export async function replaceFile(file: WantedFile): Promise<void> {
   } finally {
     await handle.close();
   }
-  if (file.validate) await validate(file.path, file.validate, temporary);
+  if (file.validate) await validate(file, file.validate, temporary);
   await rename(temporary, file.path);
   const folder = await open(dirname(file.path));
   try {
@@ -91,19 +96,27 @@ export function textOf(content: string | Secret): string {
   return typeof content === 'string' ? content : content.reveal();
 }
 
-async function validate(path: string, [program, ...args]: Argv, temporary: string): Promise<void> {
+async function validate(
+  { path, complaint = complaintOf }: WantedFile,
+  [program, ...args]: Argv,
+  temporary: string,
+): Promise<void> {
   const { exitCode, stdout, stderr } = await tryRun([
     program,
     ...args.map((arg) => arg.replace('{}', temporary)),
   ]);
-  if (exitCode === 0) return;
+  const said = complaint(exitCode, (stderr || stdout).replaceAll(temporary, path));
+  if (said === undefined) return;
   await rm(temporary, { force: true });
-  const said = lastLines(stderr || stdout).replaceAll(temporary, path);
   throw new HostError(
     'invalid-file',
     'user',
     `${path} stays as it was, because ${commandOf([program, ...args])[0]} refuses the new one: ${said}`,
   );
+}
+
+function complaintOf(exitCode: number | undefined, output: string): string | undefined {
+  return exitCode === 0 ? undefined : lastLines(output);
 }
 
 async function idsOf({ owner = 'root', group = 'root' }: WantedFile): Promise<{ uid: number; gid: number }> {

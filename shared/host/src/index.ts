@@ -11,7 +11,7 @@ export {
 export { drainMark } from './draining.ts';
 export { HostError } from './errors.ts';
 export { deleteFile, readFileIfExists, replaceFile } from './files.ts';
-export { addresses, inSubnet, portHolder, portHolders } from './network.ts';
+export { addresses, inSubnet, listeners, portHolders } from './network.ts';
 export type { InterfaceAddress } from './network.ts';
 export { markOf, markPath, occupantOf } from './occupant.ts';
 export type { Occupant, Owner, SoleDaemon } from './occupant.ts';

@@ -40,25 +40,20 @@ export function inSubnet(address: string, subnet: string): boolean {
   return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
 
-/** The name of the program that listens on a TCP port of this machine, the first where there are several. */
-export async function portHolder(port: number): Promise<string | undefined> {
-  const [first] = await portHolders(port);
-  return first;
-}
-
 /** The names of the programs that listen on a TCP port of this machine, on one address or another. */
 export async function portHolders(port: number): Promise<readonly string[]> {
-  const { stdout } = await tryRun([
-    'ss',
-    '--no-header',
-    '--listening',
-    '--tcp',
-    '--numeric',
-    '--processes',
-    `sport = :${port}`,
-  ]);
-  return stdout
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line) => /users:\(\("([^"]+)"/.exec(line)?.[1] ?? 'another program');
+  return (await listeners()).get(port) ?? [];
+}
+
+/** The TCP ports of this machine that programs listen on, with their names, on one address or another. */
+export async function listeners(): Promise<ReadonlyMap<number, readonly string[]>> {
+  const { stdout } = await tryRun(['ss', '--no-header', '--listening', '--tcp', '--numeric', '--processes']);
+  const byPort = new Map<number, readonly string[]>();
+  for (const line of stdout.split('\n')) {
+    const port = Number(/^\s*\S+\s+\d+\s+\d+\s+\S+:(\d+)\s/.exec(line)?.[1]);
+    if (Number.isNaN(port)) continue;
+    const name = /users:\(\("([^"]+)"/.exec(line)?.[1] ?? 'another program';
+    byPort.set(port, [...(byPort.get(port) ?? []), name]);
+  }
+  return byPort;
 }

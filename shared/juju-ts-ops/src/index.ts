@@ -39,7 +39,15 @@ export {
 } from './errors.ts';
 export type { EventHandler, EventHandlers, EventSchemas, HookEvents, NoEvents } from './events.ts';
 export { unitNumber } from './juju.ts';
-export type { Juju, Relation, RelationUnit, StorageInstance } from './juju.ts';
+export type {
+  CheckedOptions,
+  GivenOptions,
+  Juju,
+  OptionValues,
+  Relation,
+  RelationUnit,
+  StorageInstance,
+} from './juju.ts';
 export { main, runEvent } from './main.ts';
 export type { DatabagPlan, Plan } from './plan.ts';
 export { Redacted } from './redacted.ts';

@@ -60,6 +60,24 @@ export interface Relation<Remote extends Side> {
   readonly problems: readonly string[];
 }
 
+/** Options as Juju has them, by name. */
+export type GivenOptions = Readonly<Record<string, string | number | boolean>>;
+
+/** The options of a charm. */
+export interface OptionValues<S> {
+  readonly values: Options<S>;
+  /** The same as Juju has them, before any schema. */
+  readonly given: GivenOptions;
+}
+
+/** The options of a charm, where one that is wrong is no reason to stop. */
+export interface CheckedOptions<S> extends OptionValues<S> {
+  /** Those of before, in the same way. */
+  readonly before: OptionValues<S>;
+  /** What is wrong with those that the user gave, in words for a status. */
+  readonly problems: readonly string[];
+}
+
 export interface RelationUnit<Data> {
   readonly name: string;
   readonly data: Data;
@@ -136,22 +154,47 @@ export class Juju<
    */
   options(): Promise<Options<S>> {
     return this.#once('options', async () => {
-      const config = await this.#config();
-      const values: Record<string, unknown> = {};
-      const problems: string[] = [];
-      for (const [name, schema] of Object.entries<z.ZodType>(this.#charm.options)) {
-        const parsed = schema.safeParse(config[name]);
-        if (parsed.success) values[name] = parsed.data;
-        else
-          problems.push(
-            ...parsed.error.issues.map((issue) => `${name}=${shown(config[name])}: ${issue.message}`),
-          );
-      }
+      const { values, problems } = await this.optionsOr({});
       if (problems.length > 0) throw new UserError(problems.join('; '));
-      // One key for each schema, each the output of that schema: exactly what Options<S> says.
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-      return values as Options<S>;
+      return values;
     });
+  }
+
+  /**
+   * The same for a charm that goes on where an option is wrong: that one has its value of `before`, or else its default.
+   * @param before options as Juju had them in an earlier hook
+   */
+  async optionsOr(before: GivenOptions): Promise<CheckedOptions<S>> {
+    const config = await this.#config();
+    const defaults = Object.fromEntries(
+      Object.entries(this.#charm.charmcraft.options).flatMap(([name, option]) =>
+        option.default === undefined ? [] : [[name, option.default] as const],
+      ),
+    );
+    const problems = Object.entries<z.ZodType>(this.#charm.options).flatMap(([name, schema]) =>
+      (schema.safeParse(config[name]).error?.issues ?? []).map(
+        (issue) => `${name}=${shown(config[name])}: ${issue.message}`,
+      ),
+    );
+    return {
+      ...this.#firstGood([config, before, defaults]),
+      before: this.#firstGood([before, defaults]),
+      problems,
+    };
+  }
+
+  /** Of each option the first value that its schema takes. */
+  #firstGood(sources: readonly GivenOptions[]): OptionValues<S> {
+    const values: Record<string, unknown> = {};
+    const given: Record<string, GivenOptions[string]> = {};
+    for (const [name, schema] of Object.entries<z.ZodType>(this.#charm.options)) {
+      const value = sources.map((source) => source[name]).find((one) => schema.safeParse(one).success);
+      values[name] = schema.safeParse(value).data;
+      if (value !== undefined) given[name] = value;
+    }
+    // One key for each schema, each the output of that schema: exactly what Options<S> says.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    return { values: values as Options<S>, given };
   }
 
   /**

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { addresses, inSubnet, portHolder } from '../../../shared/host/src/index.ts';
+import { addresses, inSubnet, listeners, portHolders } from '../../../shared/host/src/index.ts';
 
 test('the loopback interface is among the addresses, with its prefix', () => {
   expect(addresses()).toContainEqual({ interface: 'lo', address: '127.0.0.1', prefix: 8, family: 'ipv4' });
@@ -23,8 +23,9 @@ test('the program that listens on a port is named, and nobody when it is free', 
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  expect(await portHolder(address.port)).toMatch(/node|MainThread/);
+  expect(await portHolders(address.port)).toEqual([expect.stringMatching(/node|MainThread/)]);
+  expect((await listeners()).get(address.port)).toEqual(await portHolders(address.port));
   server.close();
   await once(server, 'close');
-  expect(await portHolder(address.port)).toBeUndefined();
+  expect(await portHolders(address.port)).toEqual([]);
 });

@@ -25,8 +25,13 @@ const region = (number: number) => ({
 });
 const regions = { ...silent, units: { 'maas-region/0': region(0), 'maas-region/1': region(1) } };
 const website = { id: 3, endpoint: 'website', app: 'monitor', units: { 'monitor/0': {} } } as const;
-// HAProxy has not started yet, and no port is taken.
-const seen = ({ running: _running, ...state }: State): State => ({ ...state, taken: [], isCurrent: false });
+// HAProxy has not started yet, nobody else looks after it, and no port is taken.
+const seen = ({ running: _running, occupant: _occupant, ...state }: State): State => ({
+  ...state,
+  home: '/var/lib/juju/agents/unit-haproxy-0/charm',
+  taken: [],
+  isCurrent: false,
+});
 const without = { reverseproxy: ['blocked'] } as const;
 
 const actions = { 'show-backends': [{}] };
@@ -57,6 +62,7 @@ testEvents(charm, actions, {
     statuses: ['waiting'],
     without,
   },
+  // It stays as it is by default, and the servers are followed.
   'an option that cannot be': {
     state: stateOf(charm, { options: { 'server-timeout': 'soon' }, relations: [principal, regions] }),
     seen,

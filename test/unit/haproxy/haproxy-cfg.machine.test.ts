@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Redacted } from 'juju-ts-ops';
-import { CERTIFICATE } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+import { certificatePath } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
 import type { State } from '../../../charms/haproxy/src/state.ts';
 import { Machine } from '../../lab/lab.ts';
@@ -63,7 +63,7 @@ test('a certificate', async () => {
   const subject = ['-subj', '/CN=maas.example', '-days', '30'];
   const pem = await machine.run(['openssl', 'req', '-x509', '-key', '/run/key', ...subject]);
   const certificate = parseCertificate(new Redacted(pem), new Redacted(key));
-  await machine.write(CERTIFICATE, certificate.pem.reveal(), 0o600);
+  await machine.write(certificatePath(certificate.pem.digest()), certificate.pem.reveal(), 0o600);
   expect(await complaints([stateOf([regions(0, 1)], { tls: { certificate, isForgotten: false } })])).toBe('');
 });
 

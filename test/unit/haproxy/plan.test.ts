@@ -20,6 +20,7 @@ const sectionOf = (cfg: string, title: string): string =>
   cfg.split(/\n(?=\S)/).find((section) => section.startsWith(`${title}\n`)) ??
   '';
 const status = (state: State) => plan(state).status[0];
+const left = { isServing: true, files: [] };
 
 describe('the shapes of the http interface', () => {
   test('hostname and port: a server for each unit, in the order of their numbers', () => {
@@ -58,7 +59,9 @@ describe('the shapes of the http interface', () => {
       'shared 10.9.0.50:5240 check backup weight 7',
     ]);
     expect(cfg).toContain('frontend port-8080');
-    expect(sectionOf(cfg, 'backend haproxy_service')).toMatch(/balance leastconn[\s\S]*uri \/ok\n/);
+    expect(sectionOf(cfg, 'backend haproxy_service')).toMatch(
+      /balance leastconn[\s\S]*meth GET uri \/ok ver HTTP\/1\.0\n/,
+    );
   });
 
   test('all_services: the unit is the server', () => {
@@ -231,13 +234,37 @@ describe('the status', () => {
     });
   });
 
-  test('names who holds a port, and nothing is touched', () => {
-    const state = stateOf([all], { taken: [{ port: 80, by: 'nginx' }] });
+  test('names who holds a port; what has other ports is served all the same', () => {
+    const state = stateOf([all], { holders: { 80: 'nginx' } });
     expect(status(state)).toEqual({
       level: 'blocked',
       message: 'port 80 is held by nginx: stop that (systemctl disable --now nginx), or set another port=',
     });
+    expect(cfgOf(state)).toMatch(/frontend port-5242\n/);
+    expect(cfgOf(state)).not.toMatch(/frontend port-80\n/);
+  });
+
+  test('where nothing is left to serve, nothing is touched', () => {
+    const state = stateOf([all], { own: ['10.9.0.10'], holders: { 80: 'apache2' } });
     expect(plan(state).machine).toEqual([]);
+  });
+
+  test('never says to stop what somebody works on the machine with', () => {
+    expect(status(stateOf([all], { options: { port: 22 }, holders: { 22: 'sshd' } }))).toEqual({
+      level: 'blocked',
+      message: 'port 22 is held by sshd: set another port=',
+    });
+  });
+
+  test('names a service whose port another program has; all others are served', () => {
+    const bag = { services: '- {service_name: console, service_port: 22}' };
+    const state = stateOf([all, relationOf(7, 'web', { 'web/0': bag })], { holders: { 22: 'sshd' } });
+    expect(status(state)).toEqual({
+      level: 'blocked',
+      message: 'port 22, which console wants, is held by sshd: console is left out',
+    });
+    expect(cfgOf(state)).toMatch(/default_backend maas-region\n/);
+    expect(cfgOf(state)).not.toContain('console');
   });
 
   test('says what to relate, and for whom it waits', () => {
@@ -333,7 +360,11 @@ describe('a certificate', () => {
     const certificate = parseCertificate(await certify(), key);
     const planned = plan(stateOf([regions(1)], { tls: { certificate, isForgotten: false } }));
     expect(planned.machine).toContainEqual(
-      expect.objectContaining({ path: '/etc/haproxy/charm.pem', mode: 0o600, content: certificate.pem }),
+      expect.objectContaining({
+        path: expect.stringMatching(/^\/etc\/haproxy\/charm-[0-9a-f]{16}\.pem$/),
+        mode: 0o600,
+        content: certificate.pem,
+      }),
     );
     expect(planned.databags).toMatchObject([{ app: { frontend: { scheme: 'https', port: 443 } } }]);
     expect(planned.ports).toContain('443/tcp');
@@ -379,7 +410,7 @@ describe('a certificate', () => {
     };
     const planned = plan(stateOf([regions(1)], { tls: { certificate, request, isForgotten: false } }));
     expect(planned.machine).toContainEqual(
-      expect.objectContaining({ path: '/etc/haproxy/charm.pem', content: certificate.pem }),
+      expect.objectContaining({ kind: 'file', mode: 0o600, content: certificate.pem }),
     );
     expect(planned.status[0]).toEqual({ level: 'waiting', message: answer.reason });
   });
@@ -423,17 +454,18 @@ describe('a unit that is being removed', () => {
   });
 
   test('stops when its clients have had time to go elsewhere', () => {
-    const kinds = leave(true, 1).map((resource) => resource.kind);
+    const kinds = leave({ ...left, leavingFor: 1 }).map((resource) => resource.kind);
     expect(kinds.slice(0, 3)).toEqual(['file', 'step', 'service']);
-    expect(leave(true)).toContainEqual(draining);
-    expect(leave(true)).toContainEqual({ kind: 'absent-file', path: draining.path });
+    expect(leave(left)).toContainEqual(draining);
+    expect(leave(left)).toContainEqual({ kind: 'absent-file', path: draining.path });
   });
 
   test('waits for nobody where it does not run', () => {
-    expect(leave(false).map(({ kind }) => kind)).not.toContain('step');
+    expect(leave({ ...left, isServing: false }).map(({ kind }) => kind)).not.toContain('step');
   });
 });
 
 test('whoever leaves takes the certificate along', () => {
-  expect(leave(true)).toContainEqual({ kind: 'absent-file', path: '/etc/haproxy/charm.pem' });
+  const path = '/etc/haproxy/charm-0123456789abcdef.pem';
+  expect(leave({ ...left, files: [path] })).toContainEqual({ kind: 'absent-file', path });
 });

@@ -28,6 +28,7 @@ const rawOptions: fc.Arbitrary<RawOptions> = fc.record({
   balance: mostly(fc.constantFrom('source', 'roundrobin', 'leastconn'), anyText),
   'server-timeout': time,
   'tunnel-timeout': time,
+  'hard-stop-after': time,
   'health-check': mostly(fc.constantFrom('', '/MAAS/rpc/'), path),
   'stats-port': mostly(fc.constantFrom(0, 8404), port),
   'tls-port': mostly(fc.constant(443), port),

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Redacted } from 'juju-ts-ops';
 import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
 import { serverStates } from '../../../charms/haproxy/src/haproxy.ts';
-import { CERTIFICATE, CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+import { certificatePath, CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
 import { charmFiles, until, VipMachine, watch, WEB_PORT } from '../../lab/vip.ts';
 import { cfgOf, regions, stateOf } from './states.ts';
@@ -127,7 +127,7 @@ test('the certificate is renewed again and again: every request over HTTPS has a
     const certificate = await machine.run(['openssl', 'req', '-x509', ...keys, ...subject]);
     const key = await machine.run(['cat', '/run/key']);
     const { pem } = parseCertificate(new Redacted(certificate), new Redacted(key));
-    await machine.write(CERTIFICATE, pem.reveal(), 0o600);
+    await machine.write(certificatePath(pem.digest()), pem.reveal(), 0o600);
     const tls = { certificate: { pem }, isForgotten: false };
     await machine.write(CONFIG, cfgOf(stateOf([regions(1, 2, 3)], { own: ['10.9.0.11'], tls })));
     await machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);

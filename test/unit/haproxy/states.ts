@@ -1,10 +1,11 @@
 // States of the haproxy charm for tests, from options and databags as Juju has them.
 import { http } from '@maas-ha/interfaces/http';
-import { frontendsOf } from '../../../charms/haproxy/src/frontends.ts';
+import { options } from '../../../charms/haproxy/src/options.ts';
 import { plan } from '../../../charms/haproxy/src/plan.ts';
+import { configuredFor } from '../../../charms/haproxy/src/read.ts';
 import { CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
-import { servicesOf, type HttpRelation } from '../../../charms/haproxy/src/services.ts';
-import { options, reservedPorts, type State } from '../../../charms/haproxy/src/state.ts';
+import type { HttpRelation } from '../../../charms/haproxy/src/services.ts';
+import type { State } from '../../../charms/haproxy/src/state.ts';
 import { decodeBag } from '../../../shared/juju-ts-ops/src/databag.ts';
 
 /** As charmcraft.yaml has them. */
@@ -13,6 +14,7 @@ export const DEFAULTS = {
   balance: 'source',
   'server-timeout': '15m',
   'tunnel-timeout': '1h',
+  'hard-stop-after': '30m',
   'health-check': '',
   'stats-port': 0,
   'tls-port': 443,
@@ -29,6 +31,7 @@ export function parseOptions(raw: Partial<RawOptions> = {}): State['options'] {
     balance: options.balance.parse(given.balance),
     'server-timeout': options['server-timeout'].parse(given['server-timeout']),
     'tunnel-timeout': options['tunnel-timeout'].parse(given['tunnel-timeout']),
+    'hard-stop-after': options['hard-stop-after'].parse(given['hard-stop-after']),
     'health-check': options['health-check'].parse(given['health-check']),
     'stats-port': options['stats-port'].parse(given['stats-port']),
     certificate: undefined,
@@ -62,37 +65,58 @@ export function stateOf(
     options: raw,
     own = [],
     ownRelations = [],
+    holders = {},
     ...more
   }: Partial<Omit<State, 'options'>> & {
     options?: Partial<RawOptions>;
     own?: readonly string[];
     ownRelations?: readonly number[];
+    /** Programs by the port that they listen on. */
+    holders?: Readonly<Record<number, string>>;
   } = {},
 ): State {
-  const parsed = parseOptions(raw);
-  const services = servicesOf(relations, parsed.port);
-  return {
-    unit: 'haproxy/0',
-    isLeaving: false,
-    options: parsed,
-    services,
-    web: frontendsOf(
-      services,
-      own,
+  const tls = more.tls ?? { isForgotten: false };
+  const {
+    offered,
+    clashes: _clashes,
+    ...configured
+  } = configuredFor(
+    {
+      reverseproxy: relations,
+      isObserved: (more.observers ?? []).length > 0,
+      ownAddresses: own,
       ownRelations,
-      reservedPorts(parsed['stats-port'], more.tls?.certificate && parsed['tls-port']),
-    ),
-    reverseproxy: relations.map(({ id, app, problems }) => ({ id, app, problems })),
+      holders: new Map(Object.entries(holders).map(([port, by]) => [Number(port), by])),
+      maxConnections: 5000,
+      hasIpv6: true,
+      nameServers: ['10.9.0.53', 'fd09::53'],
+    },
+    { options: parseOptions(raw), ...(tls.certificate && { certificate: tls.certificate }) },
+  );
+  return {
+    ...configured,
+    unit: 'haproxy/0',
+    home: '/var/lib/juju/agents/unit-haproxy-0/charm',
+    isLeaving: false,
+    given: { ...DEFAULTS, ...raw },
+    refused: [],
+    services: offered.services,
+    reverseproxy: relations.map(({ id, app, problems }) => ({
+      id,
+      app,
+      problems: [
+        ...problems,
+        ...offered.unread.flatMap(({ relation, text }) => (relation === id ? [text] : [])),
+      ],
+    })),
+    doubles: offered.doubles,
     websites: [],
     address: '10.9.0.10',
-    maxConnections: 5000,
-    hasIpv6: true,
-    tls: { isForgotten: false },
-    statsPort: parsed['stats-port'],
+    tls,
+    certificateFiles: [],
     observers: [],
     app: 'haproxy',
     model: { name: 'maas', uuid: '12345678-aaaa-bbbb-cccc-0123456789ab' },
-    taken: [],
     isCurrent: true,
     ...more,
   };

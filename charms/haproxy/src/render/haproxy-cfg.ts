@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
+import { dirname, join } from 'node:path';
 import type { Frontend } from '../frontends.ts';
+import type { HttpCheck } from '../legacy.ts';
 import type { Balance, Server, Service } from '../services.ts';
 import { milliseconds } from '../time.ts';
 
@@ -10,6 +12,7 @@ export interface HaproxyConfig {
   readonly balance: Balance;
   readonly serverTimeout: string;
   readonly tunnelTimeout: string;
+  readonly hardStopAfter: string;
   /** Path of a GET that answers 200, for every HTTP service; empty for what the servers say. */
   readonly healthCheck: string;
   readonly statsPort: number;
@@ -17,13 +20,36 @@ export interface HaproxyConfig {
   /** Whether the kernel knows IPv6: where it does not, HAProxy could not listen on both. */
   readonly hasIpv6: boolean;
   /** HTTPS on one port, for what is served over HTTP on another. */
-  readonly tls?: { readonly port: number; readonly httpPort: number; readonly digest: string };
+  readonly tls?: {
+    readonly port: number;
+    readonly httpPort: number;
+    /** Path of the certificate with its chain, and its key. */
+    readonly certificate: string;
+  };
+  /** Where servers that have names are asked for, in the order of resolv.conf. */
+  readonly nameServers: readonly string[];
   readonly extraConfig: string;
 }
 
+/** What the first line of the file begins with. */
+export const SIGNATURE = '# Written by the haproxy charm';
 export const CONFIG = '/etc/haproxy/haproxy.cfg';
-/** The certificate with its chain, and its key. */
-export const CERTIFICATE = '/etc/haproxy/charm.pem';
+/**
+ * Where a certificate is, with its chain and its key: a path of its own for each, so that HAProxy reads a new one
+ * only once it has taken the configuration that names it.
+ * @param digest of its content, in hexadecimal digits
+ */
+export function certificatePath(digest: string): string {
+  return join(dirname(CONFIG), `charm-${digest.slice(0, 16)}.pem`);
+}
+
+/** Names of files that are or were certificates, and of what a killed hook left of them; `charm.pem` is of older revisions. */
+export const CERTIFICATE_NAME = /^(charm(?:-[0-9a-f]{16})?\.pem)(?:\.new)?$/;
+
+/** The certificate that a configuration of this charm names. */
+export function certificateOf(cfg: string): string | undefined {
+  return /^ *bind \S.* ssl crt (\/etc\/haproxy\/charm\S*\.pem) /m.exec(cfg)?.[1];
+}
 /** Where HAProxy answers questions about itself, as Debian's own configuration has it. */
 export const ADMIN_SOCKET = '/run/haproxy/admin.sock';
 
@@ -60,8 +86,17 @@ export function renderHaproxyCfg(config: HaproxyConfig): string {
     ]),
     ...config.frontends.map((frontend) => renderFrontend(frontend, config)),
     ...services.flatMap((service) => [renderBackend(service, config), renderUnchecked(service, config)]),
-    ...(services.some(({ servers }) => servers.some(({ host }) => isIP(host) === 0))
-      ? [section('resolvers machine', ['parse-resolv-conf'])]
+    ...(config.nameServers.length > 0 &&
+    services.some(({ servers }) => servers.some(({ host }) => isIP(host) === 0))
+      ? [
+          section(
+            'resolvers machine',
+            config.nameServers.map(
+              (address, index) =>
+                `nameserver dns${index + 1} ${isIPv6(address) ? `[${address}]` : address}:53`,
+            ),
+          ),
+        ]
       : []),
     ...(config.statsPort === 0 ? [] : [renderStatistics(config.statsPort)]),
     ...(config.extraConfig.trim() === '' ? [] : [`${config.extraConfig.trim()}\n`]),
@@ -72,7 +107,11 @@ export function renderHaproxyCfg(config: HaproxyConfig): string {
     'stats timeout 30s',
     'user haproxy',
     'group haproxy',
+    'chroot /var/lib/haproxy',
     `maxconn ${config.maxConnections}`,
+    // Each reload leaves a process that serves the connections of before: for so long, and no more than so many.
+    `hard-stop-after ${config.hardStopAfter}`,
+    `mworker-max-reloads ${MOST_RELOADS}`,
     // With fewer open files than that takes it still serves, and says so in the log.
     'no strict-limits',
     'ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets',
@@ -80,15 +119,18 @@ export function renderHaproxyCfg(config: HaproxyConfig): string {
     'ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
   ];
   const digest = createHash('sha256')
-    .update(JSON.stringify([global, body, config.tls?.digest]))
+    .update(JSON.stringify([global, body]))
     .digest('hex')
     .slice(0, 16);
   return [
-    '# Written by the haproxy charm; change it with juju config.',
+    `${SIGNATURE}; change it with juju config.`,
     section('global', [`description ${DESCRIPTION}${digest}`, ...global]),
     ...body,
   ].join('\n');
 }
+
+/** How many reloads a process outlives. */
+const MOST_RELOADS = 10;
 
 /** How HAProxy says, over its admin socket, which configuration it runs. */
 const DESCRIPTION = 'charm-';
@@ -110,7 +152,7 @@ function renderFrontend({ port, mode, services }: Frontend, { tls, hasIpv6 }: Ha
     bind(port),
     ...(tls?.httpPort === port
       ? [
-          `${bind(tls.port)} ssl crt ${CERTIFICATE} alpn h2,http/1.1`,
+          `${bind(tls.port)} ssl crt ${tls.certificate} alpn h2,http/1.1`,
           'http-request set-header X-Forwarded-Proto https if { ssl_fc }',
         ]
       : []),
@@ -119,7 +161,11 @@ function renderFrontend({ port, mode, services }: Frontend, { tls, hasIpv6 }: Ha
     'option idle-close-on-response',
     ...services
       .filter(({ siteNames }) => siteNames.length > 0)
-      .flatMap((service) => routesTo(service, `{ hdr(host),field(1,:) -i ${service.siteNames.join(' ')} }`)),
+      .flatMap((service) =>
+        chunks(service.siteNames).flatMap((names) =>
+          routesTo(service, `{ hdr(host),field(1,:) -i ${names.join(' ')} }`),
+        ),
+      ),
     ...(fallback ? routesTo(fallback) : []),
   ]);
 }
@@ -135,20 +181,44 @@ function routesTo({ name }: Service, isMeant?: string): readonly string[] {
     : [`use_backend ${name}${UNCHECKED} if ${isMeant} ${areAllDown}`, `use_backend ${name} if ${isMeant}`];
 }
 
+/** HAProxy takes 64 words and 2048 characters a line. https://docs.haproxy.org/2.4/configuration.html#2.2 */
+function chunks(names: readonly string[]): readonly (readonly string[])[] {
+  const lines: string[][] = [];
+  for (const name of names) {
+    const last = lines.at(-1);
+    if (last && last.length < 40 && last.join(' ').length + name.length < 1500) last.push(name);
+    else lines.push([name]);
+  }
+  return lines;
+}
+
 function renderBackend(service: Service, config: HaproxyConfig): string {
   const { mode, servers } = service;
-  const healthCheck = (mode === 'http' && config.healthCheck) || service.healthCheck;
+  const check = checkLines((mode === 'http' && config.healthCheck) || service.healthCheck, service.httpCheck);
   return section(`backend ${service.name}`, [
     ...balancing(service, config, 90),
-    ...(mode === 'tcp' && healthCheck === '' ? ['option tcp-check'] : []),
-    ...(healthCheck === ''
-      ? []
-      : ['option httpchk', `http-check send meth GET uri ${healthCheck}`, 'http-check expect status 200']),
+    ...(mode === 'tcp' && check.length === 0 ? ['option tcp-check'] : check),
     // Three times, the last two faster: MAAS answers a few single errors after the network was cut. A server that
     // hangs is out after four and a half seconds, one that refuses after one and a half.
     'default-server inter 1s fastinter 250ms fall 3 rise 2',
-    ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers, true)}`),
+    ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers, config, true)}`),
   ]);
+}
+
+/** None for a TCP connection. @param path what answers 200; empty for the other */
+function checkLines(path: string, httpCheck: HttpCheck | undefined): readonly string[] {
+  if (path !== '')
+    return ['option httpchk', `http-check send meth GET uri ${path}`, 'http-check expect status 200'];
+  if (!httpCheck) return [];
+  const { method, uri, version, headers, expect } = httpCheck;
+  return [
+    'option httpchk',
+    [
+      `http-check send meth ${method} uri ${uri} ver ${version}`,
+      ...headers.map(([name, value]) => `hdr ${name} "${value}"`),
+    ].join(' '),
+    ...(expect === undefined ? [] : [`http-check expect ${expect}`]),
+  ];
 }
 
 /**
@@ -160,7 +230,7 @@ function renderUnchecked(service: Service, config: HaproxyConfig): string {
   return section(`backend ${service.name}${UNCHECKED}`, [
     // Where they hang, clients should not wait for long to hear of it.
     ...balancing(service, config, 5),
-    ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers, false)}`),
+    ...servers.map((server) => `server ${server.name} ${serverArguments(server, servers, config, false)}`),
   ]);
 }
 
@@ -191,6 +261,7 @@ function balancing(
 function serverArguments(
   { host, port, unit, checkPort, backup, weight }: Server,
   servers: readonly Server[],
+  { nameServers }: HaproxyConfig,
   isChecked: boolean,
 ): string {
   // Consistent hashing goes by the id, and that by the place in the list unless it is given: so that a unit that
@@ -204,8 +275,13 @@ function serverArguments(
     ...(!isChecked || checkPort === undefined || checkPort === port ? [] : [`port ${checkPort}`]),
     ...(backup ? ['backup'] : []),
     ...(weight === undefined ? [] : [`weight ${weight}`]),
-    // A name that nobody knows at the start must not keep the others from being served.
-    ...(isIP(host) === 0 ? ['resolvers machine', 'init-addr last,none'] : []),
+    // A name that nobody knows at the start must not keep the others from being served. Without name servers that
+    // HAProxy can ask itself, the machine is asked at each start.
+    ...(isIP(host) === 0
+      ? nameServers.length > 0
+        ? ['resolvers machine', 'init-addr last,none']
+        : ['init-addr libc,none']
+      : []),
   ].join(' ');
 }
 

@@ -32,14 +32,33 @@ export const HttpService = z
     service_options: list,
     servers: z.array(Server).nullish(),
   })
-  .transform(({ service_name, service_port, service_options, servers }) => ({
+  .transform(({ service_name, service_host, service_port, service_options, servers, ...others }) => ({
     name: service_name,
     port: service_port,
     options: service_options,
     /** Absent: the unit that wrote it is the server, on the port of the service. */
     servers: servers ?? undefined,
+    /** Names of what else it says, and this does not read: `crts`, `backends`. */
+    others: [
+      ...(isEverywhere(service_host) ? [] : ['service_host']),
+      ...Object.keys(others).filter((key) => !isNothing(others[key])),
+    ],
   }));
 export type HttpService = z.infer<typeof HttpService>;
+
+/** Whether a balancer that listens on every address does what this says. */
+function isEverywhere(host: unknown): boolean {
+  return isNothing(host) || host === '0.0.0.0' || host === '::' || host === '*';
+}
+
+function isNothing(value: unknown): boolean {
+  return (
+    value === null ||
+    value === undefined ||
+    value === '' ||
+    (typeof value === 'object' && Object.keys(value).length === 0)
+  );
+}
 
 const ExtendedServer = z.looseObject({
   hostname: z.string().optional(),
