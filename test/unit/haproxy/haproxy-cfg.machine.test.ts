@@ -13,8 +13,9 @@ import { cfgOf, regions, relationOf, stateOf } from './states.ts';
 let machine: Machine;
 beforeAll(async () => {
   machine = await Machine.start('checker');
-  // HAProxy looks whether the name servers of resolv.conf can be reached.
-  await machine.run(['ip', 'route', 'add', 'default', 'dev', 'lo']);
+  // HAProxy looks whether its name servers can be reached.
+  for (const family of ['-4', '-6'])
+    await machine.run(['ip', family, 'route', 'add', 'default', 'dev', 'lo']);
 });
 afterAll(() => machine.kill());
 
