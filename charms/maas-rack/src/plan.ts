@@ -202,5 +202,5 @@ function service(state: State, known: Known): readonly Resource[] {
 function awakening(state: State, known: Known): readonly Resource[] {
   const { maas, isSecretNewer, connected } = state;
   if (!isSecretNewer || connected > 0 || isShared(state)) return [];
-  return [{ kind: 'step', id: 'wake-rackd', run: () => wakeRackd(maas.rackService(known.version)) }];
+  return [{ kind: 'step', id: 'wake-rackd', run: () => wakeRackd(maas, known.version) }];
 }

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run, tryRun } from '@maas-ha/host';
-import { connectedRegions, type Installation } from '@maas-ha/maas';
+import { connectedRegions, registeredWith, type EventLoops, type Installation } from '@maas-ha/maas';
 import { NotYetError } from 'juju-ts-ops';
 
 /** How long a hook waits for a region to take the rack in, in milliseconds; it takes a few seconds. */
@@ -11,15 +12,27 @@ const RETURN_TIMEOUT = 10_000;
 
 /** Waits until a region has taken this rack in. @param version of MAAS: `3.7` @throws {NotYetError} */
 export async function awaitRegistration(maas: Installation, version: string): Promise<void> {
-  if (!(await isTakenIn(REGISTRATION_TIMEOUT)))
+  if (!(await isTakenIn(maas, version, REGISTRATION_TIMEOUT)))
     throw new NotYetError(
       `waiting for a region to take this rack in; ${maas.log('rack', version)} says why not`,
     );
 }
 
-async function isTakenIn(patience: number): Promise<boolean> {
+/**
+ * How many of these regions have taken this rack in, and are connected.
+ * @param regions absent: whatever regions there are
+ */
+export async function connectionsOf(
+  maas: Installation,
+  version: string,
+  regions?: EventLoops,
+): Promise<number> {
+  return connectedRegions(regions, await registeredWith(maas, await startOf(maas, version)));
+}
+
+async function isTakenIn(maas: Installation, version: string, patience: number): Promise<boolean> {
   const end = performance.now() + patience;
-  while ((await connectedRegions(undefined)) === 0) {
+  while ((await connectionsOf(maas, version)) === 0) {
     if (performance.now() > end) return false;
     await sleep(500);
   }
@@ -31,17 +44,7 @@ async function isTakenIn(patience: number): Promise<boolean> {
  * one it runs with no service at all, though systemd calls it active.
  */
 export async function isSecretNewer(maas: Installation, version: string): Promise<boolean> {
-  const { stdout } = await tryRun(
-    [
-      'systemctl',
-      'show',
-      '--property=ActiveEnterTimestamp',
-      '--value',
-      `${maas.rackService(version)}.service`,
-    ],
-    { env: { TZ: 'UTC' } },
-  );
-  const started = Date.parse(stdout.trim().replace(/^\w+ /, ''));
+  const started = await startOf(maas, version);
   try {
     // systemd shows whole seconds.
     return (await stat(maas.secretFile)).mtimeMs >= started + 1000;
@@ -51,9 +54,31 @@ export async function isSecretNewer(maas: Installation, version: string): Promis
 }
 
 /**
+ * When the service that runs rackd started, in milliseconds since 1970; `NaN` where it does not run. The clock may have
+ * been set since: then by what it showed or shows, whichever is earlier.
+ */
+async function startOf(maas: Installation, version: string): Promise<number> {
+  const properties = ['ActiveEnterTimestamp', 'ActiveEnterTimestampMonotonic'] as const;
+  const service = `${maas.rackService(version)}.service`;
+  const { stdout } = await tryRun(['systemctl', 'show', `--property=${properties.join(',')}`, service], {
+    env: { TZ: 'UTC' },
+  });
+  const [showed = '', monotonic = ''] = properties.map((name) =>
+    new RegExp(`^${name}=(.*)$`, 'm').exec(stdout)?.[1]?.trim(),
+  );
+  const shows = Date.now() - (uptime() * 1000 - Number(monotonic) / 1000);
+  return Math.min(Date.parse(showed.replace(/^\w+ /, '')), shows);
+}
+
+/**
  * Restarts rackd where it does not find its regions again by itself. A region on this machine writes the secret anew
  * whenever it starts, and for a moment no region may have this rack.
  */
-export async function wakeRackd(service: string, patience = RETURN_TIMEOUT): Promise<void> {
-  if (!(await isTakenIn(patience))) await run(['systemctl', 'restart', `${service}.service`]);
+export async function wakeRackd(
+  maas: Installation,
+  version: string,
+  patience = RETURN_TIMEOUT,
+): Promise<void> {
+  if (!(await isTakenIn(maas, version, patience)))
+    await run(['systemctl', 'restart', `${maas.rackService(version)}.service`]);
 }

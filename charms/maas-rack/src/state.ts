@@ -4,7 +4,6 @@ import { osRelease, readFileIfExists, serviceStates } from '@maas-ha/host';
 import { MAAS_SECRET_KEY, type maasRpc } from '@maas-ha/interfaces/maas-rpc';
 import {
   chooseInstallation,
-  connectedRegions,
   eventLoops,
   MAAS_SECRET,
   maasSource,
@@ -29,7 +28,7 @@ import {
 import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
-import { isSecretNewer } from './rackd.ts';
+import { connectionsOf, isSecretNewer } from './rackd.ts';
 
 export const options = { source: z.string(), debug: z.boolean() };
 
@@ -130,7 +129,7 @@ export async function read(juju: RackJuju): Promise<State> {
     unit,
     isPaused: existsSync(pauseMark(juju.context)),
     isRegistered: !hasRegion && existsSync(maas.idFile),
-    connected: await connectedRegions(loops),
+    connected: version === undefined ? 0 : await connectionsOf(maas, version, loops),
     ...(loops && { regions: loops.size }),
     soleDhcp: soleDhcpOf(relation ?? (await juju.brokenRelation('rpc'))),
     isSecretNewer: version !== undefined && (await isSecretNewer(maas, version)),

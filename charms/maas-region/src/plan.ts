@@ -182,11 +182,19 @@ function oneByOne(state: State, known: Known): readonly Resource[] {
 
 function serving(state: State): readonly Resource[] {
   const { services, isServing, portConflict } = state;
+  const [regiond, ...others] = services.map((name): Resource => ({
+    kind: 'service',
+    name,
+    state: 'running',
+    enabled: true,
+  }));
   return [
-    ...services.map((name): Resource => ({ kind: 'service', name, state: 'running', enabled: true })),
+    ...(regiond ? [regiond] : []),
     ...(isServing || portConflict
       ? []
       : [{ kind: 'step', id: 'await-serving', run: () => awaitServing(state) } satisfies Resource]),
+    // They need what regiond writes when it first starts.
+    ...others,
   ];
 }
 

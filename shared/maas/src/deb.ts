@@ -21,6 +21,7 @@ const HOME = '/var/lib/maas';
 const SECRET_FILE = `${HOME}/secret`;
 const ID_FILE = `${HOME}/maas_id`;
 const CERTIFICATES = `${HOME}/certificates`;
+const RPC_STATE = `${HOME}/rpc.state`;
 const REGIOND_CONF = '/etc/maas/regiond.conf';
 
 /**
@@ -35,8 +36,31 @@ const REGION_SERVICES = [
   'maas-temporal-worker',
 ] as const;
 
-/** How long regiond may take to say goodbye, in milliseconds; the real one takes some ten seconds. */
-const STOP_TIMEOUT = 30_000;
+/**
+ * How long a service may take to stop, in seconds; then it is killed, which systemd does after 90. The real ones hang:
+ * regiond says goodbye at once, ends its workers, and of 3.7 never ends itself; the API server from 3.6 on runs two
+ * servers, of which only one hears the signal (uvicorn before 0.29; seen with 0.15 and 0.27.1, those of Ubuntu 22.04
+ * and 24.04).
+ */
+const STOP_SECONDS: Readonly<Record<(typeof REGION_SERVICES)[number], number>> = {
+  'maas-regiond': 20,
+  'maas-apiserver': 5,
+  'maas-openfga': 10,
+  'maas-temporal': 10,
+  'maas-temporal-worker': 10,
+};
+
+/**
+ * The API server fails without the certificates that regiond writes when it first starts, and systemd's next start of it
+ * restarts regiond, which requires it.
+ */
+const API_CONDITION = `[Unit]\nConditionPathExists=${CERTIFICATES}/cacerts.pem\n\n`;
+
+/** What the charm adds to the units of the packages. */
+const UNIT_SETTINGS = REGION_SERVICES.map((name) => ({
+  path: `/etc/systemd/system/${name}.service.d/maas-ha.conf`,
+  content: `${name === 'maas-apiserver' ? API_CONDITION : ''}[Service]\nTimeoutStopSec=${STOP_SECONDS[name]}\n`,
+}));
 
 /** What keeps a service from starting: packages start theirs when they are installed, and MAAS' would then use a database that is not its own yet. */
 const HOLD = `# While MAAS is upgraded: no region runs before its database has been migrated.
@@ -56,7 +80,8 @@ export const DEB: Installation = {
     inOwnEnvironment(['maas-region', 'local_config_get', '--maas-url'], { MAAS_REGION_CONFIG: '{}' }),
   secretFile: SECRET_FILE,
   idFile: ID_FILE,
-  identity: [ID_FILE, SECRET_FILE, CERTIFICATES, `${HOME}/rpc.state`],
+  rpcState: RPC_STATE,
+  identity: [ID_FILE, SECRET_FILE, CERTIFICATES, RPC_STATE],
   backedUp: [
     REGIOND_CONF,
     SECRET_FILE,
@@ -94,6 +119,7 @@ export const DEB: Installation = {
 
   install: (role, source, tools) => [
     { kind: 'source', name: 'maas', source },
+    ...(role === 'region' ? unitSettings() : []),
     { kind: 'packages', names: [PACKAGES[role], ...tools] },
     { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity(DEB, role) },
   ],
@@ -129,10 +155,15 @@ export const DEB: Installation = {
     await run(['systemctl', 'daemon-reload']);
   },
   isRegionHeld: () => HOLD_FILES.some((path) => existsSync(path)),
-  standstill: (services) => services.map(stopped),
+  standstill: (services) => [
+    ...(services.length > 0 ? [{ kind: 'step', id: 'standstill', run: stopRunning } satisfies Resource] : []),
+    ...services.map(stopped),
+  ],
   stopRegion,
   async startRegion(services) {
-    await run(['systemctl', 'enable', '--quiet', '--now', ...services.map((name) => `${name}.service`)]);
+    await run(['systemctl', 'enable', '--quiet', ...services.map((name) => `${name}.service`)]);
+    // What goes with it fails before regiond has written its configuration.
+    await run(['systemctl', 'start', 'maas-regiond.service']);
     await startWebServer();
   },
   async pauseRegion() {
@@ -156,7 +187,8 @@ function stopped(name: string): Resource {
 
 /** What both kinds of controller have, unless the other one is on this machine and goes on needing it. */
 function removeShared(role: Role, hasOther: boolean): readonly Resource[] {
-  const own = [DEB.conf[role], ...(role === 'region' ? HOLD_FILES : [])];
+  const settings = UNIT_SETTINGS.map(({ path }) => path);
+  const own = [DEB.conf[role], ...(role === 'region' ? [...HOLD_FILES, ...settings] : [])];
   return [
     ...(hasOther ? [] : [{ kind: 'source', name: 'maas', source: '' } satisfies Resource]),
     ...[...own, ...(hasOther ? [] : [SECRET_FILE, ID_FILE])].map((path): Resource => ({
@@ -171,23 +203,43 @@ function removeShared(role: Role, hasOther: boolean): readonly Resource[] {
  * for up to two and a half minutes, and racks would go on calling them. So regiond itself is asked first, after the
  * balancers have been turned away.
  */
-async function stopRegion(): Promise<void> {
+/** @param patience how long regiond may take, in milliseconds */
+async function stopRegion(patience = STOP_SECONDS['maas-regiond'] * 1000): Promise<void> {
   await tryRun(['systemctl', 'disable', '--quiet', 'maas-regiond.service']);
   // Refused connections are tried elsewhere; what the web server says in regiond's place is not.
-  if (!DEB.isInstalled('rack')) await tryRun(['systemctl', 'stop', 'maas-http.path', 'maas-http.service']);
+  if (!DEB.isInstalled('rack')) await tryRun(['systemctl', 'stop', 'maas-http.service']);
   const master = await masterProcess();
   if (master !== undefined) {
     // By a program, because it may end by itself in between, which is no error.
     await tryRun(['kill', '-TERM', String(master)]);
-    const end = performance.now() + STOP_TIMEOUT;
+    const end = performance.now() + patience;
     while (existsSync(`/proc/${master}`) && performance.now() < end) await sleep(200);
+    // It has said goodbye long ago, and systemd would wait as long again.
+    if (existsSync(`/proc/${master}`))
+      await tryRun(['systemctl', 'kill', '--signal=KILL', 'maas-regiond.service']);
   }
   await run(['systemctl', 'stop', 'maas-regiond.service']);
 }
 
-/** What {@link stopRegion} has stopped first; where it is started by the file that regiond writes for it. */
+async function stopRunning(): Promise<void> {
+  if ((await masterProcess()) !== undefined) await stopRegion();
+}
+
+/** What {@link stopRegion} has stopped first. */
 async function startWebServer(): Promise<void> {
-  await tryRun(['systemctl', 'start', 'maas-http.path']);
+  await tryRun(['systemctl', 'start', 'maas-http.service']);
+}
+
+function unitSettings(): readonly Resource[] {
+  return [
+    ...UNIT_SETTINGS.map((file): Resource => ({ kind: 'file', mode: 0o644, ...file })),
+    {
+      kind: 'step',
+      id: 'unit-settings',
+      inputs: Object.fromEntries(UNIT_SETTINGS.map(({ path, content }) => [path, content])),
+      run: async () => void (await run(['systemctl', 'daemon-reload'])),
+    },
+  ];
 }
 
 /** The process that runs the others: regiond itself, or in the packages the child of the shell that they start. */

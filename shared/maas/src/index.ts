@@ -6,7 +6,7 @@ export { inOwnEnvironment } from './environment.ts';
 export { forgetIdentity, MAAS_SECRET, type Installation, type Installed, type Role } from './installation.ts';
 export { SNAP } from './snap.ts';
 export { markPaused, pausedStatus, pauseMark, unmarkPaused } from './pause.ts';
-export { connectedRegions, eventLoops, shortName, type EventLoops } from './rpc.ts';
+export { connectedRegions, eventLoops, registeredWith, shortName, type EventLoops } from './rpc.ts';
 export { maasSource, majorMinor, tooOld } from './packages.ts';
 export { maasUrl, normalUrl, REGION_HTTP_PORT } from './url.ts';
 export { inWords, lookAgain, oldestPostgresql, preparation, preparing, type Preparation } from './upgrade.ts';

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Argv, Resource } from '@maas-ha/host';
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
@@ -38,7 +38,9 @@ export interface Installation {
   readonly secretFile: string;
   /** Written once a controller is known to MAAS. */
   readonly idFile: string;
-  /** What makes a machine a controller that MAAS knows. Stale certificates would not be replaced either. */
+  /** The regions that have taken a rack in since rackd started, one URL a line: rackd writes it then, and at no other time. */
+  readonly rpcState: string;
+  /** What makes a machine a controller that MAAS knows: files, and folders of which the content does. Stale certificates would not be replaced either. */
   readonly identity: readonly string[];
   /** What makes a region and is not in the database. */
   readonly backedUp: readonly string[];
@@ -107,9 +109,12 @@ export interface Installation {
   isRegionHeld(): boolean;
   /** No region runs. @param services that a region has here */
   standstill(services: readonly string[]): readonly Resource[];
-  /** Stops a region so that MAAS knows that it has gone, after the balancers have been turned away. */
-  stopRegion(): Promise<void>;
-  /** Starts one that was stopped. @param services that a region has here */
+  /**
+   * Stops a region so that MAAS knows that it has gone, after the balancers have been turned away.
+   * @param patience how long regiond may take before it is killed, in milliseconds; for tests
+   */
+  stopRegion(patience?: number): Promise<void>;
+  /** Starts one that was stopped, as far as it starts first; now, and when the machine does. @param services that a region has here */
   startRegion(services: readonly string[]): Promise<void>;
   /** Stops a region like {@link stopRegion}, with all that it consists of; also after the machine starts anew. */
   pauseRegion(): Promise<void>;
@@ -128,7 +133,14 @@ export interface Installation {
 export async function forgetIdentity(maas: Installation, role: Role, root = '/'): Promise<void> {
   await maas.stopFresh(role);
   if (maas.isInstalled(role === 'region' ? 'rack' : 'region', root)) return;
-  for (const path of maas.identity) await rm(join(root, path), { recursive: true, force: true });
+  for (const path of maas.identity) await empty(join(root, path));
+}
+
+/** Takes a file away, and what is in a folder: the folder itself is its package's, which makes it only once. */
+async function empty(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  const paths = found?.isDirectory() ? (await readdir(path)).map((name) => join(path, name)) : [path];
+  for (const each of paths) await rm(each, { recursive: true, force: true });
 }
 
 /** Whether systemd knows a service from a file of its own package. */

@@ -1,6 +1,8 @@
+import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileIfExists, tryRun } from '@maas-ha/host';
 import { z } from 'zod';
+import type { Installation } from './installation.ts';
 
 /** How long one question may take, in milliseconds. */
 const TIMEOUT = 3000;
@@ -94,9 +96,36 @@ export function remoteEnd(line: string): string | undefined {
   return match ? `${match[1]} ${match[2]}` : undefined;
 }
 
-/** How many of these regions this machine is connected to; of unknown ones, how many addresses. */
-export async function connectedRegions(regions: EventLoops | undefined): Promise<number> {
-  const remotes = await rpcConnections();
-  if (!regions) return new Set([...remotes].map((remote) => remote.split(' ')[0])).size;
-  return [...regions.values()].filter((loops) => [...loops].some((loop) => remotes.has(loop))).length;
+/**
+ * The addresses of the regions that have taken this rack in, as rackd itself writes them down once it has registered
+ * with one: a connection alone is also there while a handshake fails.
+ * @param started when rackd did, in milliseconds since 1970: what is older is of an earlier one
+ */
+export async function registeredWith(
+  { rpcState }: Pick<Installation, 'rpcState'>,
+  started: number,
+): Promise<ReadonlySet<string>> {
+  const written = await stat(rpcState).catch(() => undefined);
+  if (!written || !(written.mtimeMs >= started)) return new Set();
+  const urls = ((await readFileIfExists(rpcState)) ?? '').split('\n').filter((line) => URL.canParse(line));
+  return new Set(urls.map((url) => new URL(url).hostname.replaceAll(/[[\]]/g, '')));
+}
+
+/**
+ * How many of these regions this machine is connected to; of unknown ones, how many addresses.
+ * @param registered see {@link registeredWith}
+ */
+export async function connectedRegions(
+  regions: EventLoops | undefined,
+  registered: ReadonlySet<string>,
+): Promise<number> {
+  if (registered.size === 0) return 0;
+  const remotes = [...(await rpcConnections())].filter((remote) => registered.has(addressOf(remote)));
+  if (!regions) return new Set(remotes.map(addressOf)).size;
+  return [...regions.values()].filter((loops) => remotes.some((remote) => loops.has(remote))).length;
+}
+
+/** `10.0.0.4 5250` → `10.0.0.4` */
+function addressOf(remote: string): string {
+  return remote.split(' ')[0] ?? remote;
 }

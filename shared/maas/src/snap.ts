@@ -25,6 +25,7 @@ const DATA = '/var/snap/maas/current';
 const HOME = `${COMMON}/maas`;
 const SECRET_FILE = `${HOME}/secret`;
 const ID_FILE = `${HOME}/maas_id`;
+const RPC_STATE = `${HOME}/rpc.state`;
 const CONF = { region: `${DATA}/regiond.conf`, rack: `${DATA}/rackd.conf` } as const;
 /** What the snap runs when it starts: `none`, `region`, `rack` or `region+rack`, as its own `maas init` writes it. */
 const MODE_FILE = `${COMMON}/snap_mode`;
@@ -49,8 +50,9 @@ export const SNAP: Installation = {
   group: 'root',
   secretFile: SECRET_FILE,
   idFile: ID_FILE,
+  rpcState: RPC_STATE,
   // `maas init` clears the certificates itself.
-  identity: [ID_FILE, SECRET_FILE, `${HOME}/rpc.state`],
+  identity: [ID_FILE, SECRET_FILE, RPC_STATE],
   backedUp: [CONF.region, SECRET_FILE, ID_FILE, `${DATA}/certificates`, `${HOME}/image-storage`],
   sockets: DATA,
   // What is elsewhere the confinement of the snap does not let it see.

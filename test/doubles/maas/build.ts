@@ -87,7 +87,7 @@ async function build(folder: string, files: string): Promise<void> {
 }
 
 async function makePackage(
-  { name, version, depends, files, postinst, code }: Package,
+  { name, version, depends, folders = [], files, postinst, code }: Package,
   work: string,
   repository: string,
   source: string,
@@ -113,6 +113,7 @@ async function makePackage(
     if (/^(usr\/s?bin|usr\/lib\/maas)\//.test(path) || path === 'DEBIAN/postinst')
       await chmod(join(root, path), 0o755);
   }
+  for (const folder of folders) await mkdir(join(root, folder), { recursive: true });
   if (code) {
     const target = join(root, 'usr/lib/python3/dist-packages');
     await mkdir(target, { recursive: true });

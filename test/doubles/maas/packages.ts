@@ -3,6 +3,8 @@ export interface Package {
   readonly name: string;
   readonly version: string;
   readonly depends: readonly string[];
+  /** Folders that are empty in it. */
+  readonly folders?: readonly string[];
   /** Content by path; those in usr/bin, usr/sbin and usr/lib/maas are executable. */
   readonly files: Readonly<Record<string, string>>;
   readonly postinst: string;
@@ -28,25 +30,34 @@ export const SNAPD: Package = {
 /** The packages of one MAAS version, with the names and dependencies of the real ones. */
 export function packagesOf(short: string): readonly Package[] {
   const version = `1:${short}.0-99999-g.5eed-0double1`;
-  const services =
-    short.localeCompare('3.5', 'en', { numeric: true }) >= 0
-      ? ['maas-apiserver', 'maas-temporal', 'maas-temporal-worker']
-      : [];
+  const isAtLeast = (other: string): boolean => short.localeCompare(other, 'en', { numeric: true }) >= 0;
+  const services: readonly Service[] = isAtLeast('3.5') ? SINCE_35 : [];
+  const units = ['maas-regiond', ...services.map(({ name }) => name)];
   const own = `(= ${version})`;
   return [
     {
       name: 'maas-common',
       version,
       depends: PYTHON,
+      // Nothing makes it again.
+      ...(isAtLeast('3.5') && { folders: ['var/lib/maas/certificates'] }),
       files: {
         'usr/share/maas/version': `${short}.0\n`,
         'usr/lib/maas/maas-common': script('common_main()'),
+        'usr/sbin/maas-http': script('http_main()'),
+        'usr/lib/systemd/system/maas-http.service': unit({
+          start: '/usr/sbin/maas-http',
+          settings: ['TimeoutStopSec=5', 'KillMode=mixed'],
+        }),
       },
       postinst: [
         'getent group maas >/dev/null || groupadd --system maas',
         'getent passwd maas >/dev/null || useradd --system --gid maas --home-dir /var/lib/maas --shell /usr/sbin/nologin maas',
         'install -d -o root -g maas -m 0755 /etc/maas',
         'install -d -o maas -g maas -m 0755 /var/lib/maas /var/lib/maas/http',
+        ...(isAtLeast('3.5') ? ['chown maas:maas /var/lib/maas/certificates'] : []),
+        'systemctl daemon-reload',
+        'systemctl enable --quiet --now maas-http',
         '',
       ].join('\n'),
       code: true,
@@ -58,35 +69,27 @@ export function packagesOf(short: string): readonly Package[] {
       files: {
         'usr/sbin/maas-region': script('region_main()'),
         'usr/sbin/regiond': script('regiond_main()'),
-        'usr/sbin/maas-http': script('http_main()'),
         'usr/lib/systemd/system/maas-regiond.service': unit({
-          // As the real one: a shell is the main process, so that a stop kills regiond itself at once.
-          start: "/bin/sh -c 'exec regiond 2>&1 | tee -a /var/lib/maas/regiond.log'",
+          // Until 3.4 a shell is the main process, so that a stop kills regiond itself at once.
+          start: isAtLeast('3.5')
+            ? '/usr/sbin/regiond'
+            : "/bin/sh -c 'exec regiond 2>&1 | tee -a /var/lib/maas/regiond.log'",
           user: 'maas',
-          condition: '/etc/maas/regiond.conf',
-          requires: services.slice(0, 1),
-          after: ['KillMode=mixed'],
+          conditions: [REGIOND_CONF],
+          requires: isAtLeast('3.6') ? ['maas-apiserver.service'] : [],
+          settings: [
+            ...RESTARTS,
+            'KillMode=mixed',
+            // The real one does so itself, with sudo.
+            'ExecStartPost=+-/bin/systemctl --no-block start maas-http.service',
+          ],
         }),
-        'usr/lib/systemd/system/maas-http.service': unit({
-          start: '/usr/sbin/maas-http',
-          user: 'maas',
-          requires: [],
-          after: [],
-        }),
-        'usr/lib/systemd/system/maas-http.path':
-          '[Path]\nPathExists=/var/lib/maas/http/regiond.nginx.conf\n\n[Install]\nWantedBy=multi-user.target\n',
         ...Object.fromEntries(
-          services.flatMap((name) => [
-            [`usr/sbin/${name}`, script(`idle_main('${name}')`)],
+          services.flatMap(({ name, program, entry, ...service }) => [
+            [`usr/sbin/${program}`, script(`${entry}()`)],
             [
               `usr/lib/systemd/system/${name}.service`,
-              unit({
-                start: `/usr/sbin/${name}`,
-                user: 'maas',
-                condition: '/etc/maas/regiond.conf',
-                requires: [],
-                after: [],
-              }),
+              unit({ start: `/usr/sbin/${program}`, user: 'maas', ...service }),
             ],
           ]),
         ),
@@ -96,7 +99,9 @@ export function packagesOf(short: string): readonly Package[] {
         '[ -e /etc/bind/maas/named.conf.maas ] || echo "// zones of MAAS" >/etc/bind/maas/named.conf.maas',
         'grep -q bind/maas /etc/bind/named.conf.local || echo \'include "/etc/bind/maas/named.conf.maas";\' >>/etc/bind/named.conf.local',
         'systemctl daemon-reload',
-        `systemctl enable --quiet --now maas-http.path maas-regiond ${services.join(' ')}`,
+        // None is started; the ones that run are restarted by an upgrade.
+        `systemctl enable --quiet ${units.join(' ')}`,
+        `[ -z "$2" ] || systemctl try-restart ${units.join(' ')}`,
         'systemctl restart bind9',
         '',
       ].join('\n'),
@@ -120,12 +125,11 @@ export function packagesOf(short: string): readonly Package[] {
         'usr/sbin/rackd': script('rackd_main()'),
         'usr/lib/systemd/system/maas-rackd.service': unit({
           start: '/usr/sbin/rackd',
-          user: 'root',
-          requires: [],
-          after: [],
+          settings: [...RESTARTS, 'KillMode=mixed'],
         }),
       },
-      postinst: 'systemctl daemon-reload\nsystemctl enable --quiet --now maas-rackd\n',
+      postinst:
+        'systemctl daemon-reload\nsystemctl enable --quiet maas-rackd\nsystemctl restart maas-rackd\n',
       code: false,
     },
   ];
@@ -136,28 +140,73 @@ function script(call: string): string {
   return `#!/usr/bin/python3\nfrom maas_double import ${name}\n${call}\n`;
 }
 
-function unit(service: {
+/** As the real one has it: `Requires=`, where it is said, without an order. */
+function unit({
+  start,
+  user,
+  conditions = [],
+  requires = [],
+  after = [],
+  settings,
+}: {
   readonly start: string;
-  readonly user: string;
-  readonly condition?: string;
-  readonly requires: readonly string[];
-  readonly after: readonly string[];
+  readonly user?: string;
+  readonly conditions?: readonly string[];
+  readonly requires?: readonly string[];
+  readonly after?: readonly string[];
+  readonly settings: readonly string[];
 }): string {
   return [
     '[Unit]',
-    'After=network.target',
-    ...service.requires.map((name) => `Requires=${name}.service\nAfter=${name}.service`),
-    ...(service.condition === undefined ? [] : [`ConditionPathExists=${service.condition}`]),
+    `Requires=${['network-online.target', ...requires].join(' ')}`,
+    `After=${['network-online.target', ...after].join(' ')}`,
+    ...conditions.map((path) => `ConditionPathExists=${path}`),
     '',
     '[Service]',
-    `ExecStart=${service.start}`,
-    `User=${service.user}`,
-    'Restart=always',
-    'RestartSec=10',
-    ...service.after,
+    `ExecStart=${start}`,
+    ...(user === undefined ? [] : [`User=${user}`]),
+    ...settings,
     '',
     '[Install]',
     'WantedBy=multi-user.target',
     '',
   ].join('\n');
 }
+
+const REGIOND_CONF = '/etc/maas/regiond.conf';
+const RESTARTS = ['Restart=always', 'RestartSec=10s'];
+
+/** A service of a region beside regiond. */
+interface Service {
+  readonly name: string;
+  readonly program: string;
+  readonly entry: string;
+  readonly conditions: readonly string[];
+  readonly after?: readonly string[];
+  readonly settings: readonly string[];
+}
+
+const SINCE_35: readonly Service[] = [
+  {
+    name: 'maas-apiserver',
+    program: 'maas-apiserver',
+    entry: 'apiserver_main',
+    conditions: [REGIOND_CONF],
+    settings: [...RESTARTS, 'KillMode=mixed'],
+  },
+  {
+    name: 'maas-temporal',
+    program: 'temporal-server',
+    entry: 'temporal_main',
+    conditions: ['/var/lib/maas'],
+    settings: ['KillMode=mixed'],
+  },
+  {
+    name: 'maas-temporal-worker',
+    program: 'maas-temporal-worker',
+    entry: 'temporal_worker_main',
+    conditions: [REGIOND_CONF],
+    after: ['maas-temporal.service'],
+    settings: [...RESTARTS, 'KillMode=mixed'],
+  },
+];

@@ -47,7 +47,7 @@ export class DoubleHost implements AsyncDisposable {
     timeScale = 0.05,
   ): Promise<DoubleHost> {
     const host = new DoubleHost(await mkdtemp(join(tmpdir(), 'maas-double-')), address);
-    for (const folder of ['etc/maas', 'var/lib/maas/http', 'usr/share/maas'])
+    for (const folder of ['etc/maas', 'var/lib/maas/http', 'var/lib/maas/certificates', 'usr/share/maas'])
       await mkdir(join(host.root, folder), { recursive: true });
     await host.write('usr/share/maas/version', `${/^\d+\.\d+$/.test(version) ? `${version}.0` : version}\n`);
     await host.write(

@@ -20,13 +20,12 @@ import {
 } from './states.ts';
 
 /** What keeps services of a region from starting while it is upgraded. */
-const HOLD_FILES = [
-  'maas-regiond',
-  'maas-apiserver',
-  'maas-openfga',
-  'maas-temporal',
-  'maas-temporal-worker',
-].map((name) => `/etc/systemd/system/${name}.service.d/maas-ha-upgrade.conf`);
+/** What the charm adds to the services of the packages. */
+const UNIT_FILES = ['maas-ha-upgrade', 'maas-ha'].flatMap((file) =>
+  ['maas-regiond', 'maas-apiserver', 'maas-openfga', 'maas-temporal', 'maas-temporal-worker'].map(
+    (name) => `/etc/systemd/system/${name}.service.d/${file}.conf`,
+  ),
+);
 
 const confOf = (state: State): Record<string, unknown> => parse(fileOf(state, REGIOND_CONF) ?? '');
 const statusOf = (state: State): unknown => plan(state).status[0];
@@ -171,7 +170,9 @@ describe('regiond.conf', () => {
   });
 
   test('is for root and MAAS only, and MAAS reads it before it counts', () => {
-    const file = plan(serving()).machine.find((resource) => resource.kind === 'file');
+    const file = plan(serving()).machine.flatMap((resource) =>
+      resource.kind === 'file' && resource.path === REGIOND_CONF ? [resource] : [],
+    )[0];
     expect(file).toMatchObject({ mode: 0o640, owner: 'root', group: 'maas' });
     const words = file?.validate ?? [];
     expect(words.slice(0, 2)).toEqual(['env', '--ignore-environment']);
@@ -326,7 +327,7 @@ describe('a region that is being removed', () => {
       'absent-packages',
       'source',
       REGIOND_CONF,
-      ...HOLD_FILES,
+      ...UNIT_FILES,
       '/var/lib/maas/secret',
       '/var/lib/maas/maas_id',
     ]);
@@ -336,7 +337,7 @@ describe('a region that is being removed', () => {
     const paths = leave(DEB, ['maas-regiond'], true).flatMap((resource) =>
       'path' in resource ? resource.path : [],
     );
-    expect(paths).toEqual([REGIOND_CONF, ...HOLD_FILES]);
+    expect(paths).toEqual([REGIOND_CONF, ...UNIT_FILES]);
     expect(JSON.stringify(leave(DEB, ['maas-regiond'], true))).not.toContain('maas-http');
   });
 });

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
@@ -56,8 +56,13 @@ test('nothing of another MAAS stays on a reused machine, certificates included',
       await writeFile(join(programs.folder, 'var/lib/maas', name), 'old');
   };
   await fill();
+  await chown(join(programs.folder, 'var/lib/maas/certificates'), 65_534, 65_534);
+  await chmod(join(programs.folder, 'var/lib/maas/certificates'), 0o750);
   await forgetIdentity(DEB, 'region', programs.folder);
-  expect(await left()).toEqual(['image']);
+  // MAAS' package ships the folder from 3.5 on, and nothing makes it again.
+  expect(await left()).toEqual(['certificates', 'image']);
+  const kept = await stat(join(programs.folder, 'var/lib/maas/certificates'));
+  expect({ uid: kept.uid, mode: kept.mode & 0o7777 }).toEqual({ uid: 65_534, mode: 0o750 });
   // regiond does not run meanwhile, or it would write them again.
   expect(await readFile(join(programs.folder, 'called'), 'utf8')).toBe('stop maas-regiond.service\n');
 
@@ -293,10 +298,52 @@ test('regiond is asked to stop itself, once balancers are turned away: systemd w
   expect((await readFile(said, 'utf8')).trim().split('\n')).toEqual([
     'starts',
     'disable --quiet maas-regiond.service',
-    'stop maas-http.path maas-http.service',
+    'stop maas-http.service',
     'TERM',
     'stop maas-regiond.service',
   ]);
+});
+
+test('a regiond that has said goodbye and does not end, as that of 3.7, is killed: systemd would wait for 90 s', async () => {
+  const said = join(programs.folder, 'called');
+  await programs.program(
+    'regiond',
+    `trap 'echo TERM >>${said}' TERM\necho starts >>${said}\nwhile :; do sleep 0.05; done`,
+  );
+  const regiond = spawn(join(programs.folder, 'regiond'), { detached: true, stdio: 'ignore' });
+  await programs.program(
+    'systemctl',
+    `case "$1" in show) echo ${regiond.pid};; kill) kill -KILL ${regiond.pid};; esac; [ "$1" = show ] || echo "$@" >>${said}`,
+  );
+  try {
+    await until(
+      () => existsSync(said),
+      (hasStarted) => hasStarted,
+    );
+    await DEB.stopRegion(500);
+  } finally {
+    if (regiond.exitCode === null) spawnSync('kill', ['-KILL', `-${regiond.pid}`]);
+  }
+  expect((await readFile(said, 'utf8')).trim().split('\n').slice(-3)).toEqual([
+    'TERM',
+    'kill --signal=KILL maas-regiond.service',
+    'stop maas-regiond.service',
+  ]);
+});
+
+test('every service of a region stops in seconds, and the API server does not start before there are certificates', () => {
+  const files = plan(fresh()).machine.filter((resource) => resource.kind === 'file');
+  const settings = new Map(files.map(({ path, content }) => [path, content]));
+  for (const name of ['regiond', 'apiserver', 'openfga', 'temporal', 'temporal-worker'])
+    expect(settings.get(`/etc/systemd/system/maas-${name}.service.d/maas-ha.conf`)).toMatch(
+      /^\[Service\]\nTimeoutStopSec=(5|10|20)$/m,
+    );
+  const apiserver = settings.get('/etc/systemd/system/maas-apiserver.service.d/maas-ha.conf');
+  expect(apiserver).toContain('[Unit]\nConditionPathExists=/var/lib/maas/certificates/cacerts.pem\n');
+  // It is started once regiond serves, which is when they are there.
+  const steps = machineOf(serving({ isServing: false, services: ['maas-regiond', 'maas-apiserver'] }));
+  const order = ['service:maas-regiond:running', 'step:await-serving', 'service:maas-apiserver:running'];
+  expect(steps.filter((step) => order.includes(step))).toEqual(order);
 });
 
 test('an administrator is made without a question that nobody answers, and without a password in the arguments', async () => {

@@ -55,6 +55,10 @@ MODE_FILE = f"{SNAP_COMMON}/snap_mode"
 HAS_NGINX = SHORT >= (3, 2)
 WEB_SOCKET = f"{SNAP_DATA or HOME}/maas-regiond-webapp.sock.0"
 HTTP_CONF = f"{SNAP_DATA or HOME}/http/regiond.nginx.conf"
+# From 3.5 on the regions have a certificate in common. The folder comes with maas-common, or with `maas init`.
+CERTIFICATES = f"{SNAP_DATA or HOME}/certificates" if SHORT >= (3, 5) else None
+CERTIFICATE_FILES = ("cluster.key", "cluster.pem", "cacerts.pem")
+TEMPORAL_CONF = f"{SNAP_DATA or HOME}/temporal/production.yaml"
 SETTINGS = {
     "time_scale": 0.2,
     "dbupgrade_seconds": 3.0,
@@ -799,9 +803,20 @@ class Region:
                     (json.dumps(self.conf["maas_url"]),),
                 )
             self.system_id = self.register(cursor)
+            certificate = self.certificate(cursor) if CERTIFICATES else None
         connection.close()
+        if certificate and not has_certificates():
+            for name in CERTIFICATE_FILES:
+                # MAAS makes no folder for it.
+                write_atomically(f"{CERTIFICATES}/{name}", certificate, 0o600 if name.endswith(".key") else 0o644)
         write_own("secret", self.secret)
         write_own("maas_id", self.system_id, 0o640 if SHORT >= (3, 3) else 0o600)
+
+    def certificate(self, cursor):
+        cursor.execute("SELECT value FROM maasserver_secret WHERE path = 'cluster-certificate'")
+        row = cursor.fetchone() or (secrets.token_hex(16),)
+        cursor.execute("INSERT INTO maasserver_secret VALUES ('cluster-certificate', %s) ON CONFLICT DO NOTHING", row)
+        return row[0]
 
     def first_secret(self):
         """Until 3.2 MAAS takes the one of a file; later it ignores and overwrites that."""
@@ -832,6 +847,9 @@ class Region:
             self.beat()
         threading.Thread(target=self.heart, daemon=True).start()
         threading.Thread(target=self.report, daemon=True).start()
+        if CERTIFICATES:
+            os.makedirs(os.path.dirname(TEMPORAL_CONF), exist_ok=True)
+            write_atomically(TEMPORAL_CONF, yaml.safe_dump({"broadcastAddress": self.conf["broadcast_address"]}), 0o600)
         server = WebServer(self) if HAS_NGINX else BareWebServer(self)
         self.configure_web()
         # Only now: from here on it is what configures the web server, and two at once would take each other's file away.
@@ -927,7 +945,12 @@ class Region:
         self.beating.acquire(timeout=5)
         query(self.conf, "DELETE FROM maasserver_regionprocess WHERE system_id = %s", (self.system_id,))
         log("Region controller stopped.")
-        os._exit(0)
+        if SHORT < (3, 7):
+            os._exit(0)
+        # That of 3.7 has said goodbye, its workers are gone, and it does not end: a process that serves nobody and hears
+        # no signal. In the snap it is pebble that loses patience.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.execvp("sleep", ["regiond", "infinity"])
 
     def eventloops(self):
         rows = pooled_query(
@@ -999,7 +1022,14 @@ def read_own(name):
 
 
 def write_own(name, content, mode=0o640):
-    path = f"{HOME}/{name}"
+    write_atomically(f"{HOME}/{name}", content, mode)
+
+
+def has_certificates():
+    return all(os.path.exists(f"{CERTIFICATES}/{name}") for name in CERTIFICATE_FILES)
+
+
+def write_atomically(path, content, mode):
     # Region and rack share files, and a rack writes one for each connection, all at the same time.
     temporary = f"{path}.{threading.get_native_id()}"
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
@@ -1357,8 +1387,8 @@ def regiond_main():
         except psycopg2.Error as error:
             log(f"maasserver.start_up: [error] Database error during start-up\n{error}")
             time.sleep(scaled(3))
-        except AssertionError as error:
-            log(f"maasserver.start_up: [error] {error}")
+        except (AssertionError, OSError) as error:
+            log(f"maasserver.start_up: [error] Error during start-up.\n{type(error).__name__}: {error}")
             time.sleep(scaled(3))
     signal.signal(signal.SIGTERM, region.stop)
     region.serve()
@@ -1471,10 +1501,35 @@ def serve_tls(conf):
     return server
 
 
-def idle_main(name):
-    """A service of MAAS that reads regiond.conf when it starts, and does nothing else here."""
-    values = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
-    log(f"{name} uses the database on {values['database_host']}")
+def read_start(name):
+    """What a service of MAAS does first: it reads regiond.conf, and connects."""
+    conf = read_config(REGIOND_CONF, REGION_OPTIONS)[1]
+    connect(conf).close()
+    log(f"{name} uses the database on {conf['database_host']}")
+
+
+def apiserver_main():
+    """Two servers in one from 3.6 on: only the second one hears a signal, and the first one serves on."""
+    read_start("maas-apiserver")
+    if SHORT >= (3, 6):
+        if not has_certificates():
+            raise TypeError("cannot unpack non-iterable NoneType object")
+        signal.signal(signal.SIGTERM, lambda *_: log("Shutting down"))
+    while True:
+        signal.pause()
+
+
+def temporal_main():
+    """It ends where regiond has not configured it yet, and nobody starts it again by itself."""
+    with open(TEMPORAL_CONF) as file:
+        log(f"temporal-server: {file.read()}")
+    signal.pause()
+
+
+def temporal_worker_main():
+    read_start("maas-temporal-worker")
+    if not has_certificates():
+        raise TypeError("cannot unpack non-iterable NoneType object")
     signal.pause()
 
 
@@ -1488,6 +1543,8 @@ class Rack:
         self.secret = secret
         self.connections = {}
         self.announced = None
+        self.remembered = None
+        self.remembering = threading.Lock()
 
     def run(self):
         while True:
@@ -1519,13 +1576,18 @@ class Rack:
             try:
                 with urllib.request.urlopen(f"{base}/rpc/", timeout=5) as reply:
                     loops = json.load(reply)["eventloops"] or {}
-                hosts = sorted({endpoint[0] for endpoints in loops.values() for endpoint in endpoints})
-                if SHORT >= (2, 5):
-                    write_own("rpc.state", "".join(f"http://{host}:5240/MAAS\n" for host in hosts))
                 return {name: endpoints[0] for name, endpoints in loops.items()}
             except (OSError, ValueError, http.client.HTTPException) as error:
                 log(f"Region not available: {error} (While requesting RPC info at {base}).")
         return {}
+
+    def remember(self):
+        """Only when a region has taken the rack in, and the regions that have are others than before."""
+        with self.remembering:
+            now = sorted({host for host in list(self.connections.values()) if host})
+            if SHORT >= (2, 5) and now != self.remembered:
+                write_own("rpc.state", "".join(f"http://{host}:5240/MAAS\n" for host in now))
+                self.remembered = now
 
     def keep(self, name, endpoint):
         try:
@@ -1539,7 +1601,8 @@ class Rack:
                     return
                 write_own("maas_id", json.loads(reply)["system_id"])
                 log(f"Event-loop '{name}' authenticated.")
-                self.connections[name] = True
+                self.connections[name] = endpoint[0]
+                self.remember()
                 while True:
                     print("{}", file=stream, flush=True)
                     reply = stream.readline()
