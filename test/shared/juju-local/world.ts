@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -165,10 +165,11 @@ export class World {
   #store: Store;
   #running = 0;
 
-  constructor() {
+  /** @param juju which Juju the model is like */
+  constructor(juju: 3 | 4 = 3) {
     this.log = new ModelLog(join(this.folder, 'log'));
     this.#store = new Store(join(this.folder, 'model.sqlite'));
-    this.model = new Model('test', this.#store);
+    this.model = new Model('test', this.#store, juju);
     this.scheduler = this.#newScheduler();
   }
 
@@ -275,6 +276,7 @@ export class World {
   async runCharm(juju: string, argv: readonly string[], options: RunOptions): Promise<RunResult> {
     const env = options.env ?? {};
     const unit = env['JUJU_UNIT_NAME'];
+    if (unit === undefined && argv[0] === 'cat') return fileOf(argv.at(-1) ?? '');
     if (unit === undefined) return { exitCode: 0, signal: null, stdout: argv.join(' '), stderr: '' };
     const path = env['JUJU_DISPATCH_PATH'];
     const name = path === undefined ? 'exec' : path.replace(/^hooks\//, '');
@@ -319,6 +321,13 @@ export class World {
       stderr: '',
     };
   }
+}
+
+/** What `cat` says on a machine, whose files are this one's. */
+function fileOf(path: string): RunResult {
+  const said = { exitCode: 0, signal: null, stdout: '', stderr: '' };
+  if (existsSync(path)) return { ...said, stdout: readFileSync(path, 'utf8') };
+  return { ...said, exitCode: 1, stderr: `cat: ${path}: No such file or directory\n` };
 }
 
 function describe(unit: string, name: string, env: Readonly<Record<string, string>>): string {

@@ -353,7 +353,7 @@ describe('a secret of the application', () => {
   test('that was taken away is an error that the charm can tell from others', async () => {
     const seen: unknown[] = [];
     await hook({}, async (juju) => {
-      await juju.secret('secret:gone').catch((error: unknown) => seen.push(error));
+      await juju.secret('secret:c9999999999999999999').catch((error: unknown) => seen.push(error));
       return {};
     });
     expect(seen[0]).toBeInstanceOf(SecretNotFoundError);

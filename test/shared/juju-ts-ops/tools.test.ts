@@ -145,21 +145,22 @@ test.each<[string, (tools: HookTools) => Promise<unknown>, unknown]>([
   ],
   ['storage-add data=2', (tools) => tools.storageAdd('data', 2), undefined],
   ['leader-set -- a=b', (tools) => tools.leaderSet({ a: 'b' }), undefined],
-  [
-    'payload-register -- docker web 1 tag',
-    (tools) => tools.payloadRegister('docker', 'web', '1', ['tag']),
-    undefined,
-  ],
-  [
-    'payload-status-set -- web 1 started',
-    (tools) => tools.payloadStatusSet('web', '1', 'started'),
-    undefined,
-  ],
-  ['payload-unregister -- web 1', (tools) => tools.payloadUnregister('web', '1'), undefined],
   ['juju-reboot', (tools) => tools.reboot('after-hook'), undefined],
 ])('%s', async (words, ask, expected) => {
   const { answer, ran } = await use(ask);
   expect([ran, answer]).toEqual([[words], expected]);
+});
+
+test.each<[string, (tools: HookTools) => Promise<unknown>]>([
+  ['payload-register -- docker web 1 tag', (tools) => tools.payloadRegister('docker', 'web', '1', ['tag'])],
+  ['payload-status-set -- web 1 started', (tools) => tools.payloadStatusSet('web', '1', 'started')],
+  ['payload-unregister -- web 1', (tools) => tools.payloadUnregister('web', '1')],
+])('%s is refused, because no charm of this framework declares a payload', async (words, ask) => {
+  const { answer, ran } = await use(ask);
+  expect([ran, answer]).toEqual([
+    [words],
+    expect.objectContaining({ message: expect.stringContaining('payload "web" not found') }),
+  ]);
 });
 
 test('the value of a secret is in a file, and on no command line', async () => {
@@ -270,7 +271,11 @@ describe('a refusal', () => {
       'relation-not-found',
       (tools) => tools.relationSet(9, 'unit', {}),
     ],
-    ['there is no such secret', 'secret-not-found', (tools) => tools.secretGet({ uri: 'secret:x' }, 'peek')],
+    [
+      'there is no such secret',
+      'secret-not-found',
+      (tools) => tools.secretGet({ uri: 'secret:c9999999999999999999' }, 'peek'),
+    ],
     ['there is no such secret of its own', 'secret-not-found', (tools) => tools.secretInfo({ label: 'x' })],
     ['it does not lead, and reads', 'not-leader', (tools) => tools.relationGet(4, 'web')],
     ['it does not lead, and writes', 'not-leader', (tools) => tools.relationSet(4, 'app', { url: 'x' })],

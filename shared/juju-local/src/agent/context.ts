@@ -3,6 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { effectiveOptions } from '../charm/options.ts';
 import type { Operation, Scalar, Secret, Unit } from '../model/documents.ts';
 import type { Model } from '../model/model.ts';
+import { describeRange, isSameRange, keptPort, overlap, readKept, type Port } from '../model/ports.ts';
+import { ToolError } from '../hooktools/tool.ts';
 import type { Task } from './task.ts';
 
 /** A secret that a hook makes or changes. */
@@ -43,8 +45,10 @@ export class HookContext {
   readonly #read = new Map<string, Readonly<Record<string, string>>>();
   /** Relation id → owner → keys; `""` deletes. */
   readonly #bags = new Map<number, Map<string, Record<string, string>>>();
-  readonly openedPorts = new Set<string>();
-  readonly closedPorts = new Set<string>();
+  readonly #opened: Port[] = [];
+  readonly #closed: Port[] = [];
+  /** Names of storage that storage-add was asked for. */
+  readonly storage = new Set<string>();
   readonly state = new Map<string, string | undefined>();
   readonly secrets = new Map<string, SecretChange>();
   /** Secret → the revisions that go, or all of it. */
@@ -82,6 +86,25 @@ export class HookContext {
     return [...known].sort();
   }
 
+  /** Who may read a secret once this hook has succeeded. */
+  grantsOf(id: string, before: Secret['grants']): Secret['grants'] {
+    return this.grants
+      .filter(({ secret }) => secret === id)
+      .reduce(
+        (grants, { grant, revokes }) => [
+          ...grants.filter((known) => !revokes(known)),
+          ...(grant ? [grant] : []),
+        ],
+        before,
+      );
+  }
+
+  /** Forgets what was asked for about a secret that goes. */
+  dropGrants(id: string): void {
+    for (let at = this.grants.length - 1; at >= 0; at -= 1)
+      if (this.grants[at]?.secret === id) this.grants.splice(at, 1);
+  }
+
   setBag(relation: number, owner: string, values: Readonly<Record<string, string>>): void {
     const owners = this.#bags.get(relation) ?? new Map<string, Record<string, string>>();
     owners.set(owner, { ...owners.get(owner), ...values });
@@ -97,6 +120,57 @@ export class HookContext {
     return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''));
   }
 
+  /**
+   * Asks for a port. The same one again is nothing new, another that overlaps is refused.
+   * @throws {ToolError} 1
+   */
+  openPort(model: Model, wanted: Port): void {
+    removePort(this.#closed, wanted);
+    if (this.#isKnown('open', model, wanted, this.#opened)) return;
+    this.#opened.push(wanted);
+  }
+
+  /** @throws {ToolError} 1 when it overlaps one that is open and is not the same. */
+  closePort(model: Model, wanted: Port): void {
+    removePort(this.#opened, wanted);
+    if (this.#closed.some((port) => keptPort(port) === keptPort(wanted))) return;
+    this.#isKnown('close', model, wanted, this.#closed);
+    this.#closed.push(wanted);
+  }
+
+  /** What is open after this hook. */
+  ports(model: Model): Port[] {
+    const known = model.unit(this.unit.name).ports.map(readKept);
+    const all = new Map([...known, ...this.#opened].map((port) => [keptPort(port), port]));
+    return [...all.values()].filter(
+      (port) =>
+        !this.#closed.some(
+          (closed) => isSameRange(port, closed) && ['', port.endpoint].includes(closed.endpoint),
+        ),
+    );
+  }
+
+  /** Whether the unit has asked for just this before, or has it. @throws {ToolError} 1 when something is in the way. */
+  #isKnown(verb: string, model: Model, wanted: Port, earlier: readonly Port[]): boolean {
+    const { unit } = this;
+    const candidates = [
+      ...earlier.map((port) => ({ port, owner: unit.name, when: ' requested earlier' })),
+      ...[...model.units.values()]
+        .filter(({ machine }) => machine === unit.machine)
+        .flatMap(({ name, ports }) => ports.map((kept) => ({ port: readKept(kept), owner: name, when: '' }))),
+    ];
+    for (const { port, owner, when } of candidates) {
+      if (!overlap(wanted, port)) continue;
+      if (owner !== unit.name || !isSameRange(wanted, port))
+        throw new ToolError(
+          1,
+          `cannot ${verb} ${describeRange(wanted)} (unit "${unit.name}"): port range conflicts with ${describeRange(port)} (unit "${owner}")${when}`,
+        );
+      if (port.endpoint === wanted.endpoint) return true;
+    }
+    return false;
+  }
+
   /** Makes everything count, or nothing. @throws when the unit has lost the leadership that it used. */
   flush(model: Model): void {
     const { unit } = this;
@@ -106,15 +180,20 @@ export class HookContext {
       if ([...this.secrets.values()].some(({ owner }) => owner === unit.app))
         throw new Error('cannot write secrets: this unit is not the leader');
     }
-    for (const { id, isNew } of this.secrets.values())
-      if (!isNew && !model.secrets.has(id)) throw new Error(`secret "${id}" not found`);
+    for (const change of this.secrets.values()) checkSecret(model, unit, change);
+    for (const id of this.removedSecrets.keys()) checkOwned(model, unit, id, this.secrets);
+    for (const { secret: id } of this.grants) checkOwned(model, unit, id, this.secrets);
+    const { provides, requires, peers } = model.application(unit.app).charm.metadata;
+    for (const { endpoint } of [...this.#opened, ...this.#closed])
+      if (endpoint !== '' && !(endpoint in { ...provides, ...requires, ...peers, 'juju-info': true }))
+        throw new Error(`cannot open or close ports: endpoint "${endpoint}" not found`);
+    for (const name of this.storage)
+      throw new Error(`adding storage to unit ${unit.name}: charm storage "${name}" not found`);
 
     for (const change of this.secrets.values()) flushSecret(model, change);
-    for (const { secret: id, grant, revokes } of this.grants) {
+    for (const id of new Set(this.grants.map(({ secret }) => secret))) {
       const secret = model.secrets.get(id);
-      if (!secret) continue;
-      secret.grants = secret.grants.filter((known) => !revokes(known));
-      if (grant) secret.grants.push(grant);
+      if (secret) secret.grants = this.grantsOf(id, secret.grants);
     }
     for (const [id, which] of this.removedSecrets) removeRevisions(model, id, which);
     for (const [id, owners] of this.#bags) {
@@ -122,14 +201,43 @@ export class HookContext {
       if (!relation) continue;
       for (const [owner, values] of owners) model.writeBag(relation, owner, values);
     }
-    unit.ports = [...new Set([...unit.ports, ...this.openedPorts])]
-      .filter((port) => !this.closedPorts.has(port))
-      .sort();
+    unit.ports = this.ports(model).map(keptPort).sort();
     for (const [key, value] of this.state) {
       if (value === undefined) delete unit.state[key];
       else unit.state[key] = value;
     }
   }
+}
+
+function removePort(ports: Port[], wanted: Port): void {
+  const at = ports.findIndex((port) => keptPort(port) === keptPort(wanted));
+  if (at >= 0) ports.splice(at, 1);
+}
+
+/** Whoever does not own a secret is only told at the end of its hook. @throws */
+function checkOwned(
+  model: Model,
+  { name, app }: Unit,
+  id: string,
+  pending: ReadonlyMap<string, SecretChange>,
+): void {
+  const owner = model.secrets.get(id)?.owner ?? pending.get(id)?.owner;
+  if (owner === undefined) throw new Error(`secret "${id}" not found`);
+  if (owner !== name && owner !== app) throw new Error(`secret "${id}": permission denied`);
+  if (owner === app && model.application(app).leader !== name)
+    throw new Error(`secret "${id}": permission denied: this unit is not the leader`);
+}
+
+/** @throws */
+function checkSecret(model: Model, unit: Unit, { id, isNew, label }: SecretChange): void {
+  if (!isNew) checkOwned(model, unit, id, new Map());
+  if (label === undefined) return;
+  const others = [...model.secrets.values()].filter((secret) => secret.id !== id);
+  const isTaken = others.some(
+    ({ owner, label: own, consumers }) =>
+      ([unit.name, unit.app].includes(owner) && own === label) || consumers[unit.name]?.label === label,
+  );
+  if (isTaken) throw new Error(`secret with label "${label}" already exists`);
 }
 
 function flushSecret(model: Model, change: SecretChange): void {

@@ -2,8 +2,10 @@ import type { Operation, Unit } from '../model/documents.ts';
 import type { Model } from '../model/model.ts';
 import type { HookContext } from './context.ts';
 
-/** The Juju that this one behaves like. */
-export const JUJU_VERSION = '3.6.28';
+/** The Juju that a model behaves like. */
+export function jujuVersion(model: Model): string {
+  return model.isJuju4 ? '4.1.0' : '3.6.28';
+}
 
 /** `maas-region/0` → `unit-maas-region-0` */
 export function unitTag(unit: string): string {
@@ -37,8 +39,14 @@ export function hookEnvironment(model: Model, context: HookContext): Record<stri
     JUJU_MACHINE_ID: unit.machine,
     JUJU_PRINCIPAL_UNIT: unit.principal ?? '',
     JUJU_AVAILABILITY_ZONE: '',
-    JUJU_VERSION,
-    JUJU_SLA: '',
+    JUJU_VERSION: jujuVersion(model),
+    ...(model.isJuju4
+      ? {
+          JUJU_CHARM_TRACE_CONFIG_HTTP: '',
+          JUJU_CHARM_TRACE_CONFIG_GRPC: '',
+          JUJU_CHARM_TRACE_CONFIG_CA_CERT: '',
+        }
+      : { JUJU_SLA: '' }),
     CLOUD_API_VERSION: '',
     JUJU_CHARM_HTTP_PROXY: '',
     JUJU_CHARM_HTTPS_PROXY: '',

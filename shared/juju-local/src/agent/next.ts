@@ -73,7 +73,7 @@ function leadershipHook(model: Model, unit: Unit): Hook | undefined {
   const { leader, leaderSettingsVersion } = model.application(unit.app);
   if (leader === undefined || unit.life === 'dying') return undefined;
   if (leader === unit.name) return unit.elected ? undefined : hook('leader-elected');
-  if (unit.leaderSettingsSeen === leaderSettingsVersion) return undefined;
+  if (model.isJuju4 || unit.leaderSettingsSeen === leaderSettingsVersion) return undefined;
   return { ...hook('leader-settings-changed'), version: leaderSettingsVersion };
 }
 

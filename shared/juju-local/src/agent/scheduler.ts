@@ -442,6 +442,7 @@ export class Scheduler {
     server?.open(context, {
       model: this.#model,
       readFile: (path) => this.#read(unit.machine, path),
+      writeFile: (path, text) => this.#write(unit.machine, path, text),
       log: (level, message) =>
         this.#log.write(unitTag(unit.name), level, `unit.${unit.name}.juju-log`, message),
       changed: () => this.#save(),
@@ -468,8 +469,19 @@ export class Scheduler {
 
   async #read(machine: string, path: string): Promise<string> {
     const { exitCode, stdout, stderr } = await this.#machines.run(machine, ['cat', '--', path]);
-    if (exitCode !== 0) throw new Error(stderr.trim().replace(/^cat: /, 'open '));
+    if (exitCode !== 0)
+      throw new Error(
+        stderr
+          .trim()
+          .replace(/^cat: /, 'open ')
+          .replace(': No such', ': no such'),
+      );
     return stdout;
+  }
+
+  async #write(machine: string, path: string, text: string): Promise<void> {
+    const { exitCode, stderr } = await this.#machines.run(machine, ['tee', '--', path], { stdin: text });
+    if (exitCode !== 0) throw new Error(stderr.trim().replace(/^tee: /, 'open '));
   }
 
   async #unpack(unit: Unit): Promise<void> {
@@ -477,7 +489,7 @@ export class Scheduler {
     if (unit.charm === digest) return;
     const tag = unitTag(unit.name);
     await this.#charms.lay(digest, this.#charmFolder(unit), unit.charm);
-    await this.#servers.get(unit.machine)?.installTools(tag);
+    await this.#servers.get(unit.machine)?.installTools(tag, this.#model.isJuju4);
     unit.charm = digest;
   }
 

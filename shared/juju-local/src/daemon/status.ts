@@ -1,7 +1,8 @@
 import { UsageError } from '../errors.ts';
 import type { Application, Relation, Status, Unit } from '../model/documents.ts';
 import { applicationStatusOf, failedStatus, type Model } from '../model/model.ts';
-import { JUJU_VERSION } from '../agent/environment.ts';
+import { shownRanges } from '../model/ports.ts';
+import { jujuVersion } from '../agent/environment.ts';
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -34,7 +35,7 @@ export function fullStatus(model: Model, base: Base, selectors: readonly string[
     .map(({ id, state, address = '', hostname = '', since, message }) => [
       id,
       {
-        'juju-status': { current: state, since: date(since), version: JUJU_VERSION },
+        'juju-status': { current: state, since: date(since), version: jujuVersion(model) },
         hostname,
         'dns-name': address,
         'ip-addresses': address === '' ? [] : [address],
@@ -55,7 +56,7 @@ export function fullStatus(model: Model, base: Base, selectors: readonly string[
       type: 'iaas',
       controller: 'local',
       cloud: 'juju-local',
-      version: JUJU_VERSION,
+      version: jujuVersion(model),
       'model-status': { current: 'available', since: date(model.settings.created) },
     },
     machines: Object.fromEntries(machines),
@@ -121,7 +122,7 @@ export function describeUnit(model: Model, unit: Unit, base: Base) {
   });
   return {
     ...(unit.principal === undefined && { machine: unit.machine }),
-    'opened-ports': unit.ports,
+    'opened-ports': shownRanges(unit.ports),
     'public-address': model.machineOf(unit).address ?? '',
     charm: charmUrl(model.application(unit.app)),
     base,
@@ -199,11 +200,11 @@ function unitStatus(model: Model, unit: Unit, chosen: ReadonlySet<string>): Reco
     .map((other) => [other.name, unitStatus(model, other, chosen)]);
   return {
     'workload-status': shown(workloadOf(model, unit)),
-    'juju-status': { ...shown(unit.agent), version: JUJU_VERSION },
+    'juju-status': { ...shown(unit.agent), version: jujuVersion(model) },
     ...(unit.life === 'dying' && { life: 'dying' }),
     ...(model.isLeader(unit) && { leader: true }),
     ...(unit.principal === undefined && { machine: unit.machine }),
-    ...(unit.ports.length > 0 && { 'open-ports': unit.ports }),
+    ...(unit.ports.length > 0 && { 'open-ports': shownRanges(unit.ports) }),
     'public-address': model.machineOf(unit).address ?? '',
     ...(subordinates.length > 0 && { subordinates: Object.fromEntries(subordinates) }),
   };

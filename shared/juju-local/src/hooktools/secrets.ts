@@ -1,9 +1,22 @@
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import type { SecretChange } from '../agent/context.ts';
 import { ROTATION } from '../agent/next.ts';
 import type { Secret } from '../model/documents.ts';
-import { fileText, format, FORMAT, parse, relationOf, ToolError, type Tool, type ToolCall } from './tool.ts';
+import { readStrings } from '../yaml.ts';
+import {
+  ANY,
+  FORMAT,
+  isApplicationName,
+  isUnitName,
+  parse,
+  print,
+  relationId,
+  relationOf,
+  ToolError,
+  YAML,
+  type Tool,
+  type ToolCall,
+} from './tool.ts';
 
 const KEY = /^([a-z](?:-?[a-z0-9]){2,})$/;
 
@@ -15,27 +28,25 @@ const RELATION = { relation: { type: 'string', short: 'r' } } as const;
 const METADATA = {
   label: { type: 'string' },
   description: { type: 'string' },
-  owner: { type: 'string' },
+  owner: { type: 'string', default: 'application' },
   rotate: { type: 'string' },
   expire: { type: 'string' },
   file: { type: 'string' },
 } as const;
 
-/** Juju's secrets cannot be printed in its smart format. */
-const YAML = { format: { type: 'string', default: 'yaml' } } as const;
-
 export const secretTools: Readonly<Record<string, Tool>> = {
   'secret-add': async (call) => {
     const { model, context } = call;
-    const { values, positionals } = parse(call, METADATA);
-    const content = await readContent(call, values.file, positionals);
-    if (Object.keys(content).length === 0) throw new ToolError(2, 'missing secret value or filename');
-    const owner = values.owner ?? 'application';
-    if (!['application', 'unit'].includes(owner)) throw new ToolError(2, `secret owner "${owner}" not valid`);
-    const isApp = owner === 'application';
+    const { values, positionals } = parse(call, METADATA, ANY);
+    if (positionals.length === 0 && !values.file) throw new ToolError(2, 'missing secret value or filename');
     const metadata = readMetadata(call, values);
+    const content = await readContent(call, values.file, positionals);
+    const isApp = values.owner === 'application';
+    if (Object.keys(content).length === 0) throw new ToolError(1, 'empty secret value not valid');
     if (isApp && !model.isLeader(context.unit)) throw new ToolError(1, 'this unit is not the leader');
-    requireFreeLabel(call, values.label);
+    const { label } = metadata;
+    if ([...context.secrets.values()].some((other) => other.isNew && label && other.label === label))
+      throw new ToolError(1, `secret with label "${label}" already exists`);
     const id = model.newSecretId();
     context.secrets.set(id, {
       id,
@@ -44,29 +55,27 @@ export const secretTools: Readonly<Record<string, Tool>> = {
       isNew: true,
       ...metadata,
     });
-    return `secret:${id}\n`;
+    return `${model.secretUri(id)}\n`;
   },
 
+  // Whether there is such a secret, and whose it is, is only looked at when the hook has ended.
   'secret-set': async (call) => {
     const { model, context } = call;
-    const { values, positionals } = parse(call, METADATA);
-    const [uri = '', ...rest] = positionals;
-    if (uri === '') throw new ToolError(2, 'missing secret URI');
+    const { values, positionals } = parse(call, METADATA, ANY);
+    const [uri, ...rest] = positionals;
+    if (uri === undefined) throw new ToolError(2, 'missing secret URI');
     const id = bareId(uri);
-    const content = await readContent(call, values.file, rest);
     const metadata = readMetadata(call, values);
+    const content = await readContent(call, values.file, rest);
+    const isSomething = Object.keys({ ...metadata, ...content }).length > 0;
+    if (!isSomething) return '';
     const pending = context.secrets.get(id);
-    const owner = pending?.owner ?? model.secrets.get(id)?.owner ?? context.unit.app;
-    if (owner === context.unit.app && !model.isLeader(context.unit))
-      throw new ToolError(1, 'this unit is not the leader');
-    if (owner !== context.unit.app && owner !== context.unit.name)
-      throw new ToolError(1, 'permission denied');
-    requireFreeLabel(call, values.label, id);
+    context.removedSecrets.delete(id);
     context.secrets.set(id, {
       isNew: false,
+      owner: model.secrets.get(id)?.owner ?? context.unit.app,
       ...pending,
       id,
-      owner,
       ...metadata,
       ...(Object.keys(content).length > 0 && { content }),
     });
@@ -75,31 +84,41 @@ export const secretTools: Readonly<Record<string, Tool>> = {
 
   'secret-get': (call) => {
     const { model, context } = call;
-    const { values, positionals } = parse(call, {
-      ...YAML,
-      label: { type: 'string' },
-      peek: { type: 'boolean', default: false },
-      refresh: { type: 'boolean', default: false },
-    });
-    const [uri, key] = positionals;
-    if (uri === undefined && values.label === undefined)
+    const { values, positionals } = parse(
+      call,
+      {
+        ...YAML,
+        label: { type: 'string' },
+        peek: { type: 'boolean', default: false },
+        refresh: { type: 'boolean', default: false },
+      },
+      2,
+    );
+    const [given, key] = positionals;
+    const id = given === undefined ? undefined : bareId(given);
+    const label = values.label === '' ? undefined : values.label;
+    if (id === undefined && label === undefined)
       throw new ToolError(2, 'require either a secret URI or label');
-    const pending = [...context.secrets.values()].find(({ id, label }) =>
-      uri === undefined ? label !== undefined && label === values.label : id === bareId(uri),
+    if (values.peek && values.refresh)
+      throw new ToolError(2, 'specify one of --peek or --refresh but not both');
+    const pending = [...context.secrets.values()].find((change) =>
+      id === undefined ? change.label !== undefined && change.label === label : change.id === id,
     );
     // What this hook has written it reads, unless it is pinned to what was there before.
-    if (pending?.content && (pending.isNew || values.peek || values.refresh))
-      return print(pending.content, key, values.format);
-    const secret = uri === undefined ? byLabel(call, values.label ?? '') : model.secrets.get(bareId(uri));
-    if (!secret) throw new ToolError(1, `secret "${uri === undefined ? '' : bareId(uri)}" not found`);
+    if (pending?.content && (pending.isNew || values.peek || values.refresh)) {
+      if (id !== undefined && label !== undefined) context.secrets.set(id, { ...pending, label });
+      return show(call, pending.content, key, values);
+    }
+    const secret = id === undefined ? byLabel(call, label ?? '') : model.secrets.get(id);
+    if (!secret) throw new ToolError(1, `secret "${id ?? ''}" not found`);
     if (!mayRead(call, secret)) throw new ToolError(1, 'permission denied');
     const latest = secret.revisions.at(-1);
     const isOwner = secret.owner === context.unit.name || secret.owner === context.unit.app;
     const consumer = (secret.consumers[context.unit.name] ??= { revision: latest?.number ?? 1 });
-    if (values.label !== undefined && uri !== undefined) {
-      requireFreeLabel(call, values.label, secret.id);
-      if (!isOwner) consumer.label = values.label;
-      else if (ownSecrets(call).includes(secret)) secret.label = values.label;
+    if (label !== undefined && id !== undefined) {
+      requireFreeLabel(call, label, secret.id);
+      if (!isOwner) consumer.label = label;
+      else if (ownSecrets(call).includes(secret)) secret.label = label;
     }
     if (values.refresh) consumer.revision = latest?.number ?? 1;
     call.changed();
@@ -107,25 +126,26 @@ export const secretTools: Readonly<Record<string, Tool>> = {
       values.peek || values.refresh
         ? latest
         : secret.revisions.find(({ number }) => number === consumer.revision);
-    return print(revision?.content ?? {}, key, values.format);
+    return show(call, revision?.content ?? {}, key, values);
   },
 
   'secret-info-get': (call) => {
-    const { values, positionals } = parse(call, { ...YAML, label: { type: 'string' } });
-    const [uri] = positionals;
-    if (uri === undefined && values.label === undefined)
+    const { values, positionals } = parse(call, { ...YAML, label: { type: 'string' } }, 1);
+    const [given] = positionals;
+    const id = given === undefined ? undefined : bareId(given);
+    const label = values.label === '' ? undefined : values.label;
+    if (id === undefined && label === undefined)
       throw new ToolError(2, 'require either a secret URI or label');
-    if (uri !== undefined && values.label !== undefined)
+    if (id !== undefined && label !== undefined)
       throw new ToolError(2, 'specify either a secret URI or label but not both');
-    const secret = ownSecrets(call).find(({ id, label }) =>
-      uri === undefined ? label === values.label : id === bareId(uri),
+    const secret = secretsAsWritten(call).find((own) =>
+      id === undefined ? own.label === label : own.id === id,
     );
-    if (!secret)
-      throw new ToolError(1, `secret "${uri === undefined ? (values.label ?? '') : bareId(uri)}" not found`);
-    const { owner, label = '', description, revisions, grants, rotate, nextRotate, expire } = secret;
+    if (!secret) throw new ToolError(1, `secret "${id ?? label}" not found`);
+    const { owner, label: shown = '', description, revisions, grants, rotate, nextRotate, expire } = secret;
     const info = {
       revision: revisions.at(-1)?.number ?? 1,
-      label,
+      label: shown,
       owner: owner.includes('/') ? 'unit' : 'application',
       ...(description !== undefined && { description }),
       rotation: rotate ?? 'never',
@@ -139,84 +159,87 @@ export const secretTools: Readonly<Record<string, Tool>> = {
         })),
       }),
     };
-    return format({ [secret.id]: info }, values.format);
+    return print(call, { [secret.id]: info }, values, ['json', 'yaml']);
   },
 
   'secret-ids': (call) => {
-    const { values } = parse(call, FORMAT);
-    const pending = [...call.context.secrets.values()].filter(({ isNew }) => isNew);
-    const ids = [...ownSecrets(call), ...pending].map(({ id }) => id);
-    return format(ids.length > 0 ? ids : null, values.format);
+    const { values } = parse(call, FORMAT, 0);
+    const ids = secretsAsWritten(call).map(({ id }) => id);
+    return print(call, ids.length > 0 ? ids : null, values);
   },
 
   'secret-grant': (call) => {
     const { model, context } = call;
-    const { values, positionals } = parse(call, { ...RELATION, unit: { type: 'string' } });
+    const { values, positionals } = parse(call, { ...RELATION, unit: { type: 'string' } }, 1);
     const [uri] = positionals;
     if (uri === undefined) throw new ToolError(2, 'missing secret URI');
+    const id = bareId(uri);
     const relation = relationOf(call, values.relation);
-    const secret = manageable(call, bareId(uri));
     const remoteApp = model.remoteApp(relation, context.unit.app);
-    if (values.unit !== undefined && values.unit.split('/')[0] !== remoteApp)
-      throw new ToolError(2, `unit "${values.unit}" is not in relation "${relation.id}"`);
-    const grant = { relation: relation.id, to: values.unit ?? remoteApp };
-    const revokes = (known: Grant) => known.relation === grant.relation && known.to === grant.to;
-    context.grants.push({ secret, grant, revokes });
+    const { unit } = values;
+    if (unit && !isUnitName(unit)) throw new ToolError(2, `unit "${unit}" not valid`);
+    if (unit && unit.split('/')[0] !== remoteApp)
+      throw new ToolError(2, `cannot specify unit "${unit}" in relation to application "${remoteApp}"`);
+    const secret = secretsAsWritten(call).find((own) => own.id === id);
+    if (!secret) throw new ToolError(1, `secret "${id}" not found`);
+    const grant = { relation: relation.id, to: unit === undefined || unit === '' ? remoteApp : unit };
+    const there = secret.grants.filter((known) => known.relation === relation.id);
+    if (there.some(({ to }) => to === grant.to || !to.includes('/'))) return '';
+    if (there.length > 0 && grant.to === remoteApp)
+      throw new ToolError(
+        1,
+        'any unit level grants need to be revoked before granting access to the corresponding application',
+      );
+    context.grants.push({ secret: id, grant, revokes: () => false });
     return '';
   },
 
   'secret-revoke': (call) => {
-    const { values, positionals } = parse(call, {
-      ...RELATION,
-      unit: { type: 'string' },
-      app: { type: 'string' },
-      application: { type: 'string' },
-    });
+    const { model, context } = call;
+    const { values, positionals } = parse(
+      call,
+      { ...RELATION, unit: { type: 'string' }, app: { type: 'string' }, application: { type: 'string' } },
+      1,
+    );
     const [uri] = positionals;
     if (uri === undefined) throw new ToolError(2, 'missing secret URI');
-    const to = values.unit ?? values.app ?? values.application;
-    if (to === undefined && values.relation === undefined)
-      throw new ToolError(2, 'missing relation or application or unit');
-    const relation = values.relation === undefined ? undefined : relationOf(call, values.relation);
-    const secret = manageable(call, bareId(uri));
-    const revokes = (known: Grant) =>
-      to === undefined ? known.relation === relation?.id : isOf(known.to, to);
-    call.context.grants.push({ secret, revokes });
+    const id = bareId(uri);
+    const [app = '', unit = ''] = [values.app ?? values.application, values.unit];
+    if (app !== '' && !isApplicationName(app)) throw new ToolError(2, `application "${app}" not valid`);
+    if (unit !== '' && !isUnitName(unit)) throw new ToolError(2, `unit "${unit}" not valid`);
+    if (app !== '' && unit !== '') throw new ToolError(2, 'specify only one of application or unit');
+    const number = relationId(call, values.relation);
+    const relation = number === undefined ? undefined : model.relations.get(number);
+    // The relation that the hook is about counts as if it had been named.
+    if (relation && app !== '') throw new ToolError(2, 'do not specify both relation and app');
+    const to = unit || app || (relation && model.remoteApp(relation, context.unit.app));
+    if (to === undefined) throw new ToolError(2, 'missing relation or application or unit');
+    context.grants.push({ secret: id, revokes: (known) => known.to === to });
     return '';
   },
 
   'secret-remove': (call) => {
     const { context } = call;
-    const { values, positionals } = parse(call, { revision: { type: 'string' } });
+    const { values, positionals } = parse(call, { revision: { type: 'string', default: '0' } }, 1);
+    if (!/^[+-]?\d+$/.test(values.revision))
+      throw new ToolError(
+        2,
+        `invalid value "${values.revision}" for option --revision: strconv.ParseInt: parsing "${values.revision}": invalid syntax`,
+      );
     const [uri] = positionals;
     if (uri === undefined) throw new ToolError(2, 'missing secret URI');
-    const id = manageable(call, bareId(uri));
+    const id = bareId(uri);
+    const isNew = context.secrets.get(id)?.isNew === true;
+    context.secrets.delete(id);
+    context.dropGrants(id);
+    if (isNew) return '';
     const known = context.removedSecrets.get(id);
-    if (values.revision === undefined || known === 'all') context.removedSecrets.set(id, 'all');
-    else if (/^\d+$/.test(values.revision))
-      context.removedSecrets.set(id, new Set([...(known ?? []), Number(values.revision)]));
-    else throw new ToolError(2, `invalid value "${values.revision}" for option --revision`);
+    const revision = Number(values.revision);
+    if (revision <= 0 || known === 'all') context.removedSecrets.set(id, 'all');
+    else context.removedSecrets.set(id, new Set([...(known ?? []), revision]));
     return '';
   },
 };
-
-type Grant = Secret['grants'][number];
-
-/** Whether a grant to a unit or application is one of those meant: an application includes its units. */
-function isOf(granted: string, meant: string): boolean {
-  return granted === meant || granted.startsWith(`${meant}/`);
-}
-
-/** Checks a secret that only its owner may manage, and returns its id. @throws {ToolError} 1 */
-function manageable(call: ToolCall, id: string): string {
-  const { model, context } = call;
-  const owner = context.secrets.get(id)?.owner ?? model.secrets.get(id)?.owner;
-  if (owner === undefined) throw new ToolError(1, `secret "${id}" not found`);
-  if (owner === context.unit.app && !model.isLeader(context.unit))
-    throw new ToolError(1, 'this unit is not the leader');
-  if (owner !== context.unit.app && owner !== context.unit.name) throw new ToolError(1, 'permission denied');
-  return id;
-}
 
 /** A label names one secret of an owner. @throws {ToolError} 1 */
 function requireFreeLabel({ model, context }: ToolCall, label: string | undefined, id?: string): void {
@@ -236,36 +259,57 @@ function requireFreeLabel({ model, context }: ToolCall, label: string | undefine
 /** @throws {ToolError} 2 */
 function readMetadata(
   { time }: ToolCall,
-  values: Readonly<Partial<Record<'label' | 'description' | 'rotate' | 'expire', string>>>,
+  values: Readonly<Partial<Record<'label' | 'description' | 'owner' | 'rotate' | 'expire', string>>>,
 ): Pick<SecretChange, 'label' | 'description' | 'rotate' | 'nextRotate' | 'expire'> {
-  const { label, description, rotate, expire } = values;
+  // What is "" is not given.
+  const [label, description, rotate, expire] = [
+    values.label,
+    values.description,
+    values.rotate,
+    values.expire,
+  ].map((value) => (value === '' ? undefined : value));
+  const until = expire === undefined ? undefined : expiryDate(expire, time);
   if (rotate !== undefined && rotate !== 'never' && !(rotate in ROTATION))
     throw new ToolError(2, `rotate policy "${rotate}" not valid`);
+  if (!['application', 'unit'].includes(values.owner ?? ''))
+    throw new ToolError(2, `secret owner "${values.owner ?? ''}" not valid`);
   const period = ROTATION[rotate ?? ''];
   return {
     ...(label !== undefined && { label }),
     ...(description !== undefined && { description }),
     ...(rotate !== undefined && { rotate }),
     ...(period !== undefined && { nextRotate: new Date(time + period).toISOString() }),
-    ...(expire !== undefined && { expire: expiryDate(expire, time) }),
+    ...(until !== undefined && { expire: until }),
   };
 }
 
-const UNIT_OF_TIME: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+const UNIT_OF_TIME: Readonly<Record<string, number>> = {
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+  us: 1e-3,
+  µs: 1e-3,
+  ns: 1e-6,
+};
 
 /** `90m`, `1h30m`, or an RFC 3339 date → ISO date. @throws {ToolError} 2 */
 function expiryDate(text: string, time: number): string {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)];
-  const isDuration = parts.length > 0 && parts.map(([part]) => part).join('') === text;
+  if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$/.test(text)) {
+    const date = new Date(/(Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`);
+    if (!Number.isNaN(date.valueOf())) return date.toISOString();
+  }
+  const parts = [...text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|ns)/g)];
+  const unsigned = text.replace(/^[+-]/, '');
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== unsigned)
+    throw new ToolError(2, `expire time or duration "${text}" not valid`);
   const sum = parts.reduce(
     (total, [, number, unit]) => total + Number(number) * (UNIT_OF_TIME[unit ?? ''] ?? 0),
     0,
   );
-  const date = isDuration ? time + sum : Date.parse(text);
-  if (Number.isNaN(date) || (!isDuration && !/^\d{4}-\d\d-\d\d/.test(text)))
-    throw new ToolError(2, `expire time or duration "${text}" not valid`);
-  if (date <= time) throw new ToolError(2, `expire time "${text}" is in the past`);
-  return new Date(date).toISOString();
+  if (text.startsWith('-') || sum <= 0)
+    throw new ToolError(2, `negative expire duration "${text}" not valid`);
+  return new Date(time + sum).toISOString();
 }
 
 /** As Juju prints dates: `2026-01-01T00:00:00Z` */
@@ -273,37 +317,64 @@ function wholeSeconds(date: string): string {
   return date.replace(/\.\d+Z$/, 'Z');
 }
 
-/** The values of `--file`, and over them `key=value`, `key#base64=value`, `key#file=path`. @throws {ToolError} 2 */
+/** `key=value`, `key#base64=value`, `key#file=path`, and over them the values of `--file`. @throws {ToolError} 2 */
 async function readContent(
   call: ToolCall,
   file: string | undefined,
   args: readonly string[],
 ): Promise<Record<string, string>> {
-  const fromFile = z
-    .record(z.string(), z.string())
-    .safeParse(file === undefined ? {} : parseYaml(await fileText(call, file), { schema: 'failsafe' }));
-  if (!fromFile.success) throw new ToolError(2, `cannot parse secret values from "${file ?? ''}"`);
-  const entries = [
-    ...Object.entries(fromFile.data),
-    ...args.map((arg) => {
-      const at = arg.indexOf('=');
-      if (at < 1) throw new ToolError(2, `expected "key=value", got "${arg}"`);
-      return [arg.slice(0, at), arg.slice(at + 1)] as const;
-    }),
-  ];
   const content: Record<string, string> = {};
-  for (const [name, value] of entries) {
-    const [key = '', modifier] = name.split('#');
+  const add = (name: string, value: string): void => {
+    const isCoded = name.endsWith('#base64');
+    const key = isCoded ? name.slice(0, -'#base64'.length) : name;
     if (!KEY.test(key)) throw new ToolError(2, `key "${key}" not valid`);
-    if (modifier === 'file') content[key] = await call.readFile(value);
-    else content[key] = modifier === 'base64' ? Buffer.from(value, 'base64').toString('utf8') : value;
+    content[key] = isCoded ? Buffer.from(value, 'base64').toString('utf8') : value;
+  };
+  for (const arg of args) {
+    // Juju takes what is left of the last value for padding, so that `key=` has no value.
+    const at = arg.replace(/=+$/, '').indexOf('=');
+    if (at < 1) throw new ToolError(2, `key value ${JSON.stringify(arg)} not valid`);
+    const [name, value] = [arg.slice(0, at), arg.slice(at + 1)];
+    if (name.endsWith('#file')) add(name.slice(0, -'#file'.length), await read(call, value));
+    else add(name, value);
+  }
+  if (file !== undefined && file !== '') {
+    const values = z.record(z.string(), z.string()).safeParse(readStrings(await read(call, file)) ?? {});
+    if (!values.success) throw new ToolError(2, `cannot parse secret values from "${file}"`);
+    for (const [name, value] of Object.entries(values.data)) add(name, value);
   }
   const size = Object.values(content).reduce(
     (sum, value) => sum + Math.ceil(Buffer.byteLength(value) / 3) * 4,
     0,
   );
-  if (size > MOST_BYTES) throw new ToolError(1, `secret content of ${size} bytes is too large`);
+  if (size > MOST_BYTES) throw new ToolError(2, `base64 encoded secret content too large: ${size} bytes`);
   return content;
+}
+
+/** Juju reads the files of secrets while it reads the arguments. @throws {ToolError} 2 */
+async function read(call: ToolCall, path: string): Promise<string> {
+  try {
+    if (path === '-') throw new Error('open -: no such file or directory');
+    return await call.readFile(path);
+  } catch (error) {
+    throw new ToolError(2, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** The secrets that this unit manages, as they are once its hook has succeeded. */
+function secretsAsWritten(
+  call: ToolCall,
+): (Secret | (SecretChange & Pick<Secret, 'revisions' | 'grants'>))[] {
+  const { context } = call;
+  const made = [...context.secrets.values()]
+    .filter(({ isNew }) => isNew)
+    .map((change) => ({ ...change, revisions: [], grants: [] }));
+  return [...ownSecrets(call), ...made]
+    .filter(({ id }) => context.removedSecrets.get(id) !== 'all')
+    .map((secret) => {
+      const { content: _content, isNew: _isNew, ...change } = context.secrets.get(secret.id) ?? {};
+      return { ...secret, ...change, grants: context.grantsOf(secret.id, secret.grants) };
+    });
 }
 
 function ownSecrets({ model, context: { unit } }: ToolCall): Secret[] {
@@ -330,22 +401,27 @@ function mayRead({ model, context: { unit } }: ToolCall, secret: Secret): boolea
   );
 }
 
-function print(
+function show(
+  call: ToolCall,
   content: Readonly<Record<string, string>>,
   key: string | undefined,
-  how: string | undefined,
-): string {
-  if (key === undefined) return format(content, how);
-  const [name = '', modifier] = key.split('#');
+  wanted: { readonly format: string; readonly output?: string },
+): Promise<string> {
+  const formats = ['json', 'yaml'];
+  if (key === undefined || key === '') return print(call, content, wanted, formats);
+  const isCoded = key.endsWith('#base64');
+  const name = isCoded ? key.slice(0, -'#base64'.length) : key;
   const value = content[name];
-  if (value === undefined) throw new ToolError(1, `secret key "${name}" not found`);
-  const shown = modifier === 'base64' ? Buffer.from(value).toString('base64') : value;
-  return how === 'json' ? format(shown, 'json') : `${shown}\n`;
+  if (value === undefined) throw new ToolError(1, `secret key value "${name}" not found`);
+  return print(call, isCoded ? Buffer.from(value).toString('base64') : value, wanted, formats);
 }
 
 /** `secret:9m4e…`, `secret://<model>/9m4e…` or the bare id. @throws {ToolError} 2 */
 function bareId(uri: string): string {
-  const id = /^(?:secret:(?:\/\/[0-9a-f-]+\/)?)?([0-9a-v]{20})$/.exec(uri)?.[1];
+  const id =
+    /^(?:secret:(?:\/\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\/|\/{0,2})?)?([0-9a-v]{20})$/.exec(
+      uri,
+    )?.[1];
   if (id === undefined) throw new ToolError(2, `secret URI "${uri}" not valid`);
   return id;
 }

@@ -9,6 +9,9 @@ import { unitTools } from './unit.ts';
 
 const tools = new Map(Object.entries({ ...relationTools, ...secretTools, ...unitTools }));
 
+/** What Juju 4 does not have any more. */
+const GONE = ['leader-get', 'leader-set'];
+
 /** The answer to one run of a tool. */
 export interface Answer {
   readonly exitCode: number;
@@ -51,12 +54,15 @@ export class HookToolServer {
     });
   }
 
-  /** Lays the tools of a unit on its PATH. */
-  async installTools(unitTag: string): Promise<void> {
+  /** Lays the tools of a unit on its PATH; Juju 4 has fewer. */
+  async installTools(unitTag: string, isJuju4: boolean): Promise<void> {
     const folder = join(this.#folder, 'tools', unitTag);
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
-    for (const name of tools.keys()) await symlink('../../hook-tool', join(folder, name));
+    for (const name of tools.keys()) {
+      if (isJuju4 && GONE.includes(name)) continue;
+      await symlink('../../hook-tool', join(folder, name));
+    }
   }
 
   /** Lets a hook's tools in while it runs. */

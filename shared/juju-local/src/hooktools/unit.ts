@@ -1,14 +1,19 @@
 import { LEVELS } from '../agent/log.ts';
 import type { Status } from '../model/documents.ts';
 import { applicationStatusOf, status } from '../model/model.ts';
+import { describeRange, inOrder, readRange, type Port } from '../model/ports.ts';
 import {
+  ANY,
   fileText,
-  format,
   FORMAT,
   keyValues,
+  OLD_FORMAT,
   parse,
+  print,
+  relationId,
   stringMap,
   ToolError,
+  YAML,
   type Tool,
   type ToolCall,
 } from './tool.ts';
@@ -16,47 +21,54 @@ import {
 const SETTABLE = ['maintenance', 'blocked', 'waiting', 'active'];
 /** Bytes of the charm's own state (core/quota). */
 const MOST = { key: 256, value: 65_536 };
-const PORT = /^(\d+)(?:-(\d+))?\/(tcp|udp)$/;
 
 export const unitTools: Readonly<Record<string, Tool>> = {
   'config-get': (call) => {
     const { model, context } = call;
-    const { values, positionals } = parse(call, {
-      ...FORMAT,
-      all: { type: 'boolean', short: 'a', default: false },
-    });
+    const { values, positionals } = parse(
+      call,
+      { ...FORMAT, all: { type: 'boolean', short: 'a', default: false } },
+      1,
+    );
     const { charm } = model.application(context.unit.app);
-    const [key] = positionals;
-    if (key !== undefined && values.all)
+    const [key = ''] = positionals;
+    if (key !== '' && values.all)
       throw new ToolError(2, `cannot use argument --all together with key "${key}"`);
     const effective: Readonly<Record<string, unknown>> = context.options;
-    if (key !== undefined) return format(effective[key], values.format);
+    if (key !== '') return print(call, effective[key], values);
     const unset = Object.fromEntries(Object.keys(charm.options).map((name) => [name, null]));
-    return format(values.all ? { ...unset, ...effective } : effective, values.format);
+    return print(call, values.all ? { ...unset, ...effective } : effective, values);
   },
 
-  'is-leader': (call) => format(call.model.isLeader(call.context.unit), parse(call, FORMAT).values.format),
+  'is-leader': (call) => print(call, call.model.isLeader(call.context.unit), parse(call, FORMAT, 0).values),
 
   'unit-get': (call) => {
-    const { values, positionals } = parse(call, FORMAT);
-    const [key = ''] = positionals;
+    const { values, positionals } = parse(call, FORMAT, 1);
+    const [key] = positionals;
+    if (key === undefined) throw new ToolError(2, 'no setting specified');
     if (!['private-address', 'public-address'].includes(key))
       throw new ToolError(2, `unknown setting "${key}"`);
-    return format(call.model.machineOf(call.context.unit).address, values.format);
+    return print(call, call.model.machineOf(call.context.unit).address, values);
   },
 
   'network-get': (call) => {
     const { model, context } = call;
-    const { values, positionals } = parse(call, {
-      ...FORMAT,
-      relation: { type: 'string', short: 'r' },
-      'bind-address': { type: 'boolean', default: false },
-      'ingress-address': { type: 'boolean', default: false },
-      'egress-subnets': { type: 'boolean', default: false },
-      'primary-address': { type: 'boolean', default: false },
-    });
+    const { values, positionals } = parse(
+      call,
+      {
+        ...FORMAT,
+        relation: { type: 'string', short: 'r' },
+        'bind-address': { type: 'boolean', default: false },
+        'ingress-address': { type: 'boolean', default: false },
+        'egress-subnets': { type: 'boolean', default: false },
+        'primary-address': { type: 'boolean', default: false },
+      },
+      1,
+    );
+    relationId(call, values.relation);
     const [binding] = positionals;
     if (binding === undefined) throw new ToolError(2, 'no arguments specified');
+    if (binding === '') throw new ToolError(2, 'no binding name specified');
     const { provides, requires, peers } = model.application(context.unit.app).charm.metadata;
     if (!(binding in { ...provides, ...requires, ...peers, 'juju-info': true })) {
       throw new ToolError(1, `no network config found for binding "${binding}"`);
@@ -66,59 +78,73 @@ export const unitTools: Readonly<Record<string, Tool>> = {
     const given = new Map<string, unknown>(Object.entries(values));
     const answers: Record<string, unknown> = {
       'bind-address': address,
-      'primary-address': address,
       'ingress-address': address,
       'egress-subnets': [`${address}/32`],
     };
     const asked = Object.keys(answers).filter((name) => given.get(name) === true);
+    if (values['primary-address']) {
+      if (asked.length > 0) throw new ToolError(1, '--primary-address must be the only flag specified');
+      return print(call, address, values);
+    }
     const [only] = asked;
-    if (asked.length === 1 && only !== undefined) return format(answers[only], values.format);
+    if (asked.length === 1 && only !== undefined) return print(call, answers[only], values);
     if (asked.length > 1)
-      return format(Object.fromEntries(asked.map((name) => [name, answers[name]])), values.format);
-    const addresses = [{ hostname: '', value: address, cidr: subnet }];
-    return format(
+      return print(call, Object.fromEntries(asked.map((name) => [name, answers[name]])), values);
+    // In YAML Juju gives some of it once more, under the names that agents had long ago.
+    const isJson = values.format === 'json';
+    const addresses = [{ hostname: '', value: address, cidr: subnet, ...(!isJson && { address }) }];
+    const bind = { 'mac-address': '', 'interface-name': 'eth0', addresses };
+    return print(
+      call,
       {
-        'bind-addresses': [{ 'mac-address': '', 'interface-name': 'eth0', addresses }],
+        'bind-addresses': [isJson ? bind : { ...bind, macaddress: '', interfacename: 'eth0' }],
         'egress-subnets': [`${address}/32`],
         'ingress-addresses': [address],
       },
-      values.format === 'smart' ? 'yaml' : values.format,
+      values,
     );
   },
 
   'status-get': (call) => {
     const { model, context } = call;
-    const { values } = parse(call, {
-      ...FORMAT,
-      'include-data': { type: 'boolean', default: false },
-      application: { type: 'boolean', default: false },
-    });
+    const { values } = parse(
+      call,
+      {
+        ...FORMAT,
+        'include-data': { type: 'boolean', default: false },
+        application: { type: 'boolean', default: false },
+      },
+      0,
+    );
     if (values.application && !model.isLeader(context.unit)) {
       throw new ToolError(1, 'finding application status: this unit is not the leader');
     }
+    const isWord = values.format === 'smart' && !values['include-data'];
     const shown = ({ current, message }: Status) =>
       values['include-data'] ? { message, status: current, 'status-data': {} } : { status: current };
     if (values.application) {
       const units = model.unitsOf(context.unit.app).map(({ name, workload }) => [name, shown(workload)]);
       const own = applicationStatusOf(model, model.application(context.unit.app));
-      return format(
+      if (isWord) return print(call, own.current, values);
+      return print(
+        call,
         { 'application-status': { ...shown(own), units: Object.fromEntries(units) } },
-        values.format === 'smart' ? 'yaml' : values.format,
+        values,
       );
     }
     const { workload } = context.unit;
-    if (values.format === 'smart' && !values['include-data']) return format(workload.current, 'smart');
-    return format(shown(workload), values.format);
+    return print(call, isWord ? workload.current : shown(workload), values);
   },
 
   'status-set': (call) => {
     const { model, context } = call;
-    const { values, positionals } = parse(call, { application: { type: 'boolean', default: false } });
-    const [level = '', ...message] = positionals;
+    const { values, positionals } = parse(call, { application: { type: 'boolean', default: false } }, 2);
+    const [level, message = ''] = positionals;
+    if (level === undefined) throw new ToolError(2, 'invalid args, require <status> [message]');
     if (!SETTABLE.includes(level)) {
       throw new ToolError(2, `invalid status "${level}", expected one of [${SETTABLE.join(' ')}]`);
     }
-    const value = status(level, message.join(' '));
+    const value = status(level, message);
     if (values.application) {
       if (!model.isLeader(context.unit)) throw new ToolError(1, 'this unit is not the leader');
       model.application(context.unit.app).status = value;
@@ -128,7 +154,7 @@ export const unitTools: Readonly<Record<string, Tool>> = {
   },
 
   'application-version-set': (call) => {
-    const { positionals } = parse(call, {});
+    const { positionals } = parse(call, {}, 1);
     const [version] = positionals;
     if (version === undefined) throw new ToolError(2, 'no version specified');
     call.model.application(call.context.unit.app).workloadVersion = version;
@@ -136,34 +162,59 @@ export const unitTools: Readonly<Record<string, Tool>> = {
     return '';
   },
 
-  'open-port': (call) => changePort(call, call.context.openedPorts, call.context.closedPorts),
-  'close-port': (call) => changePort(call, call.context.closedPorts, call.context.openedPorts),
+  'open-port': (call) => {
+    for (const wanted of portsOf(call)) call.context.openPort(call.model, wanted);
+    return '';
+  },
+
+  'close-port': (call) => {
+    for (const wanted of portsOf(call)) call.context.closePort(call.model, wanted);
+    return '';
+  },
 
   'opened-ports': (call) => {
-    const { values } = parse(call, { ...FORMAT, endpoints: { type: 'boolean', default: false } });
-    const { ports } = call.context.unit;
-    return format(values.endpoints ? ports.map((port) => `${port} (*)`) : ports, values.format);
+    const { values } = parse(call, { ...FORMAT, endpoints: { type: 'boolean', default: false } }, 0);
+    const open = call.context.ports(call.model).sort(inOrder);
+    const named = [...new Set(open.map(describeRange))];
+    if (!values.endpoints) return print(call, named, values);
+    const endpointsOf = (range: string) => {
+      const endpoints = open.filter((port) => describeRange(port) === range).map(({ endpoint }) => endpoint);
+      return endpoints.includes('') ? '*' : endpoints.sort().join(', ');
+    };
+    return print(
+      call,
+      named.map((range) => `${range} (${endpointsOf(range)})`),
+      values,
+    );
   },
 
   'state-get': (call) => {
     const { context } = call;
-    const { values, positionals } = parse(call, { ...FORMAT, strict: { type: 'boolean', default: false } });
+    const { values, positionals } = parse(
+      call,
+      { ...FORMAT, strict: { type: 'boolean', default: false } },
+      1,
+    );
     const merged = new Map<string, string | undefined>([
       ...Object.entries(context.unit.state),
       ...context.state,
     ]);
     const known = Object.fromEntries([...merged].filter(([, value]) => value !== undefined));
-    const [key = '-'] = positionals;
-    if (key === '-') return format(Object.keys(known).length > 0 ? known : null, values.format);
+    const [key = ''] = positionals;
+    if (['', '-'].includes(key)) {
+      const isNothing = Object.keys(known).length === 0 && values.format === 'json';
+      return print(call, isNothing ? null : known, values);
+    }
     if (known[key] === undefined && values.strict) throw new ToolError(1, `"${key}" not found`);
-    return format(known[key] ?? '', values.format);
+    return print(call, known[key] ?? '', values);
   },
 
   'state-set': async (call) => {
-    const { values, positionals } = parse(call, { file: { type: 'string' } });
+    const { values, positionals } = parse(call, { file: { type: 'string' } }, ANY);
+    const over = keyValues(positionals);
     const fromFile = stringMap(values.file, await fileText(call, values.file));
     const { state } = call.context;
-    for (const [key, value] of Object.entries({ ...fromFile, ...keyValues(positionals) })) {
+    for (const [key, value] of Object.entries({ ...fromFile, ...over })) {
       if (Buffer.byteLength(key) > MOST.key)
         throw new ToolError(
           1,
@@ -180,17 +231,21 @@ export const unitTools: Readonly<Record<string, Tool>> = {
   },
 
   'state-delete': (call) => {
-    const [key] = parse(call, {}).positionals;
-    if (key === undefined) throw new ToolError(2, 'no key specified');
-    call.context.state.set(key, undefined);
+    const [key = ''] = parse(call, {}, 1).positionals;
+    if (key !== '') call.context.state.set(key, undefined);
     return '';
   },
 
   'juju-log': (call) => {
-    const { values, positionals } = parse(call, {
-      'log-level': { type: 'string', short: 'l', default: 'INFO' },
-      debug: { type: 'boolean', default: false },
-    });
+    const { values, positionals } = parse(
+      call,
+      {
+        ...OLD_FORMAT,
+        'log-level': { type: 'string', short: 'l', default: 'INFO' },
+        debug: { type: 'boolean', default: false },
+      },
+      ANY,
+    );
     if (positionals.length === 0) throw new ToolError(2, 'no message specified');
     const { context, model } = call;
     const relation = context.relation === undefined ? undefined : model.relations.get(context.relation);
@@ -201,13 +256,16 @@ export const unitTools: Readonly<Record<string, Tool>> = {
   },
 
   'goal-state': (call) => {
-    const { values } = parse(call, { format: { type: 'string', default: 'yaml' } });
+    const { values } = parse(call, YAML, 0);
     const { model, context } = call;
     const entry = (name: string) => {
       const unit = model.units.get(name);
       return { status: unit?.workload.current ?? 'joined', since: unit?.workload.since ?? '' };
     };
-    const units = Object.fromEntries(model.unitsOf(context.unit.app).map(({ name }) => [name, entry(name)]));
+    // Juju 4 tells a subordinate of none of the units of its own application.
+    const siblings =
+      model.isJuju4 && context.unit.principal !== undefined ? [] : model.unitsOf(context.unit.app);
+    const units = Object.fromEntries(siblings.map(({ name }) => [name, entry(name)]));
     const relations: Record<string, Record<string, unknown>> = {};
     for (const relation of model
       .relationsOf(context.unit.app)
@@ -219,19 +277,20 @@ export const unitTools: Readonly<Record<string, Tool>> = {
         ...Object.fromEntries(members),
       };
     }
-    return format({ units, relations }, values.format);
+    return print(call, { units, relations }, values, ['json', 'yaml']);
   },
 
   'leader-get': (call) => {
-    const { values, positionals } = parse(call, FORMAT);
-    const [key = '-'] = positionals;
+    const { values, positionals } = parse(call, FORMAT, 1);
+    const [key = ''] = positionals;
+    if (key.includes('=')) throw new ToolError(2, `invalid key "${key}"`);
     const settings = call.model.application(call.context.unit.app).leaderSettings;
-    return format(key === '-' ? settings : settings[key], values.format);
+    return print(call, ['', '-'].includes(key) ? settings : settings[key], values);
   },
 
   'leader-set': (call) => {
     const { model, context } = call;
-    const settings = keyValues(parse(call, {}).positionals);
+    const settings = keyValues(parse(call, {}, ANY).positionals);
     if (!model.isLeader(context.unit)) {
       throw new ToolError(1, 'cannot write leadership settings: cannot write settings: not the leader');
     }
@@ -240,27 +299,41 @@ export const unitTools: Readonly<Record<string, Tool>> = {
     return '';
   },
 
-  'storage-list': (call) => format([], parse(call, FORMAT).values.format),
+  'storage-list': (call) => print(call, [], parse(call, FORMAT, 1).values),
 
   'storage-get': (call) => {
-    const { values } = parse(call, { ...FORMAT, storage: { type: 'string', short: 's' } });
+    const { values } = parse(call, { ...FORMAT, storage: { type: 'string', short: 's' } }, 1);
     if (values.storage === undefined) throw new ToolError(2, 'no storage instance specified');
     throw new ToolError(2, `invalid value "${values.storage}" for option -s: storage not found`);
   },
 
-  'credential-get': () => {
+  'storage-add': (call) => {
+    const { positionals } = parse(call, {}, ANY);
+    if (positionals.length === 0) throw new ToolError(2, 'storage add requires a storage directive');
+    for (const directive of positionals) {
+      const [name = '', count = '1'] = directive.split('=');
+      if (!/^[1-9]\d*$/.test(count)) throw new ToolError(2, `only count can be specified for "${name}"`);
+      call.context.storage.add(name);
+    }
+    return '';
+  },
+
+  'credential-get': (call) => {
+    parse(call, FORMAT, 0);
     throw new ToolError(1, 'cannot access cloud credentials: permission denied');
   },
 
   'resource-get': (call) => {
+    const [name] = parse(call, {}, 1).positionals;
+    if (name === undefined) throw new ToolError(2, 'missing required resource name');
     throw new ToolError(
       1,
-      `could not download resource: resource#${call.context.unit.app}/${call.args[0] ?? ''} not found`,
+      `could not download resource: resource#${call.context.unit.app}/${name} not found`,
     );
   },
 
   'action-get': (call) => {
-    const { values, positionals } = parse(call, FORMAT);
+    const { values, positionals } = parse(call, FORMAT, 1);
     let value: unknown = taskOf(call).params;
     for (const key of positionals[0]?.split('.') ?? []) {
       value =
@@ -268,35 +341,37 @@ export const unitTools: Readonly<Record<string, Tool>> = {
           ? Object.entries(value).find(([name]) => name === key)?.[1]
           : undefined;
     }
-    return format(value, values.format);
+    return print(call, value, values);
   },
 
   'action-set': (call) => {
+    const pairs = parse(call, {}, ANY).positionals.map((arg) => {
+      const at = arg.indexOf('=');
+      if (at < 0) throw new ToolError(2, `argument ${JSON.stringify(arg)} must be of the form key...=value`);
+      const [key, value] = [arg.slice(0, at), arg.slice(at + 1)];
+      for (const part of key.split('.')) checkActionKey(part);
+      return [key, value] as const;
+    });
+    if (pairs.length === 0) return '';
     const task = taskOf(call);
-    const { positionals } = parse(call, {});
-    for (const [key, value] of Object.entries(keyValues(positionals))) {
-      if (!/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(key))
-        throw new ToolError(
-          2,
-          `key "${key}" must start and end with lowercase alphanumeric, and contain only lowercase alphanumeric and hyphens`,
-        );
-      if (/^(stdout|stderr)(-encoding)?$/.test(key))
-        throw new ToolError(2, `cannot set reserved action key "${key}"`);
-      task.results[key] = value;
-    }
+    for (const [key, value] of pairs) task.results[key] = value;
     return '';
   },
 
   'action-fail': (call) => {
+    const [message = 'action failed without reason given, check action for errors'] = parse(
+      call,
+      {},
+      1,
+    ).positionals;
     const task = taskOf(call);
     task.status = 'failed';
-    task.message =
-      parse(call, {}).positionals[0] ?? 'action failed without reason given, check action for errors';
+    task.message = message;
     return '';
   },
 
   'action-log': (call) => {
-    const { positionals } = parse(call, {});
+    const { positionals } = parse(call, {}, ANY);
     if (positionals.length === 0) throw new ToolError(2, 'no message specified');
     taskOf(call).log.push(
       `${new Date(call.time).toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC ${positionals.join(' ')}`,
@@ -305,50 +380,33 @@ export const unitTools: Readonly<Record<string, Tool>> = {
   },
 };
 
+/** One part of a key of an action's results. @throws {ToolError} 2 */
+function checkActionKey(key: string): void {
+  if (!/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(key))
+    throw new ToolError(
+      2,
+      `key "${key}" must start and end with lowercase alphanumeric, and contain only lowercase alphanumeric and hyphens`,
+    );
+  if (/^(stdout|stderr)(-encoding)?$/.test(key))
+    throw new ToolError(2, `cannot set reserved action key "${key}"`);
+}
+
+/** What a user asked for, `juju exec` included. @throws {ToolError} 1 */
 function taskOf({ context: { task, operation } }: ToolCall) {
-  if (!task || operation.kind !== 'action') throw new ToolError(1, 'not running an action');
+  if (!task || operation.kind === 'hook') throw new ToolError(1, 'not running an action');
   return task;
 }
 
-function changePort(call: ToolCall, into: Set<string>, from: Set<string>): string {
-  const { model, context } = call;
-  const { positionals } = parse(call, { endpoints: { type: 'string' } });
-  if (positionals.length === 0) throw new ToolError(2, 'no port or range specified');
-  for (const text of positionals) {
-    const port = text === 'icmp' || text.includes('/') ? text : `${text}/tcp`;
-    const range = portRange(port);
-    if (!range) throw new ToolError(2, `invalid port or port range: "${text}"`);
-    if (into === context.openedPorts) {
-      for (const other of model.units.values()) {
-        if (other.machine !== context.unit.machine || other.name === context.unit.name) continue;
-        const taken = other.ports.find((known) => overlap(range, portRange(known)));
-        if (taken === undefined) continue;
-        throw new ToolError(
-          1,
-          `cannot open ${port} (unit "${context.unit.name}"): port range conflicts with ${taken} (unit "${other.name}")`,
-        );
-      }
-    }
-    into.add(port);
-    from.delete(port);
-  }
-  return '';
-}
-
-interface PortRange {
-  readonly from: number;
-  readonly to: number;
-  readonly protocol: string;
-}
-
-/** `80/tcp`, `8080-8088/udp`, `icmp` */
-function portRange(text: string): PortRange | undefined {
-  if (text === 'icmp') return { from: 0, to: 0, protocol: 'icmp' };
-  const [, first = '', last = first, protocol = ''] = PORT.exec(text) ?? [];
-  const [from, to] = [Number(first), Number(last)];
-  return from >= 1 && to <= 65_535 && from <= to ? { from, to, protocol } : undefined;
-}
-
-function overlap(a: PortRange, b: PortRange | undefined): boolean {
-  return b !== undefined && a.protocol === b.protocol && a.from <= b.to && b.from <= a.to;
+/** What open-port and close-port are given. @throws {ToolError} 2 */
+function portsOf(call: ToolCall): Port[] {
+  const { values, positionals } = parse(
+    call,
+    { ...OLD_FORMAT, endpoints: { type: 'string', default: '' } },
+    1,
+  );
+  const [text] = positionals;
+  if (text === undefined) throw new ToolError(2, 'no port or range specified');
+  const range = readRange(text.toLowerCase());
+  if (typeof range === 'string') throw new ToolError(2, range);
+  return values.endpoints.split(',').map((endpoint) => ({ ...range, endpoint: endpoint.trim() }));
 }

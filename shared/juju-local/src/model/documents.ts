@@ -102,6 +102,8 @@ export const Relation = z.object({
   endpoints: z.array(RelationEndpoint),
   scope: z.enum(['global', 'container']),
   life: Life,
+  /** Juju 4: its application was removed by force, and the agents at this end have not noticed. */
+  isLost: z.boolean().optional(),
   /** Units in its scope. */
   units: z.array(z.string()),
   /** By unit or application. */
@@ -155,5 +157,7 @@ export const Settings = z.object({
   nextRevision: z.record(z.string(), z.int()),
   nextTask: z.int(),
   config: z.record(z.string(), z.string()),
+  /** Which Juju the model is like: 3.6 or 4. */
+  juju: z.union([z.literal(3), z.literal(4)]).default(3),
 });
 export type Settings = z.infer<typeof Settings>;

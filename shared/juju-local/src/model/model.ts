@@ -29,7 +29,8 @@ export class Model {
   readonly machines: Map<string, Machine>;
   readonly #store: Store;
 
-  constructor(name: string, store: Store) {
+  /** @param juju which Juju a new model is like; one that exists stays as it is */
+  constructor(name: string, store: Store, juju: 3 | 4 = 3) {
     this.#store = store;
     this.settings = store.load('settings', Settings)[0] ?? {
       name,
@@ -40,6 +41,7 @@ export class Model {
       nextRevision: {},
       nextTask: 1,
       config: {},
+      juju,
     };
     this.applications = new Map(store.load('application', Application).map((app) => [app.name, app]));
     this.units = new Map(store.load('unit', Unit).map((unit) => [unit.name, unit]));
@@ -244,7 +246,7 @@ export class Model {
     this.writeBag(relation, unit.name, {
       'ingress-address': address,
       'egress-subnets': `${address}/32`,
-      'private-address': address,
+      ...(!this.isJuju4 && { 'private-address': address }),
     });
     if (relation.scope !== 'container' || unit.principal !== undefined) return;
     for (const { app } of relation.endpoints) {
@@ -420,6 +422,16 @@ export class Model {
       for (const secret of this.secrets.values())
         if (secret.owner === app.name) this.secrets.delete(secret.id);
     }
+  }
+
+  /** Whether the model is one of Juju 4. */
+  get isJuju4(): boolean {
+    return this.settings.juju === 4;
+  }
+
+  /** How Juju names a secret: 4 says which model it is of. */
+  secretUri(id: string): string {
+    return this.isJuju4 ? `secret://${this.settings.uuid}/${id}` : `secret:${id}`;
   }
 
   newSecretId(): string {

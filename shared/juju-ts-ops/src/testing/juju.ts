@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import { parse as parseYaml, stringify as stringifyYaml } from 'yaml';
+import { isScalar, parseDocument, stringify as stringifyYaml } from 'yaml';
 import { z } from 'zod';
 import type { Charmcraft } from '../charmcraft.ts';
 import { appOf } from '../context.ts';
@@ -49,6 +49,11 @@ const FORMAT = {
   format: { type: 'string', default: 'smart' },
   output: { type: 'string', short: 'o' },
 } as const;
+const YAML = { ...FORMAT, format: { type: 'string', default: 'yaml' } } as const;
+/** Taken for the sake of old charms. */
+const OLD_FORMAT = { format: { type: 'string' } } as const;
+/** As many words as the caller likes. */
+const ANY = Number.POSITIVE_INFINITY;
 const RELATION = { relation: { type: 'string', short: 'r' } } as const;
 const APP = { app: { type: 'boolean', default: false } } as const;
 const FILE = { file: { type: 'string' } } as const;
@@ -61,10 +66,9 @@ const SECRET = {
   ...FILE,
 } as const;
 
-const Texts = z.record(z.string(), z.coerce.string()).nullable();
+const Texts = z.union([z.literal(''), z.record(z.string(), z.string())]).nullable();
 const SECRET_KEY = /^([a-z](?:-?[a-z0-9]){2,})$/;
-const ACTION_KEY = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/;
-const PORT = /^(icmp|\d+(-\d+)?(\/(tcp|udp))?)$/;
+const ACTION_KEY = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 const ROTATIONS = ['never', 'hourly', 'daily', 'weekly', 'monthly', 'quarterly', 'yearly'];
 const LEVELS = ['maintenance', 'blocked', 'waiting', 'active'] as const;
 const TOOLS = `
@@ -111,6 +115,9 @@ export class FakeJuju<C extends Charmcraft> {
   #pending: Mutable<Pick<State<C>, 'relations' | 'ports' | 'stored' | 'secrets'>>;
   #action: Mutable<ActionOutcome> & { results: Record<string, string>; log: string[] };
   #nextSecret = 0;
+  /** Secrets of this hook's own making. */
+  readonly #added: SecretState[] = [];
+  #problem: string | undefined;
   readonly #storageAdded: Record<string, number> = {};
 
   constructor(charmcraft: C, state: State<C>, event: TestEvent<C>) {
@@ -128,6 +135,11 @@ export class FakeJuju<C extends Charmcraft> {
     const answer = this.#answer(tool, args, stdin);
     this.calls.push({ tool, args, exitCode: answer.exitCode });
     return answer;
+  }
+
+  /** Why Juju does not let count what a hook has asked for, though it has succeeded: what makes it fail. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   /** What the state is after the hook. */
@@ -162,12 +174,13 @@ export class FakeJuju<C extends Charmcraft> {
 
   readonly #tools: Readonly<Record<string, (args: readonly string[], stdin: string) => string>> = {
     'config-get': (args) => {
-      const { values, positionals } = parse(args, {
-        ...FORMAT,
-        all: { type: 'boolean', short: 'a', default: false },
-      });
-      const [key] = positionals;
-      if (values.all && key !== undefined)
+      const { values, positionals } = parse(
+        args,
+        { ...FORMAT, all: { type: 'boolean', short: 'a', default: false } },
+        1,
+      );
+      const [key = ''] = positionals;
+      if (values.all && key !== '')
         throw new Refusal(2, `cannot use argument --all together with key "${key}"`);
       const declared = Object.entries(this.#charmcraft.options).map(
         ([name, { default: value }]): [string, unknown] => [name, entry(this.#before.options, name) ?? value],
@@ -177,61 +190,72 @@ export class FakeJuju<C extends Charmcraft> {
           value === undefined ? (values.all ? [[name, null]] : []) : [[name, value]],
         ),
       );
-      return format(key === undefined ? options : entry(options, key), values.format);
+      return format(key === '' ? options : entry(options, key), values);
     },
 
-    'is-leader': (args) => format(this.#before.isLeader, parse(args, FORMAT).values.format),
+    'is-leader': (args) => format(this.#before.isLeader, parse(args, FORMAT, 0).values),
 
     'leader-get': (args) => {
-      const { values, positionals } = parse(args, FORMAT);
-      const [key = '-'] = positionals;
-      return format(key === '-' ? {} : undefined, values.format);
+      const { values, positionals } = parse(args, FORMAT, 1);
+      const [key = ''] = positionals;
+      if (key.includes('=')) throw new Refusal(2, `invalid key "${key}"`);
+      return format(['', '-'].includes(key) ? {} : undefined, values);
     },
 
     'leader-set': (args) => {
-      keyValues(parse(args, {}).positionals);
+      keyValues(parse(args, {}, ANY).positionals);
       if (!this.#before.isLeader)
         throw new Refusal(1, 'cannot write leadership settings: cannot write settings: not the leader');
       return '';
     },
 
     'relation-ids': (args) => {
-      const { values, positionals } = parse(args, FORMAT);
+      const { values, positionals } = parse(args, FORMAT, 1);
       const endpoint = positionals[0] ?? this.#eventRelation()?.endpoint;
       if (endpoint === undefined) throw new Refusal(2, 'no endpoint name specified');
       const ids = this.#pending.relations
         .filter((relation) => relation.endpoint === endpoint && !this.#isBroken(relation.id))
         .map(({ id }) => `${endpoint}:${id}`)
         .sort();
-      return format(ids, values.format);
+      return format(ids, values);
     },
 
     'relation-list': (args) => {
-      const { values } = parse(args, { ...FORMAT, ...RELATION, ...APP });
+      const { values } = parse(args, { ...FORMAT, ...RELATION, ...APP }, 0);
       const relation = this.#relation(values.relation);
-      if (values.app) return format(relation.app, values.format);
-      return format(this.#isBroken(relation.id) ? [] : this.#membersOf(relation), values.format);
+      if (values.app) return format(relation.app, values);
+      return format(this.#isBroken(relation.id) ? [] : this.#membersOf(relation), values);
     },
 
     'relation-get': (args) => {
-      const { values, positionals } = parse(args, { ...FORMAT, ...RELATION, ...APP });
+      const { values, positionals } = parse(args, { ...FORMAT, ...RELATION, ...APP }, 2);
       const relation = this.#relation(values.relation);
-      const [key = '-', named] = positionals;
-      const owner = named ?? (values.app ? relation.app : this.#eventUnit());
+      const [key = '', named] = positionals;
+      if (named !== undefined && !values.app && !isUnitName(named))
+        throw new Refusal(
+          2,
+          isAppName(named)
+            ? `expected unit name, got application name "${named}"`
+            : `invalid unit name "${named}"`,
+        );
+      // Without a name it is whoever the hook is about, also where `-r` names another relation.
+      const unit = values.app ? undefined : (named ?? this.#eventUnit());
+      const app = unit === undefined ? (named?.split('/')[0] ?? this.#eventRelation()?.app) : undefined;
+      const owner = unit ?? app;
       if (owner === undefined) throw new Refusal(2, 'no unit or application specified');
-      if (!values.app && !owner.includes('/'))
-        throw new Refusal(2, `expected unit name, got application name "${owner}"`);
-      const bag = values.app
-        ? this.#appBag(relation, owner.split('/')[0] ?? '')
-        : this.#unitBag(relation, owner);
-      return format(key === '-' ? bag : entry(bag, key), values.format);
+      if (relation.isLost) throw new Refusal(1, this.#whyLost(owner === this.#app));
+      const bag = unit === undefined ? this.#appBag(relation, owner) : this.#unitBag(relation, unit);
+      return format(['', '-'].includes(key) ? bag : entry(bag, key), values);
     },
 
     'relation-set': (args, stdin) => {
-      const { values, positionals } = parse(args, { ...RELATION, ...APP, ...FILE });
+      const { values, positionals } = parse(args, { ...OLD_FORMAT, ...RELATION, ...APP, ...FILE }, ANY);
       const relation = this.#relation(values.relation);
-      const changes = { ...mapIn(values.file, stdin), ...keyValues(positionals) };
+      const over = keyValues(positionals);
+      const changes = { ...mapIn(values.file, stdin), ...over };
       if (values.app && !this.#before.isLeader) throw new Refusal(1, 'cannot write relation settings');
+      if (relation.isLost)
+        throw new Refusal(1, `cannot read relation settings: ${this.#whyLost(values.app)}`);
       const bag = values.app ? (this.#isPeer(relation) ? 'appData' : 'ownAppData') : 'ownData';
       const changed = filled({ ...relation[bag], ...changes });
       this.#pending.relations = this.#pending.relations.map((other) =>
@@ -241,69 +265,85 @@ export class FakeJuju<C extends Charmcraft> {
     },
 
     'relation-model-get': (args) => {
-      const { values } = parse(args, { ...FORMAT, ...RELATION });
-      return format(
-        { uuid: this.#relation(values.relation).modelUuid ?? this.#before.model.uuid },
-        values.format,
-      );
+      const { values } = parse(args, { ...FORMAT, ...RELATION }, 0);
+      return format({ uuid: this.#relation(values.relation).modelUuid ?? this.#before.model.uuid }, values);
     },
 
     'network-get': (args) => {
-      const flags = ['bind-address', 'ingress-address', 'egress-subnets', 'primary-address'] as const;
-      const { values, positionals } = parse(args, {
-        ...FORMAT,
-        ...RELATION,
-        'bind-address': { type: 'boolean' },
-        'ingress-address': { type: 'boolean' },
-        'egress-subnets': { type: 'boolean' },
-        'primary-address': { type: 'boolean' },
-      });
+      const flags = ['bind-address', 'ingress-address', 'egress-subnets'] as const;
+      const { values, positionals } = parse(
+        args,
+        {
+          ...FORMAT,
+          ...RELATION,
+          'bind-address': { type: 'boolean' },
+          'ingress-address': { type: 'boolean' },
+          'egress-subnets': { type: 'boolean' },
+          'primary-address': { type: 'boolean' },
+        },
+        1,
+      );
+      if (values.relation !== undefined) this.#relation(values.relation);
       const [binding] = positionals;
       if (binding === undefined) throw new Refusal(2, 'no arguments specified');
+      if (binding === '') throw new Refusal(2, 'no binding name specified');
       if (!this.#isEndpoint(binding))
         throw new Refusal(1, `no network config found for binding "${binding}"`);
       const network = this.#network(binding);
       const wanted = flags.filter((flag) => values[flag]);
+      const address = network['bind-addresses'][0]?.addresses[0]?.value;
       const single = {
-        'bind-address': network['bind-addresses'][0]?.addresses[0]?.value,
-        'primary-address': network['bind-addresses'][0]?.addresses[0]?.value,
+        'bind-address': address,
         'ingress-address': network['ingress-addresses'][0],
         'egress-subnets': network['egress-subnets'],
       };
+      if (values['primary-address']) {
+        if (wanted.length > 0) throw new Refusal(1, '--primary-address must be the only flag specified');
+        return format(address, values);
+      }
       const [first] = wanted;
-      if (first === undefined) return format(network, values.format);
-      if (wanted.length === 1) return format(single[first], values.format);
-      return format(Object.fromEntries(wanted.map((flag) => [flag, single[flag]])), values.format);
+      if (first === undefined) return format(values.format === 'json' ? network : asOfOld(network), values);
+      if (wanted.length === 1) return format(single[first], values);
+      return format(Object.fromEntries(wanted.map((flag) => [flag, single[flag]])), values);
     },
 
     'unit-get': (args) => {
-      const { values, positionals } = parse(args, FORMAT);
-      const [what = ''] = positionals;
-      if (what === 'public-address') return format(this.#before.publicAddress, values.format);
-      if (what === 'private-address') return format(this.#ownAddress(), values.format);
+      const { values, positionals } = parse(args, FORMAT, 1);
+      const [what] = positionals;
+      if (what === undefined) throw new Refusal(2, 'no setting specified');
+      if (what === 'public-address') return format(this.#before.publicAddress, values);
+      if (what === 'private-address') return format(this.#ownAddress(), values);
       throw new Refusal(2, `unknown setting "${what}"`);
     },
 
     'status-get': (args) => {
-      const { values } = parse(args, {
-        ...FORMAT,
-        'include-data': { type: 'boolean', default: false },
-        application: { type: 'boolean', default: false },
-      });
-      const full = ({ level, message }: StatusState) => ({ message, status: level, 'status-data': {} });
-      if (values.application) {
-        if (!this.#before.isLeader)
-          throw new Refusal(1, 'finding application status: this unit is not the leader');
-        const units = { [this.#before.unit]: full(this.#applied.status) };
-        return format({ 'application-status': { ...full(this.#applied.appStatus), units } }, values.format);
-      }
-      const { status } = this.#applied;
-      return format(values['include-data'] ? full(status) : { status: status.level }, values.format);
+      const { values } = parse(
+        args,
+        {
+          ...FORMAT,
+          'include-data': { type: 'boolean', default: false },
+          application: { type: 'boolean', default: false },
+        },
+        0,
+      );
+      const shown = ({ level, message }: StatusState) =>
+        values['include-data'] ? { message, status: level, 'status-data': {} } : { status: level };
+      const isWord = values.format === 'smart' && !values['include-data'];
+      const { status, appStatus } = this.#applied;
+      if (!values.application) return format(isWord ? status.level : shown(status), values);
+      if (!this.#before.isLeader)
+        throw new Refusal(1, 'finding application status: this unit is not the leader');
+      const units = { [this.#before.unit]: shown(status) };
+      return format(
+        isWord ? appStatus.level : { 'application-status': { ...shown(appStatus), units } },
+        values,
+      );
     },
 
     'status-set': (args) => {
-      const { values, positionals } = parse(args, { application: { type: 'boolean', default: false } });
-      const [name = '', message = ''] = positionals;
+      const { values, positionals } = parse(args, { application: { type: 'boolean', default: false } }, 2);
+      const [name, message = ''] = positionals;
+      if (name === undefined) throw new Refusal(2, 'invalid args, require <status> [message]');
       const level = LEVELS.find((known) => known === name);
       if (!level) throw new Refusal(2, `invalid status "${name}", expected one of [${LEVELS.join(' ')}]`);
       if (values.application && !this.#before.isLeader) throw new Refusal(1, 'this unit is not the leader');
@@ -313,46 +353,66 @@ export class FakeJuju<C extends Charmcraft> {
     },
 
     'application-version-set': (args) => {
-      const [version] = parse(args, {}).positionals;
+      const [version] = parse(args, {}, 1).positionals;
       if (version === undefined) throw new Refusal(2, 'no version specified');
       this.#applied.workloadVersion = version;
       return '';
     },
 
-    'open-port': (args) =>
-      this.#changePorts(args, (ports, port) => {
-        this.#refuseTaken(port);
-        return [...ports.filter((o) => o !== port), port];
-      }),
-    'close-port': (args) => this.#changePorts(args, (ports, port) => ports.filter((open) => open !== port)),
+    'open-port': (args) => {
+      for (const port of this.#wantedPorts(args)) this.#openPort(port);
+      return '';
+    },
+
+    'close-port': (args) => {
+      for (const port of this.#wantedPorts(args)) this.#closePort(port);
+      return '';
+    },
 
     'opened-ports': (args) => {
-      const { values } = parse(args, { ...FORMAT, endpoints: { type: 'boolean', default: false } });
-      const { ports } = this.#before;
-      return format(values.endpoints ? ports.map((port) => `${port} (*)`) : ports, values.format);
+      const { values } = parse(args, { ...FORMAT, endpoints: { type: 'boolean', default: false } }, 0);
+      const ranges = [...this.#pending.ports].sort(byProtocolAndNumber);
+      return format(values.endpoints ? ranges.map((range) => `${range} (*)`) : ranges, values);
     },
 
     'state-get': (args) => {
-      const { values, positionals } = parse(args, { ...FORMAT, strict: { type: 'boolean', default: false } });
+      const { values, positionals } = parse(
+        args,
+        { ...FORMAT, strict: { type: 'boolean', default: false } },
+        1,
+      );
       const { stored } = this.#pending;
-      const [key = '-'] = positionals;
-      if (key === '-') return format(Object.keys(stored).length > 0 ? stored : null, values.format);
+      const [key = ''] = positionals;
+      if (['', '-'].includes(key)) {
+        const isNothing = Object.keys(stored).length === 0 && values.format === 'json';
+        return format(isNothing ? null : stored, values);
+      }
       if (stored[key] === undefined && values.strict) throw new Refusal(1, `"${key}" not found`);
-      return format(stored[key] ?? '', values.format);
+      return format(stored[key] ?? '', values);
     },
 
     'state-set': (args, stdin) => {
-      const { values, positionals } = parse(args, FILE);
-      this.#pending.stored = {
-        ...this.#pending.stored,
-        ...mapIn(values.file, stdin),
-        ...keyValues(positionals),
-      };
+      const { values, positionals } = parse(args, FILE, ANY);
+      const over = keyValues(positionals);
+      const given = { ...mapIn(values.file, stdin), ...over };
+      for (const [key, value] of Object.entries(given)) {
+        if (Buffer.byteLength(key) > 256)
+          throw new Refusal(
+            1,
+            'max allowed key size (256) exceeded: max allowed charm state key length exceeded',
+          );
+        if (Buffer.byteLength(value) > 65_536)
+          throw new Refusal(
+            1,
+            'max allowed value size (65536) exceeded: max allowed charm state value length exceeded',
+          );
+      }
+      this.#pending.stored = { ...this.#pending.stored, ...given };
       return '';
     },
 
     'state-delete': (args) => {
-      const [key] = parse(args, {}).positionals;
+      const [key] = parse(args, {}, 1).positionals;
       this.#pending.stored = Object.fromEntries(
         Object.entries(this.#pending.stored).filter(([name]) => name !== key),
       );
@@ -360,56 +420,86 @@ export class FakeJuju<C extends Charmcraft> {
     },
 
     'secret-add': (args) => {
-      const { values, positionals } = parse(args, SECRET);
+      const { values, positionals } = parse(args, SECRET, ANY);
+      if (positionals.length === 0 && !values.file) throw new Refusal(2, 'missing secret value or filename');
+      const settings = settingsOf(values);
       const content = secretContent(values.file, positionals);
-      if (Object.keys(content).length === 0) throw new Refusal(2, 'missing secret value or filename');
+      if (Object.keys(content).length === 0) throw new Refusal(1, 'empty secret value not valid');
       const owner = values.owner === 'unit' ? 'unit' : 'application';
       if (owner === 'application' && !this.#before.isLeader)
         throw new Refusal(1, 'this unit is not the leader');
-      checkRotation(values.rotate);
       const { label } = values;
-      if (label !== undefined && this.#ownSecrets().some((secret) => secret.label === label))
+      const isTaken = this.#pending.secrets.some((secret) => label && secret.label === label);
+      if (isTaken && this.#added.some(({ label: other }) => other === label))
         throw new Refusal(1, `secret with label "${label}" already exists`);
+      if (isTaken) this.#refuseAtEnd(`secret with label "${label}" already exists`);
       const id = this.#newSecretId();
-      this.#pending.secrets = [
-        ...this.#pending.secrets,
-        { id, owner, ...settingsOf(values), revisions: [{ number: 1, content }], grants: [] },
-      ];
-      return `secret:${id}\n`;
+      const secret = { id, owner, ...settings, revisions: [{ number: 1, content }], grants: [] } as const;
+      this.#added.push(secret);
+      this.#pending.secrets = [...this.#pending.secrets, secret];
+      return isAtLeast(this.#before.jujuVersion, '4.0')
+        ? `secret://${this.#before.model.uuid}/${id}\n`
+        : `secret:${id}\n`;
     },
 
     'secret-set': (args) => {
-      const { values, positionals } = parse(args, SECRET);
-      const [uri = '', ...rest] = positionals;
+      const { values, positionals } = parse(args, SECRET, ANY);
+      const [uri, ...rest] = positionals;
+      if (uri === undefined) throw new Refusal(2, 'missing secret URI');
+      const id = bareId(uri);
+      const settings = settingsOf(values);
       const content = secretContent(values.file, rest);
-      checkRotation(values.rotate);
-      this.#changeSecret(this.#ownSecret(uri), (secret) => ({
-        ...secret,
-        ...settingsOf(values),
-        revisions:
-          Object.keys(content).length > 0 ? withRevision(secret.revisions, content) : secret.revisions,
+      const isNothing = Object.keys({ ...settings, ...content }).length === 0;
+      if (isNothing) return '';
+      const secret = this.#ownSecretAtEnd(id);
+      if (!secret) return '';
+      const { label } = values;
+      if (label && this.#pending.secrets.some((other) => other.id !== id && other.label === label))
+        this.#refuseAtEnd(`secret with label "${label}" already exists`);
+      this.#changeSecret(secret, (own) => ({
+        ...own,
+        ...settings,
+        revisions: this.#added.some((added) => added.id === id)
+          ? own.revisions.map(({ number, content: known }) => ({
+              number,
+              content: Object.keys(content).length > 0 ? content : known,
+            }))
+          : Object.keys(content).length > 0
+            ? withRevision(
+                own.revisions,
+                content,
+                this.#before.secrets.find((old) => old.id === id),
+              )
+            : own.revisions,
       }));
       return '';
     },
 
     'secret-get': (args) => {
-      const { values, positionals } = parse(args, {
-        ...FORMAT,
-        label: { type: 'string' },
-        peek: { type: 'boolean', default: false },
-        refresh: { type: 'boolean', default: false },
-      });
-      const [uri, key] = positionals;
-      const { label } = values;
-      if (uri === undefined && label === undefined)
+      const { values, positionals } = parse(
+        args,
+        {
+          ...YAML,
+          label: { type: 'string' },
+          peek: { type: 'boolean', default: false },
+          refresh: { type: 'boolean', default: false },
+        },
+        2,
+      );
+      const [uri, key = ''] = positionals;
+      const id = uri === undefined ? undefined : bareId(uri);
+      const label = values.label === '' ? undefined : values.label;
+      if (id === undefined && label === undefined)
         throw new Refusal(2, 'require either a secret URI or label');
+      if (values.peek && values.refresh)
+        throw new Refusal(2, 'specify one of --peek or --refresh but not both');
       const secret = this.#pending.secrets.find((known) =>
-        uri === undefined ? known.label === label : known.id === bareId(uri),
+        id === undefined ? known.label === label : known.id === id,
       );
       if (!secret)
         throw new Refusal(
           1,
-          uri === undefined ? `consumer label "${label}" not found` : `secret "${bareId(uri)}" not found`,
+          id === undefined ? `consumer label "${label}" not found` : `secret "${id}" not found`,
         );
       const latest = secret.revisions.at(-1);
       if (!latest) throw new Refusal(1, `secret "${secret.id}" not found`);
@@ -422,78 +512,106 @@ export class FakeJuju<C extends Charmcraft> {
       const shown = values.peek
         ? latest
         : (secret.revisions.find(({ number }) => number === tracked) ?? latest);
-      if (key === undefined) return format(shown.content, yamlOr(values.format));
-      const [name = '', as] = key.split('#');
+      if (key === '') return format(shown.content, values, PLAIN_FORMATS);
+      const name = key.replace(/#base64$/, '');
       const value = shown.content[name];
-      if (value === undefined) throw new Refusal(1, `key "${name}" not found`);
-      return format(as === 'base64' ? Buffer.from(value).toString('base64') : value, values.format);
+      if (value === undefined) throw new Refusal(1, `secret key value "${name}" not found`);
+      return format(name === key ? value : Buffer.from(value).toString('base64'), values, PLAIN_FORMATS);
     },
 
     'secret-info-get': (args) => {
-      const { values, positionals } = parse(args, { ...FORMAT, label: { type: 'string' } });
+      const { values, positionals } = parse(args, { ...YAML, label: { type: 'string' } }, 1);
       const [uri] = positionals;
-      if ((uri === undefined) === (values.label === undefined))
+      const id = uri === undefined ? undefined : bareId(uri);
+      const label = values.label === '' ? undefined : values.label;
+      if (id === undefined && label === undefined)
         throw new Refusal(2, 'require either a secret URI or label');
+      if (id !== undefined && label !== undefined)
+        throw new Refusal(2, 'specify either a secret URI or label but not both');
       const secret = this.#ownSecrets().find((own) =>
-        uri === undefined ? own.label === values.label : own.id === bareId(uri),
+        id === undefined ? own.label === label : own.id === id,
       );
-      if (!secret)
-        throw new Refusal(1, `secret "${uri === undefined ? values.label : bareId(uri)}" not found`);
-      return format({ [secret.id]: this.#secretInfo(secret) }, yamlOr(values.format));
+      if (!secret) throw new Refusal(1, `secret "${id ?? label}" not found`);
+      return format({ [secret.id]: this.#secretInfo(secret) }, values, PLAIN_FORMATS);
     },
 
     'secret-ids': (args) => {
       const ids = this.#ownSecrets().map(({ id }) => id);
-      return format(ids.length > 0 ? ids : null, parse(args, FORMAT).values.format);
+      return format(ids.length > 0 ? ids : null, parse(args, FORMAT, 0).values);
     },
 
     'secret-grant': (args) => {
-      const { values, positionals } = parse(args, { ...RELATION, unit: { type: 'string' } });
-      const secret = this.#ownSecret(positionals[0] ?? '');
-      const grant = {
-        relation: this.#relation(values.relation).id,
-        ...(values.unit !== undefined && { unit: values.unit }),
-      };
-      this.#changeSecret(secret, ({ grants = [], ...own }) => ({
-        ...own,
-        grants: [
-          ...grants.filter(({ relation, unit }) => relation !== grant.relation || unit !== grant.unit),
-          grant,
-        ],
-      }));
+      const { values, positionals } = parse(args, { ...RELATION, unit: { type: 'string', default: '' } }, 1);
+      const { id, relation, unit } = this.#secretAndUnit(positionals[0], values.unit, values.relation);
+      if (!relation) throw new Refusal(2, 'no relation id specified');
+      if (unit !== undefined && appOf(unit) !== relation.app)
+        throw new Refusal(2, `cannot specify unit "${unit}" in relation to application "${relation.app}"`);
+      const secret = this.#ownSecrets().find((own) => own.id === id);
+      if (!secret) throw new Refusal(1, `secret "${id}" not found`);
+      const there = (secret.grants ?? []).filter((grant) => grant.relation === relation.id);
+      if (there.some((grant) => grant.unit === undefined || grant.unit === unit)) return '';
+      if (there.length > 0 && unit === undefined)
+        throw new Refusal(
+          1,
+          'any unit level grants need to be revoked before granting access to the corresponding application',
+        );
+      const grant = { relation: relation.id, ...(unit !== undefined && { unit }) };
+      this.#changeSecret(secret, ({ grants = [], ...own }) => ({ ...own, grants: [...grants, grant] }));
       return '';
     },
 
     'secret-revoke': (args) => {
-      const { values, positionals } = parse(args, {
-        ...RELATION,
-        app: { type: 'string' },
-        unit: { type: 'string' },
-      });
-      const secret = this.#ownSecret(positionals[0] ?? '');
-      const relations =
-        values.relation !== undefined
-          ? [this.#relation(values.relation).id]
-          : this.#pending.relations.filter(({ app }) => app === values.app).map(({ id }) => id);
-      if (values.relation === undefined && values.app === undefined && values.unit === undefined)
+      const { values, positionals } = parse(
+        args,
+        {
+          ...RELATION,
+          app: { type: 'string', default: '' },
+          application: { type: 'string', default: '' },
+          unit: { type: 'string', default: '' },
+        },
+        1,
+      );
+      const app = values.app || values.application;
+      if (app !== '' && !isAppName(app)) throw new Refusal(2, `application "${app}" not valid`);
+      const { id, relation, unit } = this.#secretAndUnit(positionals[0], values.unit, values.relation);
+      if (app !== '' && unit !== undefined) throw new Refusal(2, 'specify only one of application or unit');
+      // The relation of the hook counts as if it had been named.
+      if (app !== '' && relation) throw new Refusal(2, 'do not specify both relation and app');
+      const from = app || relation?.app;
+      if (from === undefined && unit === undefined)
         throw new Refusal(2, 'missing relation or application or unit');
+      const secret = this.#ownSecretAtEnd(id);
+      if (!secret) return '';
+      const related = this.#pending.relations.filter((other) => other.app === from).map((other) => other.id);
       this.#changeSecret(secret, ({ grants = [], ...own }) => ({
         ...own,
-        grants: grants.filter(({ relation, unit }) =>
-          values.unit === undefined ? !relations.includes(relation) : unit !== values.unit,
+        grants: grants.filter((grant) =>
+          unit === undefined
+            ? grant.unit !== undefined || !related.includes(grant.relation)
+            : grant.unit !== unit,
         ),
       }));
       return '';
     },
 
     'secret-remove': (args) => {
-      const { values, positionals } = parse(args, { revision: { type: 'string' } });
-      const secret = this.#ownSecret(positionals[0] ?? '');
-      if (values.revision === undefined) {
+      const { values, positionals } = parse(args, { revision: { type: 'string', default: '0' } }, 1);
+      const { revision } = values;
+      if (!/^[+-]?\d+$/.test(revision))
+        throw new Refusal(
+          2,
+          `invalid value "${revision}" for option --revision: strconv.ParseInt: parsing "${revision}": invalid syntax`,
+        );
+      const [uri] = positionals;
+      if (uri === undefined) throw new Refusal(2, 'missing secret URI');
+      const secret = this.#ownSecretAtEnd(bareId(uri));
+      if (!secret) return '';
+      const removed = Number(revision);
+      const isAdded = this.#added.some(({ id }) => id === secret.id);
+      if (removed <= 0 || isAdded) {
         this.#pending.secrets = this.#pending.secrets.filter(({ id }) => id !== secret.id);
         return '';
       }
-      const removed = Number(values.revision);
       this.#changeSecret(secret, (own) => ({
         ...own,
         revisions: own.revisions.filter(({ number }) => number !== removed),
@@ -502,39 +620,43 @@ export class FakeJuju<C extends Charmcraft> {
     },
 
     'storage-list': (args) => {
-      const { values, positionals } = parse(args, FORMAT);
-      const [name] = positionals;
+      const { values, positionals } = parse(args, FORMAT, 1);
+      const [name = ''] = positionals;
       const instances = this.#before.storage.map(({ instance }) => instance);
       return format(
-        instances.filter((instance) => name === undefined || instance.startsWith(`${name}/`)),
-        values.format,
+        instances.filter((instance) => name === '' || instance.startsWith(`${name}/`)),
+        values,
       );
     },
 
     'storage-get': (args) => {
-      const { values, positionals } = parse(args, { ...FORMAT, storage: { type: 'string', short: 's' } });
+      const { values, positionals } = parse(args, { ...FORMAT, storage: { type: 'string', short: 's' } }, 1);
       const wanted = values.storage ?? this.#eventStorage();
       if (wanted === undefined) throw new Refusal(2, 'no storage instance specified');
       const storage = this.#before.storage.find(({ instance }) => instance === wanted);
       if (!storage) throw new Refusal(2, `invalid value "${wanted}" for option -s: storage not found`);
       const attributes = { kind: storage.kind ?? 'filesystem', location: storage.location };
-      const [name] = positionals;
-      if (name === undefined) return format(attributes, values.format);
+      const [name = ''] = positionals;
+      if (name === '') return format(attributes, values);
       if (!(name in attributes)) throw new Refusal(1, `invalid storage attribute "${name}"`);
-      return format(entry(attributes, name), values.format);
+      return format(entry(attributes, name), values);
     },
 
     'storage-add': (args) => {
-      for (const [name = '', count = '1'] of parse(args, {}).positionals.map((arg) => arg.split('='))) {
-        if (!/^\d+$/.test(count)) throw new Refusal(2, 'only count can be specified for storage');
-        if (!(name in (this.#charmcraft.storage ?? {}))) throw new Refusal(1, `storage "${name}" not found`);
+      const { positionals } = parse(args, {}, ANY);
+      if (positionals.length === 0) throw new Refusal(2, 'storage add requires a storage directive');
+      for (const [name = '', count = '1'] of positionals.map((arg) => arg.split('='))) {
+        if (!/^[1-9]\d*$/.test(count)) throw new Refusal(2, `only count can be specified for "${name}"`);
+        if (!(name in (this.#charmcraft.storage ?? {})))
+          this.#refuseAtEnd(`adding storage to unit ${this.#before.unit}: charm storage "${name}" not found`);
         this.#storageAdded[name] = (this.#storageAdded[name] ?? 0) + Number(count);
       }
       return '';
     },
 
     'resource-get': (args) => {
-      const [name = ''] = parse(args, {}).positionals;
+      const [name] = parse(args, {}, 1).positionals;
+      if (name === undefined) throw new Refusal(2, 'missing required resource name');
       const path = this.#before.resources[name];
       if (path === undefined)
         throw new Refusal(1, `could not download resource: resource#${this.#app}/${name} not found`);
@@ -542,7 +664,7 @@ export class FakeJuju<C extends Charmcraft> {
     },
 
     'goal-state': (args) => {
-      const { values } = parse(args, { format: { type: 'string', default: 'yaml' } });
+      const { values } = parse(args, YAML, 0);
       const since = '2026-01-01 00:00:00Z';
       const units = this.#goalUnits().map((name) => [name, { status: 'active', since }] as const);
       const relations: Record<string, Record<string, unknown>> = {};
@@ -558,30 +680,35 @@ export class FakeJuju<C extends Charmcraft> {
           ),
         };
       }
-      return format({ units: Object.fromEntries(units), relations }, values.format);
+      return format({ units: Object.fromEntries(units), relations }, values, PLAIN_FORMATS);
     },
 
     'credential-get': (args) => {
-      const { values } = parse(args, FORMAT);
+      const { values } = parse(args, FORMAT, 0);
       const { cloud } = this.#before;
       if (!cloud) throw new Refusal(1, 'cannot access cloud credentials: permission denied');
       const { type, name, region = '', endpoint = '', authType = '', attributes = {} } = cloud;
       const credential = { 'auth-type': authType, attrs: attributes };
-      return format({ type, name, region, endpoint, credential }, values.format);
+      return format({ type, name, region, endpoint, credential }, values);
     },
 
     'juju-reboot': (args) => {
-      const { values } = parse(args, { now: { type: 'boolean', default: false } });
+      const { values } = parse(args, { now: { type: 'boolean', default: false } }, 0);
       if (this.action(0)) throw new Refusal(1, 'juju-reboot is not supported when running an action.');
       this.reboot = values.now ? 'now' : 'after-hook';
       return '';
     },
 
     'juju-log': (args) => {
-      const { values, positionals } = parse(args, {
-        'log-level': { type: 'string', short: 'l', default: 'INFO' },
-        debug: { type: 'boolean', default: false },
-      });
+      const { values, positionals } = parse(
+        args,
+        {
+          ...OLD_FORMAT,
+          'log-level': { type: 'string', short: 'l', default: 'INFO' },
+          debug: { type: 'boolean', default: false },
+        },
+        ANY,
+      );
       if (positionals.length === 0) throw new Refusal(2, 'no message specified');
       const wanted = values.debug ? 'DEBUG' : values['log-level'].toUpperCase();
       const level = (['DEBUG', 'INFO', 'WARNING', 'ERROR'] as const).find((known) => known === wanted);
@@ -590,46 +717,56 @@ export class FakeJuju<C extends Charmcraft> {
     },
 
     'action-get': (args) => {
-      const { values, positionals } = parse(args, FORMAT);
+      const { values, positionals } = parse(args, FORMAT, 1);
       let value: unknown = this.#actionParams();
       for (const key of positionals[0]?.split('.') ?? []) value = entry(value, key);
-      return format(value, values.format);
+      return format(value, values);
     },
 
     'action-set': (args) => {
-      this.#actionParams();
-      for (const [key, value] of Object.entries(keyValues(parse(args, {}).positionals))) {
-        if (!ACTION_KEY.test(key))
+      const pairs = parse(args, {}, ANY).positionals.map((arg) => {
+        const at = arg.indexOf('=');
+        if (at < 0) throw new Refusal(2, `argument ${JSON.stringify(arg)} must be of the form key...=value`);
+        return [arg.slice(0, at), arg.slice(at + 1)] as const;
+      });
+      for (const part of pairs.flatMap(([key]) => key.split('.'))) {
+        if (!ACTION_KEY.test(part))
           throw new Refusal(
             2,
-            `key "${key}" must start and end with lowercase alphanumeric, and contain only lowercase alphanumeric and hyphens`,
+            `key "${part}" must start and end with lowercase alphanumeric, and contain only lowercase alphanumeric and hyphens`,
           );
-        if (/^(stdout|stderr)(-encoding)?$/.test(key))
-          throw new Refusal(2, `cannot set reserved action key "${key}"`);
+        if (/^(stdout|stderr)(-encoding)?$/.test(part))
+          throw new Refusal(2, `cannot set reserved action key "${part}"`);
+      }
+      for (const [key, value] of pairs) {
+        this.#actionParams();
         this.#action.results[key] = value;
       }
       return '';
     },
 
     'action-fail': (args) => {
-      this.#actionParams();
       const [message = 'action failed without reason given, check action for errors'] = parse(
         args,
         {},
+        1,
       ).positionals;
+      this.#actionParams();
       this.#action = { ...this.#action, status: 'failed', message };
       return '';
     },
 
     'action-log': (args) => {
+      const { positionals } = parse(args, {}, ANY);
+      if (positionals.length === 0) throw new Refusal(2, 'no message specified');
       this.#actionParams();
-      this.#action.log.push(parse(args, {}).positionals.join(' '));
+      this.#action.log.push(positionals.join(' '));
       return '';
     },
 
-    'payload-register': () => '',
-    'payload-unregister': () => '',
-    'payload-status-set': () => '',
+    'payload-register': (args) => refusePayload(parse(args, {}, ANY).positionals, 1, 3),
+    'payload-unregister': (args) => refusePayload(parse(args, {}, 2).positionals, 0, 2),
+    'payload-status-set': (args) => refusePayload(parse(args, {}, 3).positionals, 0, 3),
   };
 
   get #app(): string {
@@ -656,9 +793,10 @@ export class FakeJuju<C extends Charmcraft> {
       if (!relation) throw new Refusal(2, 'no relation id specified');
       return relation;
     }
-    const id = Number(given.slice(given.lastIndexOf(':') + 1));
-    if (!Number.isInteger(id))
+    const digits = /(?:^|:)([+-]?\d+)$/.exec(given)?.[1];
+    if (digits === undefined)
       throw new Refusal(2, `invalid value "${given}" for option -r: invalid relation id`);
+    const id = Number(digits);
     const relation = this.#pending.relations.find((candidate) => candidate.id === id);
     if (!relation) throw new Refusal(2, `invalid value "${given}" for option -r: relation not found`);
     return relation;
@@ -713,11 +851,21 @@ export class FakeJuju<C extends Charmcraft> {
 
   #appBag(relation: RelationState<C>, app: string): RawBag {
     if (app === relation.app) return relation.appData ?? {};
-    if (app !== this.#app) throw new Refusal(1, 'permission denied');
+    const isJuju4 = isAtLeast(this.#before.jujuVersion, '4.0');
     // Juju 4 does not look who asks.
-    if (!this.#before.isLeader && !isAtLeast(this.#before.jujuVersion, '4.0'))
-      throw new Refusal(1, 'permission denied');
-    return relation.ownAppData ?? {};
+    if (app === this.#app && (this.#before.isLeader || isJuju4)) return relation.ownAppData ?? {};
+    throw new Refusal(1, this.#denied());
+  }
+
+  #denied(): string {
+    return isAtLeast(this.#before.jujuVersion, '4.0')
+      ? 'permission denied (unauthorized access)'
+      : 'permission denied';
+  }
+
+  /** What Juju 4 says of a relation that was removed by force and is still listed. */
+  #whyLost(isOwnApp: boolean): string {
+    return isOwnApp ? this.#denied() : 'getting regular relation by key: relation not found';
   }
 
   #unitBag({ id, units = {}, ownData }: RelationState<C>, unit: string): RawBag {
@@ -747,7 +895,7 @@ export class FakeJuju<C extends Charmcraft> {
     return [provides, requires, peers].some((endpoints) => name in endpoints) || name === 'juju-info';
   }
 
-  #network(binding: string) {
+  #network(binding: string): Network {
     const known = Object.entries<State<C>['networks'][keyof State<C>['networks']]>(
       this.#before.networks,
     ).find(([name]) => name === binding)?.[1];
@@ -769,27 +917,47 @@ export class FakeJuju<C extends Charmcraft> {
     };
   }
 
-  #changePorts(
-    args: readonly string[],
-    change: (ports: readonly string[], port: string) => readonly string[],
-  ): string {
-    const { positionals } = parse(args, { endpoints: { type: 'string' } });
-    for (const text of positionals) {
-      if (!PORT.test(text)) throw new Refusal(2, `invalid port or port range: "${text}"`);
-      const port = text === 'icmp' || text.includes('/') ? text : `${text}/tcp`;
-      this.#pending.ports = change(this.#pending.ports, port);
-    }
-    return '';
+  /** The range that a port tool is given, once for each endpoint that it is for. */
+  #wantedPorts(args: readonly string[]): readonly string[] {
+    const { values, positionals } = parse(
+      args,
+      { ...OLD_FORMAT, endpoints: { type: 'string', default: '' } },
+      1,
+    );
+    const [text] = positionals;
+    if (text === undefined) throw new Refusal(2, 'no port or range specified');
+    const range = checkedRange(text.toLowerCase());
+    for (const endpoint of values.endpoints.split(',').map((name) => name.trim()))
+      if (endpoint !== '' && !this.#isEndpoint(endpoint))
+        this.#refuseAtEnd(`cannot open or close ports: endpoint "${endpoint}" not found`);
+    return [range];
   }
 
-  #refuseTaken(port: string): void {
-    const { unit, otherPorts } = this.#before;
-    for (const [other, ports] of Object.entries(otherPorts)) {
-      const taken = ports.find((known) => overlap(port, known));
+  #openPort(port: string): void {
+    if (this.#pending.ports.includes(port)) return;
+    this.#refuseTaken('open', port);
+    this.#pending.ports = [...this.#pending.ports, port];
+  }
+
+  #closePort(port: string): void {
+    if (!this.#pending.ports.includes(port)) this.#refuseTaken('close', port);
+    this.#pending.ports = this.#pending.ports.filter((open) => open !== port);
+  }
+
+  #refuseTaken(verb: 'open' | 'close', port: string): void {
+    const { unit, otherPorts, ports } = this.#before;
+    const own = this.#pending.ports.filter((known) => overlap(port, known));
+    for (const known of own)
+      throw new Refusal(
+        1,
+        `cannot ${verb} ${port} (unit "${unit}"): port range conflicts with ${known} (unit "${unit}")${verb === 'open' && !ports.includes(known) ? ' requested earlier' : ''}`,
+      );
+    for (const [other, theirs] of Object.entries(otherPorts)) {
+      const taken = theirs.find((known) => overlap(port, known));
       if (taken !== undefined)
         throw new Refusal(
           1,
-          `cannot open ${port} (unit "${unit}"): port range conflicts with ${taken} (unit "${other}")`,
+          `cannot ${verb} ${port} (unit "${unit}"): port range conflicts with ${taken} (unit "${other}")`,
         );
     }
   }
@@ -800,10 +968,29 @@ export class FakeJuju<C extends Charmcraft> {
     );
   }
 
-  #ownSecret(uri: string): SecretState {
-    const secret = this.#ownSecrets().find(({ id }) => id === bareId(uri));
-    if (!secret) throw new Refusal(1, `secret "${bareId(uri)}" not found`);
-    return secret;
+  /** What secret-grant and secret-revoke are told, in the order in which Juju looks at it. */
+  #secretAndUnit(uri: string | undefined, unit: string, relation: string | undefined) {
+    if (uri === undefined) throw new Refusal(2, 'missing secret URI');
+    const id = bareId(uri);
+    if (unit !== '' && !isUnitName(unit)) throw new Refusal(2, `unit "${unit}" not valid`);
+    return {
+      id,
+      unit: unit === '' ? undefined : unit,
+      relation: relation === undefined ? this.#eventRelation() : this.#relation(relation),
+    };
+  }
+
+  /** A secret that is to be changed. Juju looks only at the end of the hook whether it is there, and whose it is. */
+  #ownSecretAtEnd(id: string): SecretState | undefined {
+    const secret = this.#ownSecrets().find((own) => own.id === id);
+    if (secret) return secret;
+    const isThere = this.#pending.secrets.some((known) => known.id === id);
+    this.#refuseAtEnd(`secret "${id}"${isThere ? ': permission denied' : ' not found'}`);
+    return undefined;
+  }
+
+  #refuseAtEnd(problem: string): void {
+    this.#problem ??= problem;
   }
 
   #changeSecret({ id }: SecretState, change: (secret: SecretState) => SecretState): void {
@@ -851,7 +1038,7 @@ export class FakeJuju<C extends Charmcraft> {
 
   #newSecretId(): string {
     for (;;) {
-      const id = `new${String((this.#nextSecret += 1)).padStart(17, '0')}`;
+      const id = `made${String((this.#nextSecret += 1)).padStart(16, '0')}`;
       if (!this.#pending.secrets.some((secret) => secret.id === id)) return id;
     }
   }
@@ -863,40 +1050,116 @@ export class FakeJuju<C extends Charmcraft> {
   }
 }
 
-function parse<O extends ParseArgsOptionsConfig>(args: readonly string[], options: O) {
-  try {
-    return parseArgs({ args: withoutSwitches(args, options), options, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw new Refusal(2, error instanceof Error ? error.message : String(error));
-  }
-}
-
-/** Go's way to give a switch a value, `--application=false`, which ops uses. */
-function withoutSwitches(args: readonly string[], options: ParseArgsOptionsConfig): string[] {
-  const end = args.includes('--') ? args.indexOf('--') : args.length;
-  return args.flatMap((arg, index) => {
-    const [, name = '', value = ''] = (index < end ? /^--([a-z-]+)=(.*)$/.exec(arg) : null) ?? [];
-    if (options[name]?.type !== 'boolean') return [arg];
-    return /^(1|t|true)$/i.test(value) ? [`--${name}`] : [];
+/** The options and words of a command line as Juju's tools read it; more words than `most` are refused. */
+function parse<O extends ParseArgsOptionsConfig>(args: readonly string[], options: O, most: number) {
+  const plain = plainly(args, options);
+  const { values, positionals } = parseArgs({
+    args: plain,
+    options,
+    allowPositionals: true,
+    strict: true,
   });
+  if (positionals.length > most) {
+    const surplus = positionals.slice(most).map((word) => JSON.stringify(word));
+    throw new Refusal(2, `unrecognized args: [${surplus.join(' ')}]`);
+  }
+  return { values, positionals };
 }
 
+/**
+ * A command line with every option in its long form, and its value in the same word: what Go's flags take (`-r1`,
+ * `--app=false`, a value that begins with a minus), and nothing of what they refuse.
+ */
+function plainly(args: readonly string[], options: ParseArgsOptionsConfig): string[] {
+  const given: string[] = [];
+  const words: string[] = [];
+  const switches = new Map<string, boolean>();
+  let at = 0;
+  const take = (spelled: string, attached: string | undefined) => {
+    const shown = spelled.length === 1 ? `-${spelled}` : `--${spelled}`;
+    const name = Object.keys(options).find((key) => key === spelled || options[key]?.short === spelled);
+    if (name === undefined) throw new Refusal(2, `option provided but not defined: ${shown}`);
+    if (options[name]?.type === 'boolean') {
+      if (!/^(1|0|t|f|T|F|true|false|True|False|TRUE|FALSE)$/.test(attached ?? '1'))
+        throw new Refusal(
+          2,
+          `invalid value "${attached ?? ''}" for option ${shown}: strconv.ParseBool: parsing "${attached ?? ''}": invalid syntax`,
+        );
+      switches.set(name, /^[1t]/i.test(attached ?? '1'));
+      return;
+    }
+    if (attached === undefined && at >= args.length)
+      throw new Refusal(2, `option needs an argument: ${shown}`);
+    given.push(`--${name}=${attached ?? args[at++] ?? ''}`);
+  };
+  while (at < args.length) {
+    const arg = args[at++] ?? '';
+    if (arg === '--') {
+      words.push(...args.slice(at));
+      break;
+    }
+    if (arg.startsWith('--')) {
+      const [, name = '', , value] = /^--([^=]*)(=([^]*))?$/.exec(arg) ?? [];
+      take(name, value);
+    } else if (arg.startsWith('-') && arg !== '-') {
+      let letters = arg.slice(1);
+      while (letters !== '') {
+        const [letter = ''] = letters;
+        letters = letters.slice(letter.length);
+        const isSwitch = Object.values(options).some(
+          ({ short, type }) => short === letter && type === 'boolean',
+        );
+        take(letter, isSwitch || letters === '' ? undefined : letters);
+        if (!isSwitch) break;
+      }
+    } else words.push(arg);
+  }
+  for (const [name, isOn] of switches) if (isOn) given.push(`--${name}`);
+  return [...given, '--', ...words];
+}
+
+/** `key=value` words: trimmed, each key once; an empty word is nothing. */
 function keyValues(args: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    args.map((arg) => {
-      const at = arg.indexOf('=');
-      if (at < 1) throw new Refusal(2, `expected "key=value", got "${arg}"`);
-      return [arg.slice(0, at), arg.slice(at + 1)];
-    }),
-  );
+  const pairs: Record<string, string> = {};
+  for (const arg of args.filter((word) => word !== '')) {
+    const [, key = '', value = ''] = /^([^=]*)=([^]*)$/.exec(arg)?.map((part) => part.trim()) ?? [];
+    if (key === '')
+      throw new Refusal(
+        2,
+        `expected "key=value", got ${arg.includes('=') ? `"=${value}"` : JSON.stringify(arg)}`,
+      );
+    if (Object.hasOwn(pairs, key)) throw new Refusal(2, `key "${key}" specified more than once`);
+    pairs[key] = value;
+  }
+  return pairs;
 }
 
 /** The map of texts that `--file` names. */
 function mapIn(file: string | undefined, stdin: string): RawBag {
   if (file === undefined) return {};
-  const parsed = Texts.safeParse(parseYaml(file === '-' ? stdin : readFileSync(file, 'utf8')));
+  const text = file === '-' ? stdin : contentOf(file, 1);
+  // A number or a truth value stays as it is spelled; null is "".
+  const document = parseDocument(text, { schema: 'failsafe', merge: true, uniqueKeys: false });
+  const parsed = Texts.safeParse(document.toJS());
   if (!parsed.success) throw new Refusal(1, `cannot unmarshal ${file} into a map of texts`);
-  return parsed.data ?? {};
+  return Object.fromEntries(
+    Object.entries(parsed.data || {}).map(([key, value]) => [
+      key,
+      isNull(document.get(key, true)) ? '' : value,
+    ]),
+  );
+}
+
+function isNull(node: unknown): boolean {
+  return isScalar(node) && node.type === 'PLAIN' && /^(~|null|Null|NULL)?$/.test(String(node.value));
+}
+
+function contentOf(path: string, exitCode: 1 | 2): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    throw new Refusal(exitCode, `open ${path}: no such file or directory`);
+  }
 }
 
 /** Without the keys that are set to nothing: they do not exist. */
@@ -904,34 +1167,61 @@ function filled(bag: RawBag): RawBag {
   return Object.fromEntries(Object.entries(bag).filter(([, value]) => value !== ''));
 }
 
+/** What secret-add and secret-set are given to keep. What `--file` says wins over the words. */
 function secretContent(file: string | undefined, args: readonly string[]): Record<string, string> {
-  const content: Record<string, string> = { ...mapIn(file, '') };
-  for (const [name, value] of Object.entries(keyValues(args))) {
-    const [key = '', as] = name.split('#');
+  const named = args.map((arg): readonly [string, string] => {
+    // `=` at the end is padding for Juju, so that `key=` is no value.
+    const at = arg.replace(/=*$/, '').indexOf('=');
+    if (at < 1) throw new Refusal(2, `key value ${JSON.stringify(arg)} not valid`);
+    const [name, value] = [arg.slice(0, at), arg.slice(at + 1)];
+    return name.endsWith('#file') ? [name.slice(0, -5), contentOf(value, 2)] : [name, value];
+  });
+  if (file === '-') contentOf(file, 2);
+  const kept = [...named, ...Object.entries(mapIn(file, ''))].map(([name, value]) => {
+    const key = name.replace(/#base64$/, '');
     if (!SECRET_KEY.test(key)) throw new Refusal(2, `key "${key}" not valid`);
-    if (as === 'file') content[key] = readFileSync(value, 'utf8');
-    else content[key] = as === 'base64' ? Buffer.from(value, 'base64').toString('utf8') : value;
-  }
-  return content;
+    return [key, key === name ? value : Buffer.from(value, 'base64').toString('utf8')] as const;
+  });
+  const size = kept.reduce((sum, [, value]) => sum + Buffer.from(value).toString('base64').length, 0);
+  if (size > 1_000_000) throw new Refusal(2, `base64 encoded secret content too large: ${size} bytes`);
+  return Object.fromEntries(kept);
 }
 
-function settingsOf({ label, description, rotate, expire }: Partial<Record<string, string | boolean>>) {
+/** What is said of a secret beside its content; "" says nothing. */
+function settingsOf({ label, description, owner, rotate, expire }: Partial<Record<string, string>>) {
+  if (expire) checkExpiry(expire);
+  if (rotate && !ROTATIONS.includes(rotate)) throw new Refusal(2, `rotate policy "${rotate}" not valid`);
+  if (owner !== 'application' && owner !== 'unit')
+    throw new Refusal(2, `secret owner "${owner ?? ''}" not valid`);
   return Object.fromEntries(
-    Object.entries({ label, description, rotate, expire }).filter(([, value]) => value !== undefined),
+    Object.entries({ label, description, rotate, expire }).filter(
+      ([, value]) => value !== undefined && value !== '',
+    ),
   );
 }
 
-function checkRotation(rotate: string | undefined): void {
-  if (rotate !== undefined && !ROTATIONS.includes(rotate))
-    throw new Refusal(2, `rotate policy "${rotate}" not valid`);
+/** A date, or a duration as Go writes it. */
+function checkExpiry(text: string): void {
+  const isDate =
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$/.test(text) &&
+    !Number.isNaN(Date.parse(text));
+  if (isDate) return;
+  if (!/^[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))+$/.test(text))
+    throw new Refusal(2, `expire time or duration "${text}" not valid`);
+  if (text.startsWith('-') || !/[1-9]/.test(text))
+    throw new Refusal(2, `negative expire duration "${text}" not valid`);
 }
 
 /** Juju makes no new revision of what is the same. */
 function withRevision(
   revisions: readonly SecretRevision[],
   content: Readonly<Record<string, string>>,
+  before: SecretState | undefined,
 ): readonly SecretRevision[] {
   const latest = revisions.at(-1);
+  // Twice in one hook makes one revision.
+  if (latest && before && latest.number > (before.revisions.at(-1)?.number ?? 0))
+    return [...revisions.slice(0, -1), { number: latest.number, content }];
   const same =
     latest &&
     Object.keys(latest.content).length === Object.keys(content).length &&
@@ -939,8 +1229,31 @@ function withRevision(
   return same ? revisions : [...revisions, { number: (latest?.number ?? 0) + 1, content }];
 }
 
+/** The id in `secret:9m4e…`, `secret://<model>/9m4e…` or alone. */
 function bareId(uri: string): string {
-  return uri.slice(uri.lastIndexOf('/') + 1).replace(/^secret:/, '');
+  const [, id] =
+    /^(?:secret:)?(?:\/\/[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}\/)?\/*([0-9a-v]{20})$/.exec(
+      uri,
+    ) ?? [];
+  if (id === undefined) throw new Refusal(2, `secret URI "${uri}" not valid`);
+  return id;
+}
+
+const APP_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*$/;
+
+function isAppName(name: string): boolean {
+  return APP_NAME.test(name);
+}
+
+function isUnitName(name: string): boolean {
+  const [app = '', number = '', ...more] = name.split('/');
+  return more.length === 0 && isAppName(app) && /^(0|[1-9]\d*)$/.test(number);
+}
+
+/** No charm of this framework declares a payload. */
+function refusePayload(words: readonly string[], at: number, least: number): never {
+  if (words.length < least) throw new Refusal(2, 'missing required arguments');
+  throw new Refusal(1, `payload "${words[at] ?? ''}" not found in metadata.yaml`);
 }
 
 function entry(map: unknown, key: string): unknown {
@@ -948,22 +1261,94 @@ function entry(map: unknown, key: string): unknown {
   return Object.entries(map).find(([name]) => name === key)?.[1];
 }
 
-function yamlOr(format: string | undefined): string {
-  return format === undefined || format === 'smart' ? 'yaml' : format;
+/** How the caller wants an answer; the tools of secrets and goal-state do not print in Juju's smart format. */
+interface Wanted {
+  readonly format?: string | undefined;
+  readonly output?: string | undefined;
 }
 
-/** Juju's three formats. */
-function format(value: unknown, how = 'smart'): string {
-  if (how === 'json') return `${JSON.stringify(value ?? null)}\n`;
-  if (how === 'yaml') return stringifyYaml(value ?? null);
-  if (how !== 'smart')
+function format(value: unknown, { format: how = 'smart', output = '' }: Wanted, known = FORMATS): string {
+  if (!known.includes(how))
     throw new Refusal(2, `invalid value "${how}" for option --format: unknown format "${how}"`);
+  const text = how === 'smart' ? smart(value) : inFormat(value, how);
+  if (output === '') return text;
+  writeFileSync(output, text);
+  return '';
+}
+
+const FORMATS: readonly string[] = ['json', 'smart', 'yaml'];
+const PLAIN_FORMATS: readonly string[] = ['json', 'yaml'];
+
+function inFormat(value: unknown, how: string): string {
+  return how === 'json' ? `${JSON.stringify(value ?? null)}\n` : stringifyYaml(value ?? null);
+}
+
+function smart(value: unknown): string {
   if (value === undefined || value === null || value === '') return '';
   if (typeof value === 'boolean') return value ? 'True\n' : 'False\n';
-  if (typeof value === 'string' || typeof value === 'number') return `${value}\n`;
+  if (typeof value === 'string') return `${value}\n`;
   if (Array.isArray(value) && value.every((item) => typeof item === 'string'))
     return value.length > 0 ? `${value.join('\n')}\n` : '';
   return stringifyYaml(value);
+}
+
+/** What network-get prints. */
+interface Network {
+  readonly 'bind-addresses': readonly {
+    readonly 'mac-address': string;
+    readonly 'interface-name': string;
+    readonly addresses: readonly {
+      readonly hostname: string;
+      readonly value: string;
+      readonly cidr: string;
+    }[];
+  }[];
+  readonly 'egress-subnets': readonly string[];
+  readonly 'ingress-addresses': readonly string[];
+}
+
+/** With the keys that agents had long ago, which Juju still gives in YAML. */
+function asOfOld(network: Network) {
+  return {
+    ...network,
+    'bind-addresses': network['bind-addresses'].map((item) => ({
+      ...item,
+      addresses: item.addresses.map((address) => ({ ...address, address: address.value })),
+      macaddress: item['mac-address'],
+      interfacename: item['interface-name'],
+    })),
+  };
+}
+
+/** A range as Juju writes it, or why it is none. */
+function checkedRange(text: string): string {
+  const slash = text.indexOf('/');
+  const [numbers, protocol] = slash < 0 ? [text, 'tcp'] : [text.slice(0, slash), text.slice(slash + 1)];
+  if (numbers === 'icmp') return 'icmp';
+  const ends = numbers.split('-');
+  if (ends.length > 2) throw new Refusal(2, `invalid port range "${numbers}"`);
+  for (const end of ends)
+    if (!/^\+?\d+$/.test(end))
+      throw new Refusal(2, `invalid port "${end}": strconv.Atoi: parsing "${end}": invalid syntax`);
+  const first = Number(ends[0]);
+  const last = Number(ends.at(-1));
+  if (protocol === 'icmp') throw new Refusal(2, `protocol "icmp" doesn't support any ports; got "${first}"`);
+  if (protocol !== 'tcp' && protocol !== 'udp')
+    throw new Refusal(2, `invalid protocol "${protocol}", expected "tcp", "udp", or "icmp"`);
+  if (first > last) throw new Refusal(2, `invalid port range ${first}-${last}/${protocol}`);
+  if (last > 65_535)
+    throw new Refusal(2, `port range bounds must be between 0 and 65535, got ${first}-${last}`);
+  return first === last ? `${first}/${protocol}` : `${first}-${last}/${protocol}`;
+}
+
+/** In the order of opened-ports. */
+function byProtocolAndNumber(one: string, other: string): number {
+  const key = (range: string): readonly [string, number, number] => {
+    const [, from = '-1', to = from, protocol = range] = /^(\d+)(?:-(\d+))?\/(.*)$/.exec(range) ?? [];
+    return [protocol, Number(from), Number(to)];
+  };
+  const [a, b] = [key(one), key(other)];
+  return a[0].localeCompare(b[0]) || a[1] - b[1] || a[2] - b[2];
 }
 
 /** Whether two ranges such as `8000-8010/udp` have a port in common. */

@@ -107,11 +107,14 @@ export function outcomeOf<C extends Charmcraft>(
   exitCode: number | 'killed',
   milliseconds: number,
 ): Outcome<C> {
-  const code = exitCode === 'killed' ? 1 : exitCode;
+  const ended = exitCode === 0 && juju.problem !== undefined ? 1 : exitCode;
+  if (ended !== exitCode)
+    juju.logs.push({ level: 'ERROR', message: `committing requested changes failed: ${juju.problem}` });
+  const code = ended === 'killed' ? 1 : ended;
   const action = juju.action(code);
   return {
     state: juju.finish(code),
-    exitCode,
+    exitCode: ended,
     milliseconds,
     statuses: juju.statuses,
     appStatuses: juju.appStatuses,

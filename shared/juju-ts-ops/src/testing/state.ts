@@ -64,6 +64,8 @@ export interface RelationState<C extends Charmcraft = Charmcraft> {
   readonly ownAppData?: RawBag;
   /** The model at the other end; absent: this one. */
   readonly modelUuid?: string;
+  /** Juju 4: the other application was removed by force. The relation is listed, and cannot be read. */
+  readonly isLost?: boolean;
 }
 
 export interface SecretState {

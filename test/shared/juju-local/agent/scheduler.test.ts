@@ -138,7 +138,7 @@ test('what a hook writes counts when it succeeds, and is forgotten when it fails
     await tool('status-set', 'active', 'at work');
     await tool('application-version-set', '1.2');
     expect(await tool('state-get', 'colour')).toBe('red\n');
-    expect(await tool('opened-ports')).toBe('');
+    expect(await tool('opened-ports')).toBe('80/tcp\n');
     expect(await tool('relation-get', '-r', '0', 'note', 'db/0')).toBe('x\n');
     return exitCode;
   });
