@@ -199,7 +199,7 @@ export class HookContext {
     for (const [id, owners] of this.#bags) {
       const relation = model.relations.get(id);
       if (!relation) continue;
-      for (const [owner, values] of owners) model.writeBag(relation, owner, values);
+      for (const [owner, values] of owners) model.writeBag(relation, owner, ownKeys(model, values));
     }
     unit.ports = this.ports(model).map(keptPort).sort();
     for (const [key, value] of this.state) {
@@ -207,6 +207,15 @@ export class HookContext {
       else unit.state[key] = value;
     }
   }
+}
+
+/** What Juju 4 writes itself into the databag of a unit no charm can change. */
+function ownKeys(model: Model, values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).filter(
+      ([key]) => !model.isJuju4 || !['ingress-address', 'egress-subnets'].includes(key),
+    ),
+  );
 }
 
 function removePort(ports: Port[], wanted: Port): void {

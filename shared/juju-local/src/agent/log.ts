@@ -24,7 +24,7 @@ export class ModelLog {
   write(entity: string, level: string, module: string, message: string): void {
     const line: LogLine = { time: new Date().toISOString(), entity, level, module, message };
     try {
-      appendFileSync(this.#file, `${JSON.stringify(line)}\n`);
+      appendFileSync(this.#file, `${JSON.stringify(line)}\n`, { mode: 0o600 });
     } catch (error) {
       console.error(error); // a full disk costs lines, not the daemon
     }

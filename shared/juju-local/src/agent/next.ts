@@ -64,7 +64,9 @@ export function nextOperation(
 
 function createdRelation(model: Model, unit: Unit, relations: readonly Relation[]): Hook | undefined {
   if (unit.life === 'dying') return undefined;
-  const created = relations.find(({ id, life }) => life === 'alive' && !unit.relations[id]?.created);
+  const created = relations.find(
+    ({ id, life, isLost }) => life === 'alive' && !isLost && !unit.relations[id]?.created,
+  );
   return created && relationHook(model, unit, created, 'created');
 }
 
@@ -89,14 +91,14 @@ function nextOfDying(model: Model, unit: Unit, relations: readonly Relation[]): 
 
 function nextOfRelation(model: Model, unit: Unit, relation: Relation): Hook | undefined {
   const seen = unit.relations[relation.id];
-  if (!seen?.created || seen.broken) return undefined;
+  if (relation.isLost || !seen?.created || seen.broken) return undefined;
   // Promised with -joined, even if the unit has left since.
   if (seen.changedNext !== undefined) return relationHook(model, unit, relation, 'changed', seen.changedNext);
   const isLeaving = relation.life === 'dying' || unit.life === 'dying';
   const remotes = isLeaving ? [] : model.remoteUnits(relation, unit);
   const departed = Object.keys(seen.members)
     .sort()
-    .find((name) => !remotes.includes(name));
+    .find((name) => !remotes.includes(name) && (isLeaving || !seen.untold?.includes(name)));
   if (departed !== undefined) return relationHook(model, unit, relation, 'departed', departed);
   if (isLeaving) return isPeer(relation) ? undefined : relationHook(model, unit, relation, 'broken');
   if ((relation.versions[model.remoteApp(relation, unit.app)] ?? 0) > seen.appVersion) {

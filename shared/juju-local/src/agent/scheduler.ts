@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CharmStore } from '../charm/archive.ts';
 import { HookToolServer, type Answer } from '../hooktools/server.ts';
 import { ToolError } from '../hooktools/tool.ts';
 import { UsageError } from '../errors.ts';
 import { MachineDown, type MachineInfo, type Machines, type RunResult } from '../machines/machines.ts';
+import { SharedFolder } from '../machines/shared.ts';
 import type { Machine, Operation, Unit } from '../model/documents.ts';
 import { status, type Model } from '../model/model.ts';
 import { HookContext } from './context.ts';
@@ -16,6 +16,8 @@ import { newTask, shellOf, type Task } from './task.ts';
 
 /** First and longest delay before a failed hook is tried again, in milliseconds. */
 const RETRY = { first: 5000, most: 300_000 };
+/** Within how many milliseconds Juju 4 deletes a unit that nothing keeps. */
+const EARLY = 10_000;
 /** How many machines boot at the same time. */
 const MOST_BOOTING = 3;
 
@@ -116,6 +118,9 @@ export class Scheduler {
       this.#track(this.#boot(machine));
     }
     for (const unit of this.#model.units.values()) this.#startWork(unit);
+    for (const unit of this.#model.units.values())
+      if (unit.deletedAt !== undefined && Date.parse(unit.deletedAt) <= this.#clock())
+        this.#track(this.#deleteEarly(unit));
     this.#save();
   }
 
@@ -162,13 +167,29 @@ export class Scheduler {
     await this.#forget(unit);
   }
 
+  /** What Juju 4 does to a unit without a peer relation. */
+  async #deleteEarly(unit: Unit): Promise<void> {
+    delete unit.deletedAt;
+    const missed = [...(unit.stopped ? [] : ['stop']), 'remove'].join(', ');
+    this.#log.write(
+      unitTag(unit.name),
+      'WARNING',
+      'juju-local',
+      `deleted, as Juju 4 deletes a unit without a peer relation once it has left its last one; not run to their end: ${missed}`,
+    );
+    await this.forceRemove(unit);
+  }
+
   #unitsOn(machine: string): Unit[] {
     return [...this.#model.units.values()].filter((unit) => unit.machine === machine);
   }
 
   #reboot(machine: Machine): void {
     Object.assign(machine, { state: 'pending', message: 'starting', since: this.#now() });
-    for (const unit of this.#unitsOn(machine.id)) unit.rebooted = unit.started && !unit.stopped;
+    for (const unit of this.#unitsOn(machine.id)) {
+      unit.rebooted = unit.started && !unit.stopped;
+      this.#model.restartAgent(unit);
+    }
   }
 
   #track(work: Promise<void>): void {
@@ -392,6 +413,8 @@ export class Scheduler {
     if (operation.name === 'config-changed') unit.configSeen = seen;
     if (['start', 'update-status'].includes(operation.name)) this.#postponeUpdateStatus(unit);
     if (operation.name === 'remove') await this.#forget(unit);
+    else if (unit.deletedAt === undefined && this.#model.isDeletedEarly(unit))
+      unit.deletedAt = new Date(this.#clock() + this.#random() * EARLY).toISOString();
   }
 
   #abort(task: Task, message: string): void {
@@ -420,9 +443,11 @@ export class Scheduler {
       this.#servers.delete(machine);
       await this.#machines.remove(machine);
     } else {
-      const folder = this.#machines.jujuDirectory(unit.machine);
-      await rm(join(folder, 'agents', unitTag(unit.name)), { recursive: true, force: true });
-      await rm(join(folder, 'tools', unitTag(unit.name)), { recursive: true, force: true });
+      await using folder = await SharedFolder.open(this.#machines.jujuDirectory(unit.machine));
+      for (const name of ['agents', 'tools']) {
+        await using of = await folder.folder(name);
+        await of.remove(unitTag(unit.name));
+      }
     }
     this.wake();
   }
@@ -488,7 +513,12 @@ export class Scheduler {
     const { digest } = this.#model.application(unit.app).charm;
     if (unit.charm === digest) return;
     const tag = unitTag(unit.name);
-    await this.#charms.lay(digest, this.#charmFolder(unit), unit.charm);
+    await this.#charms.lay(
+      digest,
+      this.#machines.jujuDirectory(unit.machine),
+      `agents/${tag}/charm`,
+      unit.charm,
+    );
     await this.#servers.get(unit.machine)?.installTools(tag, this.#model.isJuju4);
     unit.charm = digest;
   }

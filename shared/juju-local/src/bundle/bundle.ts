@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { UsageError } from '../errors.ts';
+import { LIKE_JUJU } from '../yaml.ts';
 
 const Scalar = z.union([z.string(), z.number(), z.boolean()]);
 const Application = z.looseObject({
@@ -79,7 +80,7 @@ async function readDocuments(path: string): Promise<Document[]> {
     throw new UsageError(`no bundle was found at "${path}"`);
   });
   const folder = dirname(resolve(path));
-  const documents = parseAllDocuments(text).map((document) => {
+  const documents = parseAllDocuments(text, LIKE_JUJU).map((document) => {
     const [problem] = document.errors;
     if (problem) throw new UsageError(`${path}: ${problem.message}`);
     const parsed = Document.safeParse(document.toJS());

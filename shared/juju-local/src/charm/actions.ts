@@ -1,4 +1,4 @@
-import { parse as parseYaml } from 'yaml';
+import { readYaml } from '../yaml.ts';
 import { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import type { CharmInfo } from './info.ts';
@@ -69,7 +69,7 @@ function hasType(value: unknown, type: string): boolean {
 
 /** What a user types is YAML. */
 function fromText(value: unknown): unknown {
-  return typeof value === 'string' ? parseYaml(value) : value;
+  return typeof value === 'string' ? readYaml(value) : value;
 }
 
 /** `a.b` = c → `{ a: { b: c } }` */

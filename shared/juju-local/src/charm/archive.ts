@@ -2,9 +2,6 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import {
   chmod,
-  cp,
-  link,
-  lstat,
   mkdir,
   mkdtemp,
   readdir,
@@ -16,12 +13,13 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
-import { dirname, join, normalize, relative } from 'node:path';
+import { basename, dirname, join, normalize, relative } from 'node:path';
 import { unzipSync } from 'fflate';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import { lock } from '../machines/lock.ts';
+import { SharedFolder } from '../machines/shared.ts';
+import { readYaml } from '../yaml.ts';
 import { ActionDefinition, Metadata, OptionDefinition, type CharmInfo } from './info.ts';
 
 const Manifest = z.object({
@@ -106,38 +104,33 @@ export class CharmStore {
   }
 
   /**
-   * Lays a charm's files into a folder, over those of the charm that was there before. What only the old charm had goes;
-   * what the charm itself has made stays.
+   * Lays a charm's files into a folder of a machine, over those of the charm that was there before. What only the old
+   * charm had goes; what the charm itself has made stays.
+   *
+   * @param shared the folder that the machine sees; @param path of the charm in it
    */
-  async lay(digest: string, target: string, before: string | undefined): Promise<void> {
+  async lay(digest: string, shared: string, path: string, before: string | undefined): Promise<void> {
+    await using root = await SharedFolder.open(shared);
+    await using target = await root.folder(path);
     const folder = this.folder(digest);
     const names = await filesBelow(folder);
     if (before !== undefined) {
       const kept = new Set(names);
-      const gone = (await filesBelow(this.folder(before))).filter((name) => !kept.has(name));
-      for (const name of gone) await rm(join(target, name), { force: true });
+      for (const name of (await filesBelow(this.folder(before))).filter((old) => !kept.has(old))) {
+        const parent = await target.existing(dirname(name)).catch(() => undefined);
+        await parent?.remove(basename(name));
+        await parent?.[Symbol.asyncDispose]();
+      }
     }
     for (const name of names) {
-      const [from, to] = [join(folder, name), join(target, name)];
-      await mkdir(dirname(to), { recursive: true });
-      await rm(to, { force: true, recursive: true });
-      const { size } = await lstat(from);
-      const isLinked =
-        size >= LARGE &&
-        (await link(from, to).then(
-          () => true,
-          () => false,
-        ));
-      if (!isLinked) await cp(from, to, { verbatimSymlinks: true });
+      await using parent = await target.folder(dirname(name));
+      await parent.put(join(folder, name), basename(name));
     }
   }
 }
 
 /** How long a charm that nobody uses stays after it was read, in milliseconds. */
 const FRESH = 600_000;
-
-/** Files from here on are shared between the store and the machines. */
-const LARGE = 1_048_576;
 
 /** Every file and symlink below a folder, by its path in it. */
 async function filesBelow(folder: string): Promise<string[]> {
@@ -158,7 +151,7 @@ function describe(path: string, files: readonly ZipFile[]): Omit<CharmInfo, 'rev
     if (content === undefined) return undefined;
     let value: unknown;
     try {
-      value = parse(content);
+      value = readYaml(content);
     } catch (error) {
       throw new UsageError(`${path}: ${name}: ${error instanceof Error ? error.message : String(error)}`, {
         cause: error,
@@ -203,17 +196,51 @@ function readZip(path: string, bytes: Uint8Array): ZipFile[] {
     throw new UsageError(`${path} is no zip archive, which a charm is`, { cause });
   }
   const modes = unixModes(bytes);
-  const entries = Object.entries(contents).filter(([name]) => !name.endsWith('/'));
-  return entries.map(([name, content]) => {
-    const mode = modes.get(name) ?? 0o644;
+  const files = Object.entries(contents)
+    .filter(([name]) => !name.endsWith('/'))
+    .map(([name, content]) => ({ name, content, mode: modes.get(name) ?? 0o644 }));
+  const links = new Map(
+    files
+      .filter(({ mode }) => (mode & TYPE) === SYMLINK)
+      .map(({ name, content }) => [normalize(name), new TextDecoder().decode(content)]),
+  );
+  for (const { name } of files) {
     if (isOutside(name)) throw new UsageError(`${path}: ${name} would be unpacked outside of the charm`);
-    if ((mode & TYPE) === SYMLINK) {
-      const target = new TextDecoder().decode(content);
-      if (target.startsWith('/') || isOutside(join(dirname(name), target)))
-        throw new UsageError(`${path}: symlink "${name}" links out of the charm: "${target}"`);
+    const way = parents(normalize(name)).find((parent) => links.has(parent));
+    if (way !== undefined)
+      throw new UsageError(`${path}: ${name} would be unpacked through the symlink "${way}"`);
+  }
+  for (const [name, target] of links)
+    if (leadsOut(links, name))
+      throw new UsageError(`${path}: symlink "${name}" links out of the charm: "${target}"`);
+  return files;
+}
+
+/** `a`, `a/b` of `a/b/c`. */
+function parents(name: string): string[] {
+  const parts = name.split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+
+/** Whether a link of an archive, with whatever other links are on its way, leads out of it, or nowhere. */
+function leadsOut(links: ReadonlyMap<string, string>, name: string): boolean {
+  const queue = name.split('/');
+  const here: string[] = [];
+  // As many links as the kernel follows.
+  for (let followed = 0; followed <= 40;) {
+    const part = queue.shift();
+    if (part === undefined) return false;
+    if (part === '..' && here.pop() === undefined) return true;
+    if (['', '.', '..'].includes(part)) continue;
+    const target = links.get([...here, part].join('/'));
+    if (target === undefined) here.push(part);
+    else if (target.startsWith('/')) return true;
+    else {
+      queue.unshift(...target.split('/'));
+      followed += 1;
     }
-    return { name, content, mode };
-  });
+  }
+  return true;
 }
 
 const TYPE = 0o170_000;

@@ -3,13 +3,14 @@ import { readFile, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import { parse as parseYaml, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { z } from 'zod';
 import { LEVELS } from '../agent/log.ts';
 import { ask, modelDirectory, socketPath } from '../daemon/protocol.ts';
 import { UsageError } from '../errors.ts';
 import { Scalar } from '../model/documents.ts';
 import { nspawnMachines } from '../machines/nspawn.ts';
+import { readYaml } from '../yaml.ts';
 import { chooseModel, ensureDaemon, isRunning, models, requireRoot } from './connect.ts';
 import { showResults } from './results.ts';
 import { FullStatus, statusFormats, unitsOf } from './status.ts';
@@ -72,7 +73,7 @@ function define<const O extends ParseArgsOptionsConfig>(
       const request = async (verb: string, body: unknown): Promise<unknown> => {
         requireRoot();
         const model = await chooseModel(named, makesModel);
-        await ensureDaemon(model);
+        await ensureDaemon(model, jujuOf(values));
         return ask(model, verb, body, (message) => console.error(message));
       };
       return (await run({ named, request }, values, words)) ?? 0;
@@ -80,12 +81,23 @@ function define<const O extends ParseArgsOptionsConfig>(
   };
 }
 
+/** @throws {UsageError} */
+function jujuOf(values: unknown): 3 | 4 | undefined {
+  const { juju } = z.object({ juju: z.string().optional() }).parse(values);
+  if (juju === undefined) return undefined;
+  if (/^3(\.6)?$/.test(juju)) return 3;
+  if (/^4(\.[01])?$/.test(juju)) return 4;
+  throw new UsageError(`--juju ${juju}: a model is like Juju 3.6 or like Juju 4`);
+}
+
 const MANY = { type: 'string', multiple: true } as const;
+/** Which Juju a new model is like. */
+const JUJU = { juju: { type: 'string' } } as const;
 const FORMAT = { format: { type: 'string' } } as const;
 
 export const commands: Readonly<Record<string, Command>> = {
   deploy: define(
-    'deploy <bundle.yaml|charm file> [<application>] [-n N] [--to M] [--config k=v|file] [--overlay file]',
+    'deploy <bundle.yaml|charm file> [<application>] [-n N] [--to M] [--config k=v|file] [--overlay file] [--juju 3.6|4]',
     'Deploys a bundle or a local charm.',
     {
       overlay: MANY,
@@ -93,6 +105,7 @@ export const commands: Readonly<Record<string, Command>> = {
       to: MANY,
       'num-units': { type: 'string', short: 'n' },
       trust: { type: 'boolean' },
+      ...JUJU,
     },
     { least: 1, most: 2 },
     async ({ request }, values, [path = '', name]) => {
@@ -105,6 +118,7 @@ export const commands: Readonly<Record<string, Command>> = {
           path: resolve(path),
           overlays: (values.overlay ?? []).map((file) => resolve(file)),
           trust: values.trust === true,
+          juju: jujuOf(values),
         });
         console.error('Deploy of bundle completed.');
         return;
@@ -117,21 +131,22 @@ export const commands: Readonly<Record<string, Command>> = {
         ...(units !== undefined && { units: count(units) }),
         to: list(values.to),
         config: await readConfig(values.config ?? [], name),
+        juju: jujuOf(values),
       });
     },
     true,
   ),
 
   'add-model': define(
-    'add-model <model>',
-    'Makes an empty model; deploy makes one by itself.',
-    {},
+    'add-model <model> [--juju 3.6|4]',
+    'Makes an empty model, like Juju 3.6 or like Juju 4; deploy makes one by itself.',
+    JUJU,
     { least: 1, most: 1 },
-    async (_call, _values, [name]) => {
+    async (_call, values, [name]) => {
       const model = await chooseModel(name, true);
       if ((await models()).includes(model))
         throw new UsageError(`failed to create new model: model "${model}" already exists (already exists)`);
-      await ensureDaemon(model);
+      await ensureDaemon(model, jujuOf(values));
       console.error(`Added '${model}' model on juju-local`);
     },
   ),
@@ -202,11 +217,18 @@ export const commands: Readonly<Record<string, Command>> = {
   ),
 
   'remove-application': define(
-    'remove-application <application>... [--force]',
+    'remove-application <application>... [--force [--no-wait]]',
     'Removes applications with all their units.',
-    { force: { type: 'boolean', default: false }, 'no-prompt': { type: 'boolean' } },
+    {
+      force: { type: 'boolean', default: false },
+      'no-wait': { type: 'boolean', default: false },
+      'no-prompt': { type: 'boolean' },
+    },
     { least: 1 },
-    async ({ request }, { force }, names) => void (await request('remove-application', { names, force })),
+    async ({ request }, { force, 'no-wait': noWait }, names) => {
+      if (noWait && !force) throw new UsageError('--no-wait without --force not valid');
+      await request('remove-application', { names, force, noWait });
+    },
   ),
 
   config: define(
@@ -264,7 +286,7 @@ export const commands: Readonly<Record<string, Command>> = {
       const [action, ...rest] = words.slice(units.length);
       if (units.length === 0) throw new UsageError('no unit specified');
       if (action === undefined) throw new UsageError('no action specified');
-      const fromFile = values.params === undefined ? {} : await readYaml(values.params);
+      const fromFile = values.params === undefined ? {} : await readYamlFile(values.params);
       const typed = Object.entries(await readConfig(rest, undefined)).map(([key, text]) => [
         key,
         values['string-args'] ? text : typedArgument(text),
@@ -544,17 +566,17 @@ function unknownFormat(format: string): string {
 /** An argument of an action is YAML, unless it cannot be. */
 function typedArgument(text: string): unknown {
   try {
-    return parseYaml(text);
+    return readYaml(text);
   } catch {
     return text;
   }
 }
 
-async function readYaml(file: string): Promise<Record<string, unknown>> {
+async function readYamlFile(file: string): Promise<Record<string, unknown>> {
   const text = await readFile(file, 'utf8').catch(() => {
     throw new UsageError(`no file was found at "${file}"`);
   });
-  return z.record(z.string(), z.unknown()).parse(parseYaml(text));
+  return z.record(z.string(), z.unknown()).parse(readYaml(text));
 }
 
 /** Which lines of the log are asked for; a module includes those below it. */
@@ -590,7 +612,7 @@ async function readConfig(
       values[word.slice(0, at)] = text.startsWith('@') ? await readFile(text.slice(1), 'utf8') : text;
       continue;
     }
-    const all = await readYaml(word);
+    const all = await readYamlFile(word);
     const own = app !== undefined && app in all ? z.record(z.string(), z.unknown()).parse(all[app]) : all;
     for (const [key, value] of Object.entries(own)) values[key] = String(value);
   }

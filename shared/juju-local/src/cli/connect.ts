@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync } from 'node:fs';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, modelDirectory, STATE } from '../daemon/protocol.ts';
+import { keepPrivate } from '../daemon/private.ts';
 import { UsageError } from '../errors.ts';
 
 /** How long a daemon may take to answer after it was started, in milliseconds. */
@@ -54,19 +55,26 @@ export async function isRunning(model: string): Promise<boolean> {
   }
 }
 
-/** Starts the daemon of a model unless it runs. It outlives this command. */
-export async function ensureDaemon(model: string): Promise<void> {
+/**
+ * Starts the daemon of a model unless it runs. It outlives this command.
+ * @param juju which Juju the model is like, if it is new
+ */
+export async function ensureDaemon(model: string, juju: 3 | 4 = 3): Promise<void> {
   requireRoot();
   if (await isRunning(model)) return;
-  await mkdir(modelDirectory(model), { recursive: true });
+  await keepPrivate(modelDirectory(model));
   const log = join(modelDirectory(model), 'daemon.log');
-  const output = openSync(log, 'a');
+  const output = openSync(log, 'a', 0o600);
   const start = (): ChildProcess => {
-    const started = spawn(process.execPath, [join(import.meta.dirname, '../daemon/main.ts'), model], {
-      detached: true,
-      stdio: ['ignore', output, output],
-      cwd: '/',
-    });
+    const started = spawn(
+      process.execPath,
+      [join(import.meta.dirname, '../daemon/main.ts'), model, String(juju)],
+      {
+        detached: true,
+        stdio: ['ignore', output, output],
+        cwd: '/',
+      },
+    );
     started.unref();
     return started;
   };

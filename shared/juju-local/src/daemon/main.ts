@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
+import { keepPrivate } from './private.ts';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseEnv } from 'node:util';
@@ -14,20 +15,20 @@ import { Store, STORE, usedCharms } from '../model/store.ts';
 import { modelDirectory, Request, socketPath, STATE, type Reply } from './protocol.ts';
 import { verbs, type Daemon } from './verbs.ts';
 
-const [model] = process.argv.slice(2);
+const [model, juju] = process.argv.slice(2);
 if (model === undefined) throw new Error('which model?');
-await serve(model);
+await serve(model, juju === '4' ? 4 : 3);
 
-/** Runs a model until it is destroyed. */
-async function serve(name: string): Promise<void> {
+/** Runs a model until it is destroyed. @param juju which Juju it is like, if it is new */
+async function serve(name: string, juju: 3 | 4): Promise<void> {
   const directory = modelDirectory(name);
   const path = socketPath(name);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   // Two commands at the same time may both have started a daemon.
   if (!(await lock(`${path}.lock`, false))) process.exit(0);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await keepPrivate(directory);
   const store = new Store(join(directory, STORE));
-  const state = new Model(name, store);
+  const state = new Model(name, store, juju);
   const log = new ModelLog(join(directory, 'debug-log.ndjson'));
   const charms = new CharmStore(join(CACHE, 'charms'));
   const machines = nspawnMachines({

@@ -62,6 +62,7 @@ export function fullStatus(model: Model, base: Base, selectors: readonly string[
     machines: Object.fromEntries(machines),
     applications: Object.fromEntries(applications),
     relations: [...model.relations.values()]
+      .filter(({ isLost }) => !isLost)
       .filter(({ endpoints }) => endpoints.some(({ app }) => chosen.applications.has(app)))
       .map(relationRow),
     storage: {},
@@ -104,22 +105,28 @@ function relationRow({ endpoints, scope }: Relation) {
 
 /** What `juju show-unit` says, the databags that the unit sees included. */
 export function describeUnit(model: Model, unit: Unit, base: Base) {
-  const relations = model.relationsOf(unit.app).map((relation) => {
-    const own = model.ownEndpoint(relation, unit.app);
-    const remoteApp = model.remoteApp(relation, unit.app);
-    const remote = relation.endpoints.find(({ app }) => app !== unit.app) ?? own;
-    const seen = model
-      .remoteUnits(relation, unit)
-      .map((name) => [name, { 'in-scope': true, data: relation.bags[name] ?? {} }]);
-    return {
-      'relation-id': relation.id,
-      endpoint: own.name,
-      'related-endpoint': remote.name,
-      'application-data': relation.bags[remoteApp] ?? {},
-      'local-unit': { 'in-scope': relation.units.includes(unit.name), data: relation.bags[unit.name] ?? {} },
-      'related-units': Object.fromEntries(seen),
-    };
-  });
+  const relations = model
+    .relationsOf(unit.app)
+    .filter(({ isLost }) => !isLost)
+    .map((relation) => {
+      const own = model.ownEndpoint(relation, unit.app);
+      const remoteApp = model.remoteApp(relation, unit.app);
+      const remote = relation.endpoints.find(({ app }) => app !== unit.app) ?? own;
+      const seen = model
+        .remoteUnits(relation, unit)
+        .map((name) => [name, { 'in-scope': true, data: relation.bags[name] ?? {} }]);
+      return {
+        'relation-id': relation.id,
+        endpoint: own.name,
+        'related-endpoint': remote.name,
+        'application-data': relation.bags[remoteApp] ?? {},
+        'local-unit': {
+          'in-scope': relation.units.includes(unit.name),
+          data: relation.bags[unit.name] ?? {},
+        },
+        'related-units': Object.fromEntries(seen),
+      };
+    });
   return {
     ...(unit.principal === undefined && { machine: unit.machine }),
     'opened-ports': shownRanges(unit.ports),
@@ -157,7 +164,7 @@ function applicationStatus(model: Model, app: Application, base: Base, chosen: R
   const { metadata, revision, version } = app.charm;
   const units = model.unitsOf(app.name).filter(({ name }) => chosen.has(name));
   const relations: Record<string, unknown[]> = {};
-  for (const relation of model.relationsOf(app.name)) {
+  for (const relation of model.relationsOf(app.name).filter(({ isLost }) => !isLost)) {
     const { name, interface: contract } = model.ownEndpoint(relation, app.name);
     const entry = {
       'related-application': model.remoteApp(relation, app.name),

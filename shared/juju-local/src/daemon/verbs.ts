@@ -39,6 +39,7 @@ function verb<T>(
   };
 }
 
+const Juju = z.union([z.literal(3), z.literal(4)]).optional();
 const Names = z.object({ names: z.array(z.string()).min(1) });
 const Pair = z.object({ first: z.string(), second: z.string() });
 
@@ -70,8 +71,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
       units: z.int().min(0).optional(),
       to: z.array(z.string()),
       config: z.record(z.string(), z.string()),
+      juju: Juju,
     }),
-    async ({ model, machines, charms }, { path, name, units, to, config }, progress) => {
+    async ({ model, machines, charms }, { path, name, units, to, config, juju }, progress) => {
+      requireJuju(model, juju);
       await requireMachines(machines);
       const charm = model.revisionOf(await charms.read(path));
       const appName = name ?? charm.metadata.name;
@@ -93,8 +96,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
   ),
 
   'deploy-bundle': verb(
-    z.object({ path: z.string(), overlays: z.array(z.string()), trust: z.boolean() }),
-    async ({ model, machines, charms }, { path, overlays, trust }, progress) => {
+    z.object({ path: z.string(), overlays: z.array(z.string()), trust: z.boolean(), juju: Juju }),
+    async ({ model, machines, charms }, { path, overlays, trust, juju }, progress) => {
+      requireJuju(model, juju);
       await requireMachines(machines);
       const bundle = await readBundle(path, overlays);
       const untrusted = [...bundle.applications].filter(([, app]) => app.trust && !trust);
@@ -144,11 +148,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
   ),
 
   'remove-application': verb(
-    Names.extend({ force: z.boolean() }),
-    async ({ model, scheduler }, { names, force }, progress) => {
+    Names.extend({ force: z.boolean(), noWait: z.boolean() }),
+    async ({ model, scheduler }, { names, force, noWait }, progress) => {
       for (const app of names.map((name) => model.application(name))) {
         progress(`will remove application ${app.name}`);
         for (const { name } of model.unitsOf(app.name)) progress(`- will remove unit ${name}`);
+        if (force && noWait && model.isJuju4) model.loseRelations(app);
         model.destroyApplication(app);
         if (force) for (const unit of model.unitsOf(app.name)) await scheduler.forceRemove(unit);
       }
@@ -328,6 +333,14 @@ function relationNamed(model: Model, { first, second }: z.infer<typeof Pair>): R
   const relation = model.findRelation(endpoints);
   if (!relation) throw new UsageError(`relation "${describeEndpoints(endpoints)}" not found`);
   return relation;
+}
+
+/** @throws {UsageError} when the model is like another Juju than the one that is asked for. */
+function requireJuju({ settings }: Model, wanted: 3 | 4 | undefined): void {
+  if (wanted === undefined || wanted === settings.juju) return;
+  throw new UsageError(
+    `model "${settings.name}" is like Juju ${settings.juju === 3 ? '3.6' : '4'} since it was made: --juju is for a new one`,
+  );
 }
 
 /** @throws {UsageError} with what this host lacks. */

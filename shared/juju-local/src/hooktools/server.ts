@@ -1,6 +1,7 @@
-import { chmod, copyFile, mkdir, rm, symlink } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { SharedFolder } from '../machines/shared.ts';
 import type { HookContext } from '../agent/context.ts';
 import { relationTools } from './relations.ts';
 import { secretTools } from './secrets.ts';
@@ -46,8 +47,9 @@ export class HookToolServer {
     const path = join(this.#folder, 'agent.socket');
     await mkdir(this.#folder, { recursive: true });
     await rm(path, { force: true });
-    await copyFile(join(import.meta.dirname, 'client.pl'), join(this.#folder, 'hook-tool'));
-    await chmod(join(this.#folder, 'hook-tool'), 0o755);
+    await using folder = await SharedFolder.open(this.#folder);
+    await folder.put(join(import.meta.dirname, 'client.pl'), 'hook-tool');
+    await chmod(folder.path('hook-tool'), 0o755);
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(path, resolve);
@@ -56,12 +58,13 @@ export class HookToolServer {
 
   /** Lays the tools of a unit on its PATH; Juju 4 has fewer. */
   async installTools(unitTag: string, isJuju4: boolean): Promise<void> {
-    const folder = join(this.#folder, 'tools', unitTag);
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
+    await using root = await SharedFolder.open(this.#folder);
+    await using all = await root.folder('tools');
+    await all.remove(unitTag);
+    await using folder = await all.folder(unitTag);
     for (const name of tools.keys()) {
       if (isJuju4 && GONE.includes(name)) continue;
-      await symlink('../../hook-tool', join(folder, name));
+      await symlink('../../hook-tool', folder.path(name));
     }
   }
 

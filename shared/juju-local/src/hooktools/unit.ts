@@ -269,7 +269,7 @@ export const unitTools: Readonly<Record<string, Tool>> = {
     const relations: Record<string, Record<string, unknown>> = {};
     for (const relation of model
       .relationsOf(context.unit.app)
-      .filter(({ endpoints }) => endpoints.length > 1)) {
+      .filter(({ endpoints, isLost }) => endpoints.length > 1 && !isLost)) {
       const remote = model.remoteApp(relation, context.unit.app);
       const members = model.unitsOf(remote).map(({ name }) => [name, entry(name)]);
       relations[model.ownEndpoint(relation, context.unit.app).name] = {

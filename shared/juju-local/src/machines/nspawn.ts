@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { link, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cgroupNames, inCgroup, killCgroup, processesOf } from './cgroup.ts';
@@ -12,6 +12,7 @@ import { missingOnHost } from './host.ts';
 import { rootImage } from './image.ts';
 import { MachineDown, type MachineInfo, type Machines, type RunOptions, type RunResult } from './machines.ts';
 import { ModelNetwork } from './network.ts';
+import { SharedFolder } from './shared.ts';
 
 /** What all models share: root images, downloaded packages and charms. */
 export const CACHE = '/var/cache/juju-local';
@@ -272,16 +273,51 @@ class NspawnMachines implements Machines {
 
   /** Gives a new machine the packages that others have downloaded before. */
   async #seedPackages(id: string): Promise<void> {
-    const target = join(this.#path(id, 'upper'), 'var/cache/apt/archives');
-    await mkdir(join(target, 'partial'), { recursive: true });
-    await linkPackages(join(CACHE, 'archives'), target);
+    await mkdir(this.#path(id, 'upper'), { recursive: true });
+    await using disk = await SharedFolder.open(this.#path(id, 'upper'));
+    await using target = await disk.folder(ARCHIVES);
+    await using _partial = await target.folder('partial');
+    for (const name of await packagesIn(join(CACHE, 'archives')))
+      // Another machine may drop it just now.
+      await target.put(join(CACHE, 'archives', name), name).catch(ignoreMissing);
   }
 
   async #harvestPackages(id: string): Promise<void> {
     const target = join(CACHE, 'archives');
     await mkdir(target, { recursive: true });
-    await linkPackages(join(this.#path(id, 'upper'), 'var/cache/apt/archives'), target);
+    await takePackages(this.#path(id, 'upper'), target);
     await dropOldPackages(target);
+  }
+}
+
+/** Where apt keeps what it has downloaded. */
+const ARCHIVES = 'var/cache/apt/archives';
+
+async function packagesIn(folder: string): Promise<string[]> {
+  const names: string[] = await readdir(folder).catch(() => []);
+  return names.filter((name) => name.endsWith('.deb'));
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+}
+
+/**
+ * Copies what a machine has downloaded to where all machines get it from; each file is there whole or not at all. Several
+ * machines come and go at a time.
+ * @param disk of the machine, which is off
+ */
+export async function takePackages(disk: string, to: string): Promise<void> {
+  if (!existsSync(disk)) return;
+  await using root = await SharedFolder.open(disk);
+  const folder = await root.existing(ARCHIVES).catch(() => undefined);
+  if (!folder) return;
+  await using from = folder;
+  for (const name of await packagesIn(from.path('.'))) {
+    if (existsSync(join(to, name))) continue;
+    const unfinished = join(to, `.${randomUUID()}`);
+    await from.take(name, unfinished);
+    if (existsSync(unfinished)) await rename(unfinished, join(to, name));
   }
 }
 
@@ -303,16 +339,4 @@ async function timeOf(path: string): Promise<number> {
     ({ mtimeMs }) => mtimeMs,
     () => 0,
   );
-}
-
-/** Several machines come and go at a time: what one of them has linked or dropped meanwhile is no failure of another. */
-export async function linkPackages(from: string, to: string): Promise<void> {
-  const names = await readdir(from).catch(() => []);
-  for (const name of names.filter((one) => one.endsWith('.deb') && !existsSync(join(to, one)))) {
-    try {
-      await link(join(from, name), join(to, name));
-    } catch (error) {
-      if (existsSync(join(from, name)) && !existsSync(join(to, name))) throw error;
-    }
-  }
 }

@@ -39,6 +39,8 @@ const UnitRelation = z.object({
   appVersion: z.int(),
   /** The unit that has joined and whose `-changed` comes next. */
   changedNext: z.string().optional(),
+  /** Juju 4: peers that were removed, of which the agent is not told before it starts again. */
+  untold: z.array(z.string()).optional(),
   broken: z.boolean(),
 });
 export type UnitRelation = z.infer<typeof UnitRelation>;
@@ -73,6 +75,8 @@ export const Unit = z.object({
   installed: z.boolean(),
   started: z.boolean(),
   stopped: z.boolean(),
+  /** Juju 4: when the unit is deleted, whatever runs; an ISO date. */
+  deletedAt: z.string().optional(),
   elected: z.boolean(),
   /** The machine has booted again: `start` comes next. */
   rebooted: z.boolean(),

@@ -227,7 +227,9 @@ export class Model {
 
   findRelation(endpoints: readonly RelationEndpoint[]): Relation | undefined {
     const key = describeEndpoints(endpoints);
-    return [...this.relations.values()].find((relation) => describeEndpoints(relation.endpoints) === key);
+    return [...this.relations.values()].find(
+      (relation) => !relation.isLost && describeEndpoints(relation.endpoints) === key,
+    );
   }
 
   #addRelation(endpoints: RelationEndpoint[], scope: 'global' | 'container'): Relation {
@@ -240,7 +242,7 @@ export class Model {
 
   /** Puts a unit into a relation's scope, with what Juju itself writes into its databag; makes its subordinates. */
   enterScope(unit: Unit, relation: Relation): void {
-    if (relation.units.includes(unit.name)) return;
+    if (relation.isLost || relation.units.includes(unit.name)) return;
     relation.units.push(unit.name);
     const { address = '' } = this.machineOf(unit);
     this.writeBag(relation, unit.name, {
@@ -375,9 +377,49 @@ export class Model {
     this.removeDeadApplications();
   }
 
+  /**
+   * What `remove-application --force --no-wait` does on Juju 4 before the units go: the relations are deleted, and the
+   * agents at their other ends go on as if they were there.
+   */
+  loseRelations(app: Application): void {
+    for (const relation of this.relationsOf(app.name).filter(({ endpoints }) => endpoints.length > 1)) {
+      relation.isLost = true;
+      relation.units = relation.units.filter((name) => this.units.get(name)?.app !== app.name);
+      this.#dropGrants(relation);
+      if (relation.units.length === 0) this.relations.delete(relation.id);
+    }
+  }
+
+  /** What an agent that starts again finds out: which relations and peers are gone. */
+  restartAgent(unit: Unit): void {
+    for (const relation of this.relationsOf(unit.app).filter(({ isLost }) => isLost)) {
+      delete unit.relations[relation.id];
+      this.leaveScope(unit, relation);
+    }
+    for (const seen of Object.values(unit.relations)) delete seen.untold;
+  }
+
   leaveScope(unit: Unit, relation: Relation): void {
     relation.units = relation.units.filter((name) => name !== unit.name);
+    if (relation.isLost && relation.units.length === 0) this.relations.delete(relation.id);
     this.removeIfDead(relation);
+  }
+
+  #dropGrants(relation: Relation): void {
+    for (const secret of this.secrets.values())
+      secret.grants = secret.grants.filter((grant) => grant.relation !== relation.id);
+  }
+
+  /**
+   * Whether Juju 4 deletes a unit although its last hooks have not run: one that goes, has left its last relation, and
+   * has no peer relation to keep it.
+   */
+  isDeletedEarly(unit: Unit): boolean {
+    if (!this.isJuju4 || unit.life !== 'dying' || this.subordinatesOf(unit.name).length > 0) return false;
+    const hasPeers = Object.keys(this.application(unit.app).charm.metadata.peers).length > 0;
+    const seen = Object.entries(unit.relations);
+    const isIn = seen.some(([id, { broken }]) => !broken && this.relations.has(Number(id)));
+    return !hasPeers && seen.length > 0 && !isIn;
   }
 
   removeIfDead(relation: Relation): void {
@@ -388,15 +430,14 @@ export class Model {
     });
     if (waits) return;
     this.relations.delete(relation.id);
-    for (const secret of this.secrets.values()) {
-      secret.grants = secret.grants.filter((grant) => grant.relation !== relation.id);
-    }
+    this.#dropGrants(relation);
     this.removeDeadApplications();
   }
 
   /** Forgets a unit that is dead, and its machine if nothing else is on it: the id of that machine. */
   removeUnit(unit: Unit): string | undefined {
     this.units.delete(unit.name);
+    if (this.isJuju4) this.#hideRemoval(unit);
     for (const relation of this.relationsOf(unit.app)) this.leaveScope(unit, relation);
     for (const secret of this.secrets.values()) {
       if (secret.owner === unit.name) this.secrets.delete(secret.id);
@@ -411,13 +452,23 @@ export class Model {
     return unit.machine;
   }
 
+  /** Juju 4 does not tell the others of a removed unit in their peer relations (juju/juju#23326). */
+  #hideRemoval({ name, app }: Unit): void {
+    for (const { id } of this.relationsOf(app).filter(({ endpoints }) => endpoints.length === 1)) {
+      for (const other of this.unitsOf(app)) {
+        const seen = other.relations[id];
+        if (seen && name in seen.members) seen.untold = [...(seen.untold ?? []), name];
+      }
+    }
+  }
+
   removeDeadApplications(): void {
     for (const app of this.applications.values()) {
       if (app.life !== 'dying' || this.unitsOf(app.name).length > 0) continue;
       for (const relation of this.relationsOf(app.name)) {
         if (relation.endpoints.length === 1) this.relations.delete(relation.id);
       }
-      if (this.relationsOf(app.name).length > 0) continue;
+      if (this.relationsOf(app.name).some(({ isLost }) => !isLost)) continue;
       this.applications.delete(app.name);
       for (const secret of this.secrets.values())
         if (secret.owner === app.name) this.secrets.delete(secret.id);

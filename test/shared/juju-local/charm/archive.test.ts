@@ -1,11 +1,12 @@
 import {
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -88,7 +89,7 @@ test.each<[Readonly<Record<string, string | undefined>>, string]>([
   [{ 'metadata.yaml': `${NAME}series: [jammy]\n` }, '"series" cannot be used with bases'],
   [{ 'metadata.yaml': `${NAME}min-juju-version: 3.6\n` }, '"min-juju-version" cannot be used with bases'],
   [
-    { 'metadata.yaml': `${NAME}provides: {a: {interface: x}}\nrequires: {a: {interface: y}}\n` },
+    { 'metadata.yaml': `${NAME}provides: {a: {interface: x}}\nrequires: {a: {interface: z}}\n` },
     'charm "tiny" using a duplicated relation name: "a"',
   ],
   [
@@ -118,6 +119,76 @@ test('what is no zip, or leads out of the charm, is refused', async () => {
   await expect(read({ out: '/etc/passwd' }, { out: 0o120_777 })).rejects.toThrow('links out of the charm');
 });
 
+test.each<[string, Readonly<Record<string, string>>, Readonly<Record<string, number>>, string]>([
+  ['a file behind a link', { up: '.', 'up/x': 'x' }, { up: 0o120_777 }, 'through the symlink "up"'],
+  [
+    'links that lead out only together',
+    { 'sub/up': '..', round: 'sub/up/../../etc' },
+    { 'sub/up': 0o120_777, round: 0o120_777 },
+    'links out of the charm',
+  ],
+  [
+    'a chain',
+    { 'a/b': '..', c: 'a/b', d: 'c/../etc' },
+    { 'a/b': 0o120_777, c: 0o120_777, d: 0o120_777 },
+    'links out of the charm',
+  ],
+  ['links in a circle', { a: 'b', b: 'a' }, { a: 0o120_777, b: 0o120_777 }, 'links out of the charm'],
+])('%s is refused, and nothing is written outside of the store', async (_what, files, modes, message) => {
+  await expect(read(files, modes)).rejects.toThrow(message);
+  expect(readdirSync(folder).filter((name) => !/^(store|.*\.charm)$/.test(name))).toEqual([]);
+});
+
+test('links within a charm are kept, through one another too', async () => {
+  const { files } = await read(
+    { 'a/b': '..', c: 'a/b/lib/data', 'lib/data': 'x' },
+    { 'a/b': 0o120_777, c: 0o120_777 },
+  );
+  expect(readFileSync(join(files, 'c'), 'utf8')).toBe('x');
+});
+
+test('YAML is read as Juju reads it: merge keys, yes and off, keys that stand twice', async () => {
+  const { charm } = await read({
+    'config.yaml': [
+      'options:',
+      '  one: &one {type: boolean, default: yes, description: of one}',
+      '  two: {<<: *one, default: off}',
+      '  three: {type: int, default: 1, default: 0x10}',
+      '',
+    ].join('\n'),
+  });
+  expect(charm.options).toMatchObject({
+    one: { type: 'boolean', default: true },
+    two: { type: 'boolean', default: false, description: 'of one' },
+    three: { default: 16 },
+  });
+});
+
+test('a refresh follows no link that a machine has laid, and a machine changes no file of the store', async () => {
+  const store = new CharmStore(join(folder, 'store'));
+  const large = 'x'.repeat(2_000_000);
+  const { charm: old } = await read({ 'lib/data': '1', 'lib/large': large, 'lib/old': '1' });
+  const { charm } = await read({ 'lib/data': '2', 'lib/large': large, version: '2' });
+  const [host, machine] = [join(folder, 'host'), join(folder, 'machine')];
+  for (const path of [host, machine]) mkdirSync(path);
+  writeFileSync(join(host, 'data'), 'of the host');
+  writeFileSync(join(host, 'old'), 'of the host');
+  await store.lay(old.digest, machine, 'agents/unit/charm', undefined);
+  writeFileSync(join(machine, 'agents/unit/charm/lib/large'), 'changed on the machine');
+  expect(readFileSync(join(store.folder(old.digest), 'lib/large'), 'utf8')).toBe(large);
+
+  rmSync(join(machine, 'agents/unit/charm/lib'), { recursive: true });
+  symlinkSync(host, join(machine, 'agents/unit/charm/lib'));
+  await store.lay(charm.digest, machine, 'agents/unit/charm', old.digest);
+  expect(readFileSync(join(machine, 'agents/unit/charm/lib/data'), 'utf8')).toBe('2');
+  rmSync(join(machine, 'agents'), { recursive: true });
+  symlinkSync(host, join(machine, 'agents'));
+  await store.lay(charm.digest, machine, 'agents/unit/charm', old.digest);
+  expect(readFileSync(join(machine, 'agents/unit/charm/lib/data'), 'utf8')).toBe('2');
+  expect(readdirSync(host).sort()).toEqual(['data', 'old']);
+  expect(readFileSync(join(host, 'data'), 'utf8')).toBe('of the host');
+});
+
 test('a subordinate may require juju-info under that name', async () => {
   const { charm } = await read({
     'metadata.yaml': `${NAME}subordinate: true\nrequires: {juju-info: {interface: juju-info, scope: container}}\n`,
@@ -132,14 +203,14 @@ test('an upgrade takes away what only the old charm had, and leaves what the cha
   const { charm: old } = await read({ 'lib/old': '1', 'lib/both': '1' }, { dispatch: 0o100_755 });
   const { charm } = await read({ 'lib/new': '2', 'lib/both': '2' });
   const target = join(folder, 'unit');
-  await store.lay(old.digest, target, undefined);
+  await store.lay(old.digest, folder, 'unit', undefined);
   expect(statSync(join(target, 'dispatch')).mode & 0o777).toBe(0o755);
   writeFileSync(join(target, 'lib/made'), 'x');
   writeFileSync(join(target, 'lib/both'), 'changed by the charm');
-  await store.lay(charm.digest, target, old.digest);
+  await store.lay(charm.digest, folder, 'unit', old.digest);
   expect(readdirSync(join(target, 'lib')).sort()).toEqual(['both', 'made', 'new']);
   expect(readFileSync(join(target, 'lib/both'), 'utf8')).toBe('2');
-  await store.lay(old.digest, join(folder, 'other'), undefined);
+  await store.lay(old.digest, folder, 'other', undefined);
   expect(readFileSync(join(folder, 'other/lib/both'), 'utf8')).toBe('1'); // a unit's files are its own
 });
 
