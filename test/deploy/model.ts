@@ -254,7 +254,11 @@ function scale(units: number | undefined): { num_units?: number } {
 }
 
 /** The charm for tests has the options of charmed PostgreSQL 16, whose names have hyphens. */
-const unsetOptionsOf14 = { experimental_max_connections: null, plugin_btree_gin_enable: null };
+const unsetOptionsOf14 = {
+  experimental_max_connections: null,
+  plugin_btree_gin_enable: null,
+  plugin_pgcrypto_enable: null,
+};
 
 /** The option `source` of a version: on Ubuntu nothing, which means the real MAAS; on Debian the stand-in, made here. */
 async function maasSource(version: Version): Promise<string> {

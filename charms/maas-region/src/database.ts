@@ -2,6 +2,7 @@ import { lastLines, tryRun, tryRunUncut } from '@maas-ha/host';
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import type { Installation } from '@maas-ha/maas';
 import { NotYetError } from 'juju-ts-ops';
+import { z } from 'zod';
 
 /** What the charm needs of PostgreSQL is asked with its own client. */
 export const CLIENT_PACKAGE = 'postgresql-client';
@@ -31,13 +32,19 @@ const PSQL = [
 const KEEPALIVE =
   'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;';
 
+export interface MigrationOptions {
+  /** The extensions that go before it begins. */
+  readonly dropped?: readonly string[];
+  /** How long it is waited for, in milliseconds. */
+  readonly patience?: number;
+}
+
 /**
  * Migrates the database to the installed MAAS, unless that was done before: which versions were, the database itself
  * remembers. MAAS takes no lock, and of two migrations at once one fails. So psql holds one, and runs the migration
  * itself, in a session of its own: whatever ends this process, the lock stays for as long as the migration goes on. If
  * psql itself dies, or the machine, the lock is free and the migration dies with it.
  * @param version of MAAS' packages
- * @param patience how long it is waited for, in milliseconds
  * @throws {NotYetError} when the database does not answer, or another region takes too long, or the migration fails
  */
 export async function migrateDatabase(
@@ -45,21 +52,25 @@ export async function migrateDatabase(
   connection: DatabaseConnection,
   version: string,
   unit: string,
-  patience = MIGRATION_TIMEOUT,
+  { dropped = [], patience = MIGRATION_TIMEOUT }: MigrationOptions = {},
 ): Promise<void> {
   // What psql starts has an environment that MAAS cannot do with: `region` gives it one of its own.
   // What the migration says goes to the journal, because the pipes of this process break when it dies.
   const script = `${KEEPALIVE}
+SET client_min_messages = warning;
 SET lock_timeout = '${LOCK_TIMEOUT}s';
 SELECT FROM pg_advisory_lock(${MIGRATION_LOCK.join(', ')});
 CREATE SCHEMA IF NOT EXISTS maas_ha;
 CREATE TABLE IF NOT EXISTS maas_ha.migration (
   version text PRIMARY KEY, unit text NOT NULL, finished timestamptz NOT NULL DEFAULT now());
-SELECT NOT EXISTS (SELECT FROM maas_ha.migration WHERE version = :'version') AS is_missing \\gset
-\\if :is_missing
+ALTER TABLE maas_ha.migration ADD COLUMN IF NOT EXISTS schema text;
+${WAS_MIGRATED}\\if :was_migrated
+\\else
+  ${dropped.map((name) => `DROP EXTENSION IF EXISTS ${identifier(name)};`).join(' ')}
   \\set has_migrated \`${migrationCommand(maas)}\`
   \\if :has_migrated
-    INSERT INTO maas_ha.migration (version, unit) VALUES (:'version', :'unit');
+    ${SCHEMA}INSERT INTO maas_ha.migration (version, unit, schema) VALUES (:'version', :'unit', :'schema')
+      ON CONFLICT (version) DO UPDATE SET unit = excluded.unit, schema = excluded.schema, finished = now();
   \\endif
 \\endif
 `;
@@ -89,12 +100,39 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** 1 where a database was migrated to a version. */
-const WAS_MIGRATED = `SELECT to_regclass('maas_ha.migration') IS NOT NULL AS is_there \\gset
+/** What Django, Alembic and Temporal write down of what they have migrated. */
+const MIGRATIONS = [
+  { name: 'django', table: 'public.django_migrations', row: "app || '.' || name" },
+  { name: 'alembic', table: 'public.alembic_version', row: 'version_num' },
+  // When it was last looked at does not count.
+  { name: 'temporal', table: 'temporal.schema_version', row: "(to_jsonb(it) - 'creation_time')::text" },
+  {
+    name: 'visibility',
+    table: 'temporal_visibility.schema_version',
+    row: "(to_jsonb(it) - 'creation_time')::text",
+  },
+];
+
+/** Sets `schema` to what tells one schema of MAAS from another, and `django` to `none` in a database that has none yet. */
+const SCHEMA = `${MIGRATIONS.map(
+  ({ name, table, row }) => `\\set ${name} none
+SELECT to_regclass('${table}') IS NOT NULL AS is_there \\gset
 \\if :is_there
-  SELECT count(*) FROM maas_ha.migration WHERE version = :'version';
-\\else
-  SELECT 0;
+  SELECT md5(coalesce(string_agg(${row}, ',' ORDER BY ${row}), '')) AS ${name} FROM ${table} it \\gset
+\\endif
+`,
+).join('')}SELECT concat_ws(' ', ${MIGRATIONS.map(({ name }) => `:'${name}'`).join(', ')}) AS schema \\gset
+`;
+
+/**
+ * Sets `was_migrated`. That somebody has written it down is not enough: the schema must be the one that came of it. The
+ * database may have been restored since, whole or in part.
+ */
+const WAS_MIGRATED = `${SCHEMA}\\set was_migrated false
+SELECT to_regclass('maas_ha.migration') IS NOT NULL AS is_there \\gset
+\\if :is_there
+  SELECT coalesce(bool_or(coalesce(to_jsonb(it) ->> 'schema', :'schema') = :'schema'), false) AS was_migrated
+    FROM maas_ha.migration it WHERE version = :'version' \\gset
 \\endif
 `;
 
@@ -104,24 +142,71 @@ export async function hasMigrated(
   version: string,
 ): Promise<boolean | undefined> {
   const { exitCode, stdout } = await tryRun([...PSQL, `--set=version=${version}`], {
-    stdin: WAS_MIGRATED,
+    stdin: `${WAS_MIGRATED}\\echo :was_migrated\n`,
     env: environment(connection),
     timeout: QUESTION_TIMEOUT,
   });
-  return exitCode === 0 ? stdout.trim() === '1' : undefined;
+  return exitCode === 0 ? stdout.trim().startsWith('t') : undefined;
 }
 
-/** What the leader asks the server. */
-export interface ServerFacts {
+/** The extensions that some MAAS needs. */
+const NEEDED_EXTENSIONS = ['btree_gin', 'pgcrypto'];
+
+const ServerFacts = z.object({
   /** How many connections it allows. */
-  readonly connectionLimit: number;
+  connectionLimit: z.int(),
   /** `16` */
-  readonly postgresqlVersion: number;
+  postgresqlVersion: z.int(),
   /** Whether the database was migrated to the MAAS that is installed. */
-  readonly hasMigrated: boolean;
+  hasMigrated: z.boolean(),
   /** How often a new secret was asked for. */
-  readonly rotation: number;
-}
+  rotation: z.int(),
+  /** Whether no MAAS has ever migrated it. */
+  isEmpty: z.boolean(),
+  /** Whether a charm looks after the server, and decides by its options which extensions there are. */
+  isCharmed: z.boolean(),
+  extensions: z.array(
+    z.object({
+      name: z.string(),
+      /** Whether the user of the database may drop it. */
+      isOurs: z.boolean(),
+      /** Whether it has functions in the schema `public`. */
+      isInPublic: z.boolean(),
+    }),
+  ),
+  /** What else MAAS may make for itself. */
+  creatable: z.array(z.string()),
+});
+/** What the leader asks the server. */
+export type ServerFacts = Readonly<z.infer<typeof ServerFacts>>;
+
+const FACTS = `\\set rotation 0
+SELECT to_regclass('maas_ha.rotation') IS NOT NULL AS is_there \\gset
+\\if :is_there
+  SELECT coalesce(max(number), 0) AS rotation FROM maas_ha.rotation \\gset
+\\endif
+SELECT json_build_object(
+  'connectionLimit', current_setting('max_connections')::integer,
+  'postgresqlVersion', current_setting('server_version_num')::integer / 10000,
+  'hasMigrated', :'was_migrated'::boolean,
+  'rotation', :rotation,
+  'isEmpty', :'django' = 'none',
+  'isCharmed', EXISTS (SELECT FROM pg_roles WHERE rolname = 'operator' OR starts_with(rolname, 'charmed_')),
+  'extensions', (
+    SELECT coalesce(json_agg(json_build_object(
+      'name', extname,
+      'isOurs', pg_has_role(extowner, 'USAGE'),
+      'isInPublic', EXISTS (
+        SELECT FROM pg_depend JOIN pg_proc ON pg_proc.oid = objid AND classid = 'pg_proc'::regclass
+        WHERE refclassid = 'pg_extension'::regclass AND refobjid = pg_extension.oid AND deptype = 'e'
+          AND pronamespace = to_regnamespace('public'))
+    ) ORDER BY extname), '[]') FROM pg_extension),
+  'creatable', (
+    SELECT coalesce(json_agg(DISTINCT name), '[]') FROM pg_available_extension_versions it
+    WHERE name IN (${NEEDED_EXTENSIONS.map((name) => `'${name}'`).join(', ')})
+      AND (current_setting('is_superuser') = 'on'
+        OR (to_jsonb(it) ->> 'trusted' = 'true' AND has_database_privilege(current_database(), 'CREATE')))));
+`;
 
 /** Nothing while the server does not answer. @param installed version of MAAS' packages; empty: none is */
 export async function serverFacts(
@@ -129,23 +214,16 @@ export async function serverFacts(
   installed: string,
 ): Promise<Partial<ServerFacts>> {
   const { exitCode, stdout } = await tryRun([...PSQL, `--set=version=${installed}`], {
-    stdin: `SHOW max_connections; SHOW server_version_num;
-${WAS_MIGRATED}SELECT to_regclass('maas_ha.rotation') IS NOT NULL AS is_there \\gset
-\\if :is_there
-  SELECT max(number) FROM maas_ha.rotation;
-\\endif
-`,
+    stdin: `${WAS_MIGRATED}${FACTS}`,
     env: environment(connection),
     timeout: QUESTION_TIMEOUT,
   });
-  const [limit = '', version = '', migrated = '', rotation = ''] = stdout.split('\n');
-  if (exitCode !== 0 || !/^\d+$/.test(limit) || !/^\d+$/.test(version)) return {};
-  return {
-    connectionLimit: Number(limit),
-    postgresqlVersion: Math.floor(Number(version) / 10_000),
-    hasMigrated: migrated === '1',
-    rotation: Number(rotation),
-  };
+  return exitCode === 0 ? ServerFacts.parse(JSON.parse(stdout)) : {};
+}
+
+/** A name in SQL. */
+function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /**

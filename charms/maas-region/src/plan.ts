@@ -8,6 +8,7 @@ import { CLIENT_PACKAGE, migrateDatabase } from './database.ts';
 import { databagsOf } from './databags.ts';
 import { migrateDnsOptions, startNamed } from './dns.ts';
 import type { endpoints } from './endpoints.ts';
+import { extensionsToDrop } from './extensions.ts';
 import { canMigrate, isMigrated, knownOf, schemaOf, urlOf, type Known } from './known.ts';
 import { hasTemporal, portsOf } from './ports.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
@@ -139,7 +140,9 @@ function regiondConf({ options, currentConf, address }: State, { url, database, 
   });
 }
 
-function migration({ maas, unit, cluster }: State, { database, packageVersion, relation }: Known): Resource {
+function migration(state: State, { database, packageVersion, relation }: Known): Resource {
+  const { maas, unit, cluster } = state;
+  const dropped = extensionsToDrop(packageVersion, state);
   return {
     kind: 'step',
     id: 'migrate-database',
@@ -149,7 +152,7 @@ function migration({ maas, unit, cluster }: State, { database, packageVersion, r
       database: database.database,
       before: cluster?.schema?.version ?? '',
     },
-    run: () => migrateDatabase(maas, database, packageVersion, unit),
+    run: () => migrateDatabase(maas, database, packageVersion, unit, { dropped }),
   };
 }
 

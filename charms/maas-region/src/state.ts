@@ -71,8 +71,8 @@ export interface Peer {
   readonly ready?: string;
 }
 
-/** What Juju and the machine say. */
-export interface State {
+/** What Juju and the machine say, and what the leader has asked PostgreSQL, where it answers. */
+export interface State extends Partial<ServerFacts> {
   /**
    * What Juju calls this hook: no other one is called so. It has a step done once in it, of which a databag alone says
    * that it is done: those are written when the hook ends, after all of its rounds.
@@ -111,6 +111,8 @@ export interface State {
   readonly hostname: string;
   readonly address: string;
   readonly database: DatabaseState | { readonly kind: 'none' };
+  /** Whom it is asked of. */
+  readonly databaseApp?: string;
   /** The relations over which the database is asked for. */
   readonly databaseRelations: { readonly db: readonly number[]; readonly database: readonly number[] };
   /** The relation among the regions, with what its leader has said; absent in the very first hooks. */
@@ -160,14 +162,6 @@ export interface State {
   readonly dnsProblem?: string;
   /** While this region serves: whether named is to run, and does not. */
   readonly isNamedDown: boolean;
-  /** Known to the leader while it serves: how many connections PostgreSQL allows. */
-  readonly connectionLimit?: number;
-  /** `16`; known to the leader while it serves, or is about to migrate the database. */
-  readonly postgresqlVersion?: number;
-  /** Known to the leader as well: whether the database was migrated to the MAAS that is installed. */
-  readonly hasMigrated?: boolean;
-  /** Known to the leader as well: how often a new secret was asked for. */
-  readonly rotation?: number;
 }
 
 export async function read(juju: RegionJuju): Promise<State> {
@@ -210,6 +204,7 @@ export async function read(juju: RegionJuju): Promise<State> {
   const [cluster] = clusters;
   const [vip] = vips;
   const [balancer] = api;
+  const [server] = [...database, ...db];
   const virtual = new Set(vips.flatMap(({ appData }) => appData.vips ?? []).map(({ address }) => address));
   const { id: hook, unit, app, model, leaving } = juju.context;
   const restoreFile = join(juju.context.stateDirectory, 'restoring');
@@ -243,6 +238,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     hostname: hostname(),
     address,
     database: await databaseOf(juju, db, database, values['database-name'], network.egressSubnets),
+    ...(server && { databaseApp: server.app }),
     databaseRelations: { db: db.map(({ id }) => id), database: database.map(({ id }) => id) },
     ...(cluster && { cluster: clusterOf(cluster) }),
     peers: (cluster?.units ?? []).map(({ name, data }) => ({ unit: name, ...data })),

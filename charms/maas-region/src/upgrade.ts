@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Resource } from '@maas-ha/host';
 import { inWords, oldestPostgresql, majorMinor } from '@maas-ha/maas';
 import { unitNumber, UserError, type HookContext } from 'juju-ts-ops';
+import { extensionObstacle } from './extensions.ts';
 import type { RegionJuju, State } from './state.ts';
 
 /** What is known of an upgrade that is to come, or under way. */
@@ -49,13 +50,14 @@ function readyVersion({ preparation: { version }, peers }: State): string | unde
 }
 
 /** Why the leader does not let MAAS be installed, or upgraded: what the new version would refuse once it is there. */
-export function obstacleOf({ preparation, postgresqlVersion, cluster }: State): string | undefined {
+export function obstacleOf(state: State): string | undefined {
+  const { preparation, postgresqlVersion, cluster, hasMigrated } = state;
   const { version } = preparation;
-  if (version === undefined || postgresqlVersion === undefined || version === cluster?.schema?.version)
-    return undefined;
+  const isDone = version === cluster?.schema?.version && hasMigrated !== false;
+  if (version === undefined || postgresqlVersion === undefined || isDone) return undefined;
   const oldest = oldestPostgresql(majorMinor(version));
   return postgresqlVersion >= oldest
-    ? undefined
+    ? extensionObstacle(version, state)
     : `MAAS ${majorMinor(version)} needs PostgreSQL ${oldest} or newer, and the database has ${postgresqlVersion}: upgrade PostgreSQL, or set source= to an older MAAS`;
 }
 

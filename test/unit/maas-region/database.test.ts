@@ -92,7 +92,7 @@ function hook(patience: number) {
         import { DEB } from '@maas-ha/maas';
         import { migrateDatabase } from '${import.meta.dirname}/../../../charms/maas-region/src/database.ts';
         const connection = { ...${JSON.stringify(server.connection)}, password: new Redacted('${server.connection.password.reveal()}') };
-        await migrateDatabase(DEB, connection, '3.7', 'maas-region/0', ${patience});`,
+        await migrateDatabase(DEB, connection, '3.7', 'maas-region/0', { patience: ${patience} });`,
     reject: false,
     cwd: join(import.meta.dirname, '../../..'),
     detached: true,

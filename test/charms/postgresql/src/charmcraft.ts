@@ -27,6 +27,10 @@ export const charmcraft = {
     "plugin-btree-gin-enable": {
       "type": "boolean",
       "default": false
+    },
+    "plugin-pgcrypto-enable": {
+      "type": "boolean",
+      "default": false
     }
   },
   "actions": {

@@ -112,9 +112,9 @@ function serving({ options, clients, primary, address, isLeader, replication }: 
         database: client.database,
         user: client.user,
         password: client.password.digest(),
-        gin: options['plugin-btree-gin-enable'],
+        extensions: extensionsOf(options).join(' '),
       },
-      run: () => createDatabase(client, options['plugin-btree-gin-enable']),
+      run: () => createDatabase(client, extensionsOf(options)),
     })),
   ];
 }
@@ -171,8 +171,18 @@ function databag(client: Client, state: State, secret: SecretPlan): readonly Dat
   ];
 }
 
+function extensionsOf(options: State['options']): readonly string[] {
+  return [
+    ...(options['plugin-btree-gin-enable'] ? ['btree_gin'] : []),
+    ...(options['plugin-pgcrypto-enable'] ? ['pgcrypto'] : []),
+  ];
+}
+
 /** Makes the role and its database, unless they are there. The SQL goes over stdin, because it has the password. */
-async function createDatabase({ database, user, password }: Client, withGin: boolean): Promise<void> {
+async function createDatabase(
+  { database, user, password }: Client,
+  extensions: readonly string[],
+): Promise<void> {
   await psql(
     'postgres',
     `SELECT 'CREATE ROLE "${user}" LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${user}') \\gexec
@@ -182,6 +192,6 @@ async function createDatabase({ database, user, password }: Client, withGin: boo
   );
   await psql(
     database,
-    `ALTER SCHEMA public OWNER TO "${user}"; ${withGin ? 'CREATE EXTENSION IF NOT EXISTS btree_gin;' : ''}`,
+    `ALTER SCHEMA public OWNER TO "${user}"; ${extensions.map((name) => `CREATE EXTENSION IF NOT EXISTS ${name};`).join(' ')}`,
   );
 }

@@ -18,6 +18,7 @@ import { installedVersion, isInRecovery, timeline } from './server.ts';
 export const options = {
   'experimental-max-connections': z.int().min(20, 'at least 20'),
   'plugin-btree-gin-enable': z.boolean(),
+  'plugin-pgcrypto-enable': z.boolean(),
 };
 
 export type PostgresqlJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
