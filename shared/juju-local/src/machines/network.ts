@@ -1,12 +1,18 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { attempt, command } from './command.ts';
+import { lock } from './lock.ts';
 
 /** The first two numbers of the networks that a model may get, one of 256 of each; private ones that few use. */
 const RANGES = ['10.213', '172.29', '10.87'];
+
+/** Whoever chooses a network holds it. */
+const LOCK = '/run/juju-local/network.lock';
+/** Which network a model has, in the folder of the model. */
+const FILE = 'network.json';
 
 const Saved = z.object({ subnet: z.string() });
 const Routes = z.array(z.object({ dst: z.string() }));
@@ -20,20 +26,31 @@ export class ModelNetwork {
   /** @param prefix begins the name of everything that is made */
   constructor(prefix: string, directory: string) {
     this.#prefix = prefix;
-    this.#file = join(directory, 'network.json');
+    this.#file = join(directory, FILE);
   }
 
   /** `10.213.4`: the first three numbers of every address. */
   async subnet(): Promise<string> {
-    if (this.#subnet !== undefined) return this.#subnet;
-    if (existsSync(this.#file)) {
-      this.#subnet = Saved.parse(JSON.parse(await readFile(this.#file, 'utf8'))).subnet;
-    } else {
-      this.#subnet = await freeSubnet();
-      await mkdir(dirname(this.#file), { recursive: true });
-      await writeFile(this.#file, JSON.stringify({ subnet: this.#subnet }));
-    }
+    this.#subnet ??= (await savedSubnet(this.#file)) ?? (await this.#choose());
     return this.#subnet;
+  }
+
+  /** One model after the other, and none that another one has, whose bridge may not be there yet. */
+  async #choose(): Promise<string> {
+    const directory = dirname(this.#file);
+    for (const folder of [directory, dirname(LOCK)]) await mkdir(folder, { recursive: true });
+    const unlock = await lock(LOCK, true);
+    try {
+      const known = await savedSubnet(this.#file);
+      if (known !== undefined) return known;
+      const models = dirname(directory);
+      const files = (await readdir(models)).map((name) => join(models, name, FILE));
+      const subnet = await freeSubnet((await Promise.all(files.map(savedSubnet))).filter(isText));
+      await writeFile(this.#file, JSON.stringify({ subnet }));
+      return subnet;
+    } finally {
+      unlock?.();
+    }
   }
 
   /** Machines have .10 and up; .1 is this host, and .200 to .254 are left for virtual addresses. */
@@ -116,8 +133,18 @@ async function linkNames(): Promise<Record<string, true>> {
   return Object.fromEntries(links.map(({ ifname }) => [ifname, true]));
 }
 
-/** A /24 that neither an address nor a route of this host overlaps with. */
-async function freeSubnet(): Promise<string> {
+/** The subnet that a model has chosen, if it has. */
+async function savedSubnet(file: string): Promise<string | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : Saved.parse(JSON.parse(text)).subnet;
+}
+
+function isText(value: string | undefined): value is string {
+  return value !== undefined;
+}
+
+/** A /24 that neither an address nor a route of this host overlaps with, nor another model's. */
+async function freeSubnet(taken: readonly string[]): Promise<string> {
   const routes = Routes.parse(
     JSON.parse(await command(['ip', '-json', 'route', 'show', 'table', 'all', 'type', 'unicast'])),
   );
@@ -125,7 +152,9 @@ async function freeSubnet(): Promise<string> {
     (list ?? []).map(({ address }) => address),
   );
   const used = new Set(
-    [...own, ...routes.map(({ dst }) => dst)].map((address) => address.split('.').slice(0, 3).join('.')),
+    [...own, ...routes.map(({ dst }) => dst), ...taken].map((address) =>
+      address.split('.').slice(0, 3).join('.'),
+    ),
   );
   for (const range of RANGES) {
     for (let third = 0; third < 256; third += 1) {

@@ -26,4 +26,17 @@ describeOnMachines('the network of a model', () => {
       await rm(folder, { recursive: true });
     }
   });
+
+  test('models that are made at the same time have different ones, also before their bridges are there', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'networks-'));
+    try {
+      const models = ['a', 'b', 'c', 'd'].map((name) => new ModelNetwork(`jl${name}`, join(folder, name)));
+      const subnets = await Promise.all(models.map((network) => network.subnet()));
+      expect(new Set(subnets).size).toBe(models.length);
+      // Each keeps its own.
+      expect(await new ModelNetwork('jla', join(folder, 'a')).subnet()).toBe(subnets[0]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });
