@@ -1,10 +1,10 @@
-// Runs the files of the project `machines` one after the other, and beside them all others. Each worker of those has a
+// Runs the files of the project `machines` two at a time, and beside them all others. Each worker of those has a
 // network of its own: two of them can have MAAS' ports on 127.0.0.1, and so can another run of the tests on this machine.
 import { join } from 'node:path';
 import TestRunner, { EmittingTestRunner } from 'jest-runner';
 
 /** How many files have machines at the same time. */
-const DEPLOYMENTS = 1;
+const DEPLOYMENTS = 2;
 const OWN_NETWORK = join(import.meta.dirname, 'own-network.sh');
 
 export default class Runner extends EmittingTestRunner {

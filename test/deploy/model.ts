@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -7,6 +7,7 @@ import { execa } from 'execa';
 import { JujuModel, unitsOf, type UnitStatus as DriverStatus } from 'juju-ts-ops/driver';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
+import { lock } from '../../shared/juju-local/src/machines/lock.ts';
 import { buildMaasRepository, MACHINE_FOLDER, type Version } from '../doubles/maas/build.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -267,13 +268,19 @@ async function maasSource(version: Version): Promise<string> {
   return (await buildMaasRepository(REPOSITORY))[version];
 }
 
-/** Builds the charms that are not built yet. */
+/** Builds the charms that are not built yet; of two that want it at a time, one waits for the other. */
 export async function buildCharms(): Promise<void> {
-  await execa(process.execPath, [join(ROOT, 'build.mjs')], {
-    stdout: 'inherit',
-    stderr: 'inherit',
-    cwd: ROOT,
-  });
+  await mkdir(join(ROOT, 'dist'), { recursive: true });
+  const unlock = await lock(join(ROOT, 'dist/build.lock'), true);
+  try {
+    await execa(process.execPath, [join(ROOT, 'build.mjs')], {
+      stdout: 'inherit',
+      stderr: 'inherit',
+      cwd: ROOT,
+    });
+  } finally {
+    unlock?.();
+  }
 }
 
 /** The host names of the regions that MAAS lists behind an address. @throws while it does not answer. */

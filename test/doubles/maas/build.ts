@@ -6,6 +6,7 @@ import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { lock } from '../../../shared/juju-local/src/machines/lock.ts';
 import { packagesOf, SNAPD, type Package } from './packages.ts';
 
 /** Where machines see the repositories. */
@@ -31,14 +32,19 @@ export async function buildMaasRepository(folder: string): Promise<Readonly<Reco
   );
   const digest = createHash('sha256').update(Buffer.concat(inputs)).digest('hex');
   const marker = join(folder, 'digest');
-  if (!existsSync(marker) || (await readFile(marker, 'utf8')) !== digest) {
-    const unfinished = `${folder}.unfinished`;
-    await rm(unfinished, { recursive: true, force: true });
-    await build(unfinished, files);
-    await writeFile(join(unfinished, 'digest'), digest);
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(dirname(folder), { recursive: true });
-    await rename(unfinished, folder);
+  await mkdir(dirname(folder), { recursive: true });
+  const unlock = await lock(`${folder}.lock`, true);
+  try {
+    if (!existsSync(marker) || (await readFile(marker, 'utf8')) !== digest) {
+      const unfinished = `${folder}.unfinished`;
+      await rm(unfinished, { recursive: true, force: true });
+      await build(unfinished, files);
+      await writeFile(join(unfinished, 'digest'), digest);
+      await rm(folder, { recursive: true, force: true });
+      await rename(unfinished, folder);
+    }
+  } finally {
+    unlock?.();
   }
   const key = await readFile(join(folder, 'key.asc'), 'utf8');
   const source = (version: Version): string => `deb file:${MACHINE_FOLDER}/${version} ./\n${key}`;
