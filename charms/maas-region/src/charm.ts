@@ -3,6 +3,8 @@ import { installationHere, lookAgain } from '@maas-ha/maas';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
+import { follow } from './database-proxy/follow.ts';
+import { PROGRAM } from './database-proxy/plan.ts';
 import { endpoints } from './endpoints.ts';
 import { leave, plan } from './plan.ts';
 import { options, read } from './state.ts';
@@ -21,5 +23,6 @@ export const charm = defineCharm(charmcraft, {
   // A region waits up to a minute for another one to serve, and may take a minute and a half to start: twice that, and more.
   turns: { endpoint: 'region-cluster', patience: 600 },
   actions,
+  programs: { [PROGRAM]: ([folder = '']) => follow(folder) },
   walkAfter: ['configure-dhcp-ha', 'restore-backup', 'resume', 'rotate-secret', 'upgrade'],
 });

@@ -79,6 +79,10 @@ export const charmcraft = {
     },
     "certificate": {
       "type": "secret"
+    },
+    "database-proxy": {
+      "type": "boolean",
+      "default": true
     }
   },
   "actions": {

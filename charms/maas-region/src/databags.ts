@@ -126,13 +126,14 @@ function apiBags(state: State, tls: TlsServed | undefined): readonly Databag[] {
 }
 
 function observerBags(
-  { maas, observers, app, model, version, options }: State,
+  { maas, observers, app, model, version, options, databaseProxy }: State,
   tls: TlsServed | undefined,
 ): readonly Databag[] {
   const web = tls
     ? ({ scheme: 'https', port: MAAS_TLS_PORT } as const)
     : ({ scheme: 'http', port: REGION_HTTP_PORT } as const);
-  const seen = observability(maas, version, web, options['prometheus-metrics']);
+  const hasProxy = databaseProxy !== undefined;
+  const seen = observability(maas, version, web, options['prometheus-metrics'], hasProxy);
   return observers.map(
     (relation) =>
       ({

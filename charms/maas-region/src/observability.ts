@@ -1,6 +1,7 @@
 import type { AlertRule, Dashboard, Observability, ScrapeJob } from '@maas-ha/interfaces/cos_agent';
 import type { Installation } from '@maas-ha/maas';
 import { isAtLeast } from 'juju-ts-ops';
+import { METRICS_PORT as DATABASE_METRICS_PORT } from './database-proxy/plan.ts';
 
 /** Where regiond itself tells how it does, from MAAS 2.6 on; not through the web server before it. */
 const REGIOND_METRICS_PORT = 5239;
@@ -61,6 +62,35 @@ const metricRules = ({ overview }: Installation, log: string): readonly AlertRul
     severity: 'warning',
     summary: 'One in ten calls from {{ $labels.juju_unit }} to a rack takes longer than five seconds.',
     description: 'A rack is overloaded, or the network between them is.',
+  },
+];
+
+/** What the service says by which regions reach their database. */
+const databaseRules: readonly AlertRule[] = [
+  {
+    alert: 'MaasDatabaseNotWritable',
+    expr: 'max by (juju_model, juju_application, juju_unit) (maas_database_writable{%%juju_topology%%}) == 0',
+    for: '1m',
+    severity: 'critical',
+    summary: '{{ $labels.juju_unit }} has no PostgreSQL to write to.',
+    description: 'None of the servers is the primary, or two are: the status of the unit says which.',
+  },
+  {
+    alert: 'MaasDatabaseProblem',
+    expr: 'max by (juju_model, juju_application, juju_unit) (maas_database_problem{%%juju_topology%%}) == 1',
+    for: '5m',
+    severity: 'warning',
+    summary: 'A PostgreSQL of {{ $labels.juju_unit }} is not as it should be.',
+    description: 'The status of the unit says what is wrong.',
+  },
+  {
+    alert: 'MaasDatabaseProxyDown',
+    expr: 'up{%%juju_topology%%,job=~".*database.*"} == 0',
+    for: '5m',
+    severity: 'warning',
+    summary: '{{ $labels.juju_unit }} would not follow PostgreSQL to another primary.',
+    description:
+      'MAAS goes on writing to the primary of before. `journalctl -u maas-database-proxy` says why the service does not run.',
   },
 ];
 
@@ -143,12 +173,14 @@ const DASHBOARD: Dashboard = {
  * What a collector can see of a region.
  * @param web where the web server before regiond listens
  * @param hasClusterMetrics whether MAAS tells about all of its machines
+ * @param hasDatabaseProxy whether it reaches its database by the service that follows the primary
  */
 export function observability(
   maas: Installation,
   version: string | undefined,
   web: Pick<ScrapeJob, 'scheme' | 'port'>,
   hasClusterMetrics: boolean,
+  hasDatabaseProxy: boolean,
 ): Observability {
   const hasTemporal = version !== undefined && isAtLeast(version, '3.5');
   return {
@@ -156,8 +188,12 @@ export function observability(
       { name: 'regiond', port: REGIOND_METRICS_PORT, path: '/metrics' },
       ...(hasClusterMetrics ? [{ name: 'cluster', path: '/MAAS/metrics', ...web }] : []),
       ...(hasTemporal ? [{ name: 'temporal', path: '/metrics/temporal', ...web }] : []),
+      ...(hasDatabaseProxy ? [{ name: 'database', port: DATABASE_METRICS_PORT, path: '/metrics' }] : []),
     ],
-    metricRules: metricRules(maas, maas.log('region', version)),
+    metricRules: [
+      ...metricRules(maas, maas.log('region', version)),
+      ...(hasDatabaseProxy ? databaseRules : []),
+    ],
     logRules: logRules(maas),
     dashboards: [DASHBOARD],
     logSlots: maas.logSlots(version),

@@ -5,6 +5,12 @@ import { restore } from './backup.ts';
 import type { charmcraft } from './charmcraft.ts';
 import { forgetController, localApi, type Departed } from './controllers.ts';
 import { CLIENT_PACKAGE, migrateDatabase } from './database.ts';
+import {
+  databaseProxyResources,
+  PACKAGES as PROXY_PACKAGES,
+  withoutDatabaseProxy,
+} from './database-proxy/plan.ts';
+import { LOCAL } from './database-proxy/route.ts';
 import { databagsOf } from './databags.ts';
 import { migrateDnsOptions, startNamed } from './dns.ts';
 import type { endpoints } from './endpoints.ts';
@@ -40,6 +46,7 @@ export function plan(state: State): RegionPlan {
           machine: [
             ...installation(state),
             ...(upgrade && isBehind ? upgradeResources(state, upgrade) : []),
+            ...(state.databaseProxy ? databaseProxyResources(state.databaseProxy) : []),
             ...(known && !isBehind ? [configuration(state, known)] : []),
             ...(known && !isBehind && !hasSchema
               ? [
@@ -52,6 +59,7 @@ export function plan(state: State): RegionPlan {
           ],
           inTurn: known && mayServe ? oneByOne(state, known) : [],
           afterTurn: [
+            ...(known && mayServe && state.isDatabaseProxyLeft ? withoutDatabaseProxy() : []),
             ...(known && mayServe ? serving(state) : []),
             ...(state.isServing ? dutiesOf(state) : []),
             ...(known && state.isServing && state.isLeader
@@ -94,6 +102,8 @@ export function leave(
   return [
     ...(services.length > 0 ? [goodbye(maas)] : []),
     ...maas.removeRegion(services, hasRack, [CLIENT_PACKAGE]),
+    ...withoutDatabaseProxy(),
+    { kind: 'absent-packages', names: PROXY_PACKAGES },
   ];
 }
 
@@ -223,9 +233,15 @@ function startUpgraded(state: State, { packageVersion }: Known): Resource {
   };
 }
 
-/** In turn, but for a new place of the database, because no region that looks for the old one serves anyway. */
+/**
+ * In turn, but for a new place of the database, because no region that looks for the old one serves anyway. The address
+ * that follows the primary is another way to the same place.
+ */
 function restartsInTurn({ currentConf, isServing }: State, { database: { host, port } }: Known): boolean {
-  return isServing && currentConf['database_host'] === host && currentConf['database_port'] === port;
+  const before = currentConf['database_host'];
+  if (!isServing) return false;
+  if (before !== host && (before === LOCAL.host || host === LOCAL.host)) return true;
+  return before === host && currentConf['database_port'] === port;
 }
 
 /** Everything that has read regiond.conf restarts when it changes. */

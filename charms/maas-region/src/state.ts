@@ -33,6 +33,7 @@ import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
 import { askForSoleDhcp, departedUnits, type Departed } from './controllers.ts';
 import { serverFacts, type ServerFacts } from './database.ts';
+import { databaseProxyOptions, readDatabasePath, type DatabasePath } from './database-proxy/state.ts';
 import { findDnsProblem, isNamedDown } from './dns.ts';
 import type { endpoints, Hostnames, Schema, SettingsSet, SoleDhcp, TlsServed } from './endpoints.ts';
 import { findPortConflict, type PortConflict } from './ports.ts';
@@ -57,6 +58,7 @@ export const options = {
   debug: z.boolean(),
   ...settingOptions,
   ...tlsOptions,
+  ...databaseProxyOptions,
 };
 
 export type RegionJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
@@ -110,7 +112,10 @@ export interface State extends Partial<ServerFacts> {
   readonly isHeld: boolean;
   readonly hostname: string;
   readonly address: string;
-  readonly database: DatabaseState | { readonly kind: 'none' };
+  /** As MAAS reaches it. */
+  readonly database: DatabasePath['database'];
+  readonly databaseProxy?: DatabasePath['databaseProxy'];
+  readonly isDatabaseProxyLeft: boolean;
   /** Whom it is asked of. */
   readonly databaseApp?: string;
   /** The relations over which the database is asked for. */
@@ -237,7 +242,11 @@ export async function read(juju: RegionJuju): Promise<State> {
     isHeld: maas.isRegionHeld(),
     hostname: hostname(),
     address,
-    database: await databaseOf(juju, db, database, values['database-name'], network.egressSubnets),
+    ...(await readDatabasePath(
+      await databaseOf(juju, db, database, values['database-name'], network.egressSubnets),
+      server,
+      values['database-proxy'],
+    )),
     ...(server && { databaseApp: server.app }),
     databaseRelations: { db: db.map(({ id }) => id), database: database.map(({ id }) => id) },
     ...(cluster && { cluster: clusterOf(cluster) }),

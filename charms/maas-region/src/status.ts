@@ -1,6 +1,7 @@
 import { inWords, tooOld } from '@maas-ha/maas';
 import { active, blocked, maintenance, waiting, type Status } from 'juju-ts-ops';
 import { connectionsNeeded } from './database.ts';
+import { databaseProxyNotes, databaseProxyStatus } from './database-proxy/plan.ts';
 import { twinOf, type Known } from './known.ts';
 import type { State } from './state.ts';
 import { tlsStatus } from './tls.ts';
@@ -23,6 +24,8 @@ export function statusesOf(
     const { holder, port, part } = portConflict;
     return [blocked(`${holder} listens on port ${port}, where ${part} would: stop and remove it`)];
   }
+  const databaseProblem = state.databaseProxy && databaseProxyStatus(state.databaseProxy);
+  if (databaseProblem) return [databaseProblem];
   if (!state.isServing) return [waiting('regiond to serve')];
   if (state.dnsProblem !== undefined)
     return [blocked(`named does not take its configuration, mend /etc/bind: ${state.dnsProblem}`)];
@@ -79,7 +82,10 @@ function notServing(
 /** What the user should know, though MAAS serves. */
 function notesOf(state: State): readonly string[] {
   const { options, vip, isLeader, departed, connectionLimit, peers, database, sourceNote } = state;
-  const own = sourceNote === undefined ? [] : [sourceNote];
+  const own = [
+    ...(sourceNote === undefined ? [] : [sourceNote]),
+    ...(state.databaseProxy ? databaseProxyNotes(state.databaseProxy) : []),
+  ];
   if (!isLeader) return own;
   const regions = peers.length + 1;
   const needed = connectionsNeeded(regions, options['num-workers']);

@@ -100,6 +100,11 @@ export interface CharmDefinition<
     >;
   };
   /**
+   * Programs beside the hooks, by their names: `dispatch <name> <arguments>` runs one, for example in a service of
+   * systemd. It is not told anything of Juju.
+   */
+  readonly programs?: Readonly<Record<string, (args: readonly string[]) => Promise<void>>>;
+  /**
    * Actions that write down what the user wants, for the road to bring about: it is walked at once when they are done,
    * and their result `status` says where it ended.
    */

@@ -26,7 +26,7 @@ import { hasTurn, nextAsked, nextGiven, turnBags, turnStatus, turnText, type Tur
 const MOST_ROUNDS = 5;
 
 /**
- * Runs one event of a charm: what `dispatch` does. Sets the exit code of the process. `juju-ts-ops build` calls it; the module of
+ * Runs one event of a charm, or a program of it: what `dispatch` does. Sets the exit code of the process. `juju-ts-ops build` calls it; the module of
  * a charm only exports the charm, because it is loaded to be checked, too.
  */
 export async function main<
@@ -38,7 +38,10 @@ export async function main<
   B extends BagSchema,
   V extends EventSchemas,
 >(charm: Charm<C, S, E, State, R, B, V>): Promise<void> {
-  process.exitCode = await runEvent(charm, processSurroundings());
+  const [, , name, ...args] = process.argv;
+  const program = name === undefined ? undefined : charm.programs?.[name];
+  if (program) await program(args);
+  else process.exitCode = await runEvent(charm, processSurroundings());
 }
 
 /**

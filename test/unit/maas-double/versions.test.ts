@@ -24,7 +24,7 @@ async function region(version: string): Promise<DoubleHost> {
   const state = fresh({
     version,
     packageVersion: `1:${version}.0-1`,
-    database: { kind: 'ready', connection: doubles.server.connection },
+    database: { kind: 'ready', connection: doubles.server.connection, standbys: [] },
     options: { ...fresh().options, 'maas-url': 'http://127.0.7.51:5240/MAAS', 'num-workers': 2 },
   });
   await host.write('etc/maas/regiond.conf', fileOf(state, DEB.conf.region) ?? '');

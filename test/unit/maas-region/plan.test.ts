@@ -330,6 +330,11 @@ describe('a region that is being removed', () => {
       ...UNIT_FILES,
       '/var/lib/maas/secret',
       '/var/lib/maas/maas_id',
+      // What MAAS reaches its database by goes last.
+      'service',
+      '/etc/systemd/system/maas-database-proxy.service',
+      'step',
+      'absent-packages',
     ]);
   });
 
@@ -337,7 +342,7 @@ describe('a region that is being removed', () => {
     const paths = leave(DEB, ['maas-regiond'], true).flatMap((resource) =>
       'path' in resource ? resource.path : [],
     );
-    expect(paths).toEqual([REGIOND_CONF, ...UNIT_FILES]);
+    expect(paths).toEqual([REGIOND_CONF, ...UNIT_FILES, '/etc/systemd/system/maas-database-proxy.service']);
     expect(JSON.stringify(leave(DEB, ['maas-regiond'], true))).not.toContain('maas-http');
   });
 });

@@ -43,6 +43,7 @@ export function serving(known: Partial<State> = {}): State {
       'prometheus-metrics': false,
       'tls-mode': 'disabled',
       certificate: undefined,
+      'database-proxy': true,
     },
     source: 'ppa:maas/3.7',
     maas: DEB,
@@ -65,7 +66,9 @@ export function serving(known: Partial<State> = {}): State {
         user: 'relation-4',
         password: new Redacted(PASSWORD),
       },
+      standbys: [],
     },
+    isDatabaseProxyLeft: false,
     databaseRelations: { db: [], database: [4] },
     cluster: CLUSTER,
     peers: [

@@ -9,7 +9,7 @@ import {
   type Codec,
   type Relation,
 } from 'juju-ts-ops';
-import type { DatabaseConnection, DatabaseState } from '../database.ts';
+import { othersOf, type DatabaseConnection, type DatabaseState } from '../database.ts';
 
 /** A libpq connection string whose password stays hidden. */
 const connection: Codec<DatabaseConnection> = {
@@ -24,6 +24,22 @@ const connection: Codec<DatabaseConnection> = {
     conninfo.encode({ dbname: database, host, password: password.reveal(), port: String(port), user }),
 };
 
+/**
+ * Several connection strings, which a comma or a newline separates, depending on the server's charm. One that cannot be
+ * read is left out: there is no harm in not knowing a standby.
+ */
+const connections: Codec<readonly DatabaseConnection[]> = {
+  decode: (text) =>
+    text.split(/[\n,](?=\s*[a-z_]+\s*=)/).flatMap((one) => {
+      try {
+        return [connection.decode(one.trim())];
+      } catch {
+        return [];
+      }
+    }),
+  encode: (list) => list.map((one) => connection.encode(one)).join(','),
+};
+
 /** What the client asks for. Old servers look at each unit's databag, newer ones at the application's. */
 const request = { database: raw, extensions: commaList, roles: commaList };
 
@@ -36,8 +52,7 @@ export const pgsql = defineInterface({
     unit: {
       ...request,
       master: connection,
-      /** Of the server's own making, and never needed here: a comma or a newline separates its connection strings. */
-      standbys: raw,
+      standbys: connections,
       state: raw,
       version: raw,
       'allowed-units': spaceList,
@@ -59,7 +74,13 @@ export function pgsqlConnection(
     if (!data.master || (data.database ?? data.master.database) !== database) continue;
     const allowed = data['allowed-subnets'] ?? [];
     if (!egressSubnets.every((subnet) => allowed.includes(subnet))) continue;
-    return { kind: 'ready', connection: data.master };
+    const { master } = data;
+    // Each unit names those that it knows, and what one says may be out of date.
+    const named = relation.units.flatMap(({ data: bag }) => [
+      ...(bag.master ? [bag.master] : []),
+      ...(bag.standbys ?? []),
+    ]);
+    return { kind: 'ready', connection: master, standbys: othersOf(named, master) };
   }
   return { kind: 'waiting', reason: `${relation.app} to give the database ${database}` };
 }

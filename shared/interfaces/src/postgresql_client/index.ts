@@ -1,6 +1,6 @@
 import { commaList, defineInterface, json, raw, type Redacted, type Relation } from 'juju-ts-ops';
 import { z } from 'zod';
-import type { DatabaseState } from '../database.ts';
+import { othersOf, type DatabaseServer, type DatabaseState } from '../database.ts';
 import { hidden } from '../hidden.ts';
 
 /** The contract of `postgresql:database`: charmed PostgreSQL 14 and 16, and pgbouncer. See README.md. */
@@ -41,20 +41,35 @@ export async function postgresqlConnection(
   relation: Relation<typeof postgresqlClient.provider>,
   readSecret: (uri: string) => Promise<Readonly<Record<string, Redacted>>>,
 ): Promise<DatabaseState> {
-  const { database, endpoints = [], 'secret-user': secret, ...clear } = relation.appData;
+  const { database, endpoints = [], 'secret-user': secret, 'secret-tls': tls, ...clear } = relation.appData;
   const waiting = (reason: string): DatabaseState => ({
     kind: 'waiting',
     reason: `${relation.app} ${reason}`,
   });
   if (database === undefined) return waiting('to make the database');
-  const [primary] = endpoints;
-  if (primary === undefined) return waiting('to have a primary');
-  const endpoint = /^\[?(.+?)\]?:(\d+)$/.exec(primary);
-  if (!endpoint) return waiting(`to give a host and a port instead of ${primary}`);
-  const [, host = '', port = ''] = endpoint;
+  const [first] = endpoints;
+  if (first === undefined) return waiting('to have a primary');
+  const primary = serverOf(first);
+  if (!primary) return waiting(`to give a host and a port instead of ${first}`);
   const content = secret === undefined ? undefined : await readSecret(secret);
   const user = content?.['username']?.reveal() ?? clear.username;
   const password = content?.['password'] ?? clear.password;
   if (user === undefined || password === undefined) return waiting('to give a user and a password');
-  return { kind: 'ready', connection: { host, port: Number(port), database, user, password } };
+  const { tls: isOn, 'tls-ca': authority } = tls === undefined ? {} : await readSecret(tls);
+  const named = [...endpoints, ...(clear['read-only-endpoints'] ?? [])].flatMap((one) => serverOf(one) ?? []);
+  return {
+    kind: 'ready',
+    connection: { ...primary, database, user, password },
+    standbys: othersOf(named, primary),
+    // The servers write it as Python does: True.
+    ...(isOn?.reveal().toLowerCase() === 'true' &&
+      authority !== undefined &&
+      authority.reveal() !== '' && { authority: authority.reveal() }),
+  };
+}
+
+/** `10.0.0.21:5432`, `[fd00::21]:5432` */
+function serverOf(endpoint: string): DatabaseServer | undefined {
+  const [, host, port] = /^\[?(.+?)\]?:(\d+)$/.exec(endpoint) ?? [];
+  return host === undefined ? undefined : { host, port: Number(port) };
 }

@@ -141,6 +141,7 @@ function databag(client: Client, state: State, secret: SecretPlan): readonly Dat
   const { relation, database, user, password, subnets, units, endpoint } = client;
   const host = hostOf(state);
   if (!isLeader || host === undefined) return [];
+  const standbys = state.addresses.filter((address) => address !== host);
   if (endpoint === 'db') {
     return [
       {
@@ -149,7 +150,8 @@ function databag(client: Client, state: State, secret: SecretPlan): readonly Dat
         unit: {
           database,
           master: { host, port: 5432, database, user, password },
-          state: 'standalone',
+          standbys: standbys.map((standby) => ({ host: standby, port: 5432, database, user, password })),
+          state: standbys.length === 0 ? 'standalone' : 'master',
           version: version ?? '',
           'allowed-subnets': subnets,
           'allowed-units': units,
@@ -164,6 +166,8 @@ function databag(client: Client, state: State, secret: SecretPlan): readonly Dat
       app: {
         database,
         endpoints: [`${host}:5432`],
+        // The primary's own address where there is no standby, as the real charm has it.
+        'read-only-endpoints': (standbys.length === 0 ? [host] : standbys).map((one) => `${one}:5432`),
         version: version ?? '',
         'secret-user': secret,
       },

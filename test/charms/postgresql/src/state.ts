@@ -51,6 +51,8 @@ export interface State {
   readonly timeline?: number;
   /** Address of the unit that is the primary; absent while there is none. */
   readonly primary?: string;
+  /** Addresses of all units that are known, this one's among them. */
+  readonly addresses: readonly string[];
   /** What standbys replicate with. */
   readonly replication: Redacted;
 }
@@ -86,6 +88,7 @@ export async function read(juju: PostgresqlJuju): Promise<State> {
   return {
     options: values,
     address,
+    addresses: [address, ...(cluster?.units ?? []).flatMap(({ data }) => data.address ?? [])].toSorted(),
     isLeader,
     isStandby: version !== undefined && (await isInRecovery()),
     replication: await replicationPassword(juju, cluster?.appData['replication-secret-id']),

@@ -1,0 +1,173 @@
+// A region and its databases, real ones, in namespaces: where what MAAS writes goes when servers come and go.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { readReport } from '../../../charms/maas-region/src/database-proxy/report.ts';
+import { LOCAL } from '../../../charms/maas-region/src/database-proxy/route.ts';
+import { Lab, type Machine } from '../../lab/lab.ts';
+import { CLIENT, DatabaseMachine, PORT } from '../../lab/postgresql.ts';
+import { describeOnMachines } from '../../machines.ts';
+import { until } from '../../lab/vip.ts';
+
+const SERVICE = join(import.meta.dirname, '../../lab/database-proxy.ts');
+const [A, B] = ['10.9.0.1', '10.9.0.2'];
+
+describeOnMachines('the service that follows the primary', () => {
+  let lab: Lab;
+  let region: Machine;
+  let folder: string;
+  let primary: DatabaseMachine;
+  let standby: DatabaseMachine;
+
+  beforeAll(async () => {
+    lab = await Lab.start();
+    region = await lab.machine('region', ['10.9.0.9/24']);
+  }, 60_000);
+  afterAll(() => lab.stop());
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'database-proxy-'));
+    primary = await DatabaseMachine.primary(lab, 'db1', A);
+    standby = await DatabaseMachine.standbyOf(lab, 'db2', B, primary);
+    await primary.sql('CREATE TABLE written (server text, number serial); ALTER TABLE written OWNER TO maas');
+    await configure();
+    start();
+    await until(async () => (await report())?.current?.host === A);
+  }, 120_000);
+  afterEach(async () => {
+    await region.signal('MainThread', 'SIGKILL');
+    await region.try(['nft', 'flush', 'ruleset']);
+    await Promise.all([primary, standby].map((server) => server.remove()));
+    await rm(folder, { recursive: true });
+  }, 60_000);
+
+  /** @param more what differs from an ordinary configuration */
+  async function configure(more: object = {}): Promise<void> {
+    await mkdir(folder, { recursive: true });
+    const named = [A, B].map((host) => ({ host, port: PORT }));
+    const config = { relation: 4, ...CLIENT, named, former: [], metricsPort: 9543, ...more };
+    await writeFile(join(folder, 'config.json'), JSON.stringify(config));
+  }
+
+  function start(): void {
+    region.spawn([process.execPath, SERVICE, folder]);
+  }
+
+  const report = () => readReport(join(folder, 'report.json'));
+
+  /** What MAAS would get that writes now. */
+  async function write(): Promise<{ exitCode: number; output: string }> {
+    const url = `postgresql://${CLIENT.user}:${CLIENT.password}@${LOCAL.host}/${CLIENT.database}?connect_timeout=3`;
+    const sql = 'INSERT INTO written (server) VALUES (host(inet_server_addr())) RETURNING server';
+    return region.try(['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', url, '-c', sql]);
+  }
+  const writesTo = async (address: string): Promise<boolean> => {
+    const { exitCode, output } = await write();
+    return exitCode === 0 && output === address;
+  };
+
+  /** A session that listens, as every regiond has one. @returns what waits for its end */
+  async function listen(): Promise<() => Promise<void>> {
+    const url = `postgresql://${CLIENT.user}:${CLIENT.password}@${LOCAL.host}/${CLIENT.database}`;
+    // It asks nothing more: only a connection that is cut tells it.
+    const script =
+      'import psycopg2,select,sys; c=psycopg2.connect(sys.argv[1]); c.cursor().execute("LISTEN x"); print("listens",flush=True); select.select([c],[],[]); c.poll()';
+    const session = region.spawnPiped(['python3', '-c', script, url]);
+    const ended = once(session, 'exit');
+    await once(session.stdout, 'data');
+    return async () => void (await ended);
+  }
+
+  test('the primary dies and its standby is promoted: writes go there, and it says so', async () => {
+    expect(await writesTo(A)).toBe(true);
+    await primary.kill();
+    await standby.promote();
+    await until(() => writesTo(B));
+    const said = await report();
+    expect(said).toMatchObject({ relation: 4, current: { host: B, timeline: 2 } });
+    expect(said?.problem).toBeUndefined();
+  }, 60_000);
+
+  test('who only listens is cut as well, and an old primary that comes back is left alone', async () => {
+    const cut = await listen();
+    await primary.machine.signal('postgres', 'SIGSTOP');
+    await standby.promote();
+    await until(() => writesTo(B));
+    await cut();
+    await primary.machine.signal('postgres', 'SIGCONT');
+    await until(
+      async () => (await report())?.problem?.startsWith(`${A} says that it is the primary too`) ?? false,
+    );
+    expect(await writesTo(B)).toBe(true);
+    // The new one goes as well: what it has written, the old one has not.
+    await standby.kill();
+    await until(async () => (await report())?.problem?.includes('start that one') ?? false);
+    expect((await write()).exitCode).not.toBe(0);
+    await standby.run();
+    await until(() => writesTo(B));
+    await primary.rejoin(standby);
+    await until(async () => (await report())?.problem === undefined);
+  }, 120_000);
+
+  test('two primaries of one timeline: nobody is written to', async () => {
+    // What somebody does who makes a standby write by hand.
+    await standby.stop();
+    await standby.unmark();
+    await standby.run();
+    await until(async () => (await report())?.isUndecided ?? false);
+    expect((await report())?.problem).toBe(
+      `${A} and ${B} both say that they are the primary: stop the wrong one`,
+    );
+    expect((await write()).output).toContain('refused');
+    await standby.stop();
+    await until(() => writesTo(A));
+  }, 60_000);
+
+  test('the service is killed or hangs: writes go on; its rules are flushed: it writes them again', async () => {
+    await region.signal('MainThread', 'SIGSTOP');
+    expect(await writesTo(A)).toBe(true);
+    await region.signal('MainThread', 'SIGKILL');
+    const held = await listen();
+    expect(await writesTo(A)).toBe(true);
+    start();
+    await until(
+      async () => (await region.try(['curl', '-sf', 'http://127.0.0.1:9543/metrics'])).exitCode === 0,
+    );
+    const metrics = await region.run(['curl', '-s', 'http://127.0.0.1:9543/metrics']);
+    expect(metrics).toContain('maas_database_writable 1\n');
+    expect(metrics).toContain(`maas_database_primary{server="${A}"} 1\n`);
+    await region.run(['nft', 'flush', 'ruleset']);
+    await until(() => writesTo(A));
+    await standby.promote();
+    await until(() => writesTo(B));
+    await held();
+  }, 60_000);
+
+  test('a PostgreSQL of the machine holds 5432 itself, and is not taken for the database', async () => {
+    const own = region.spawnPiped(['python3', '-c', OCCUPANT]);
+    await once(own.stdout, 'data');
+    expect(await writesTo(A)).toBe(true);
+    own.kill();
+  }, 60_000);
+
+  test('PgBouncer in front of a server is asked as the server would be', async () => {
+    const [ini, users] = ['/run/pgbouncer.ini', '/run/users.txt'];
+    await primary.machine.write(users, `"${CLIENT.user}" "${CLIENT.password}"\n`);
+    await primary.machine.write(
+      ini,
+      `[databases]\n* = host=${A} port=${PORT}\n[pgbouncer]\nlisten_addr = *\nlisten_port = 6432\nauth_type = plain\nauth_file = ${users}\npool_mode = session\nunix_socket_dir =\n`,
+    );
+    primary.machine.spawn(['pgbouncer', '--user=postgres', ini]);
+    await region.signal('MainThread', 'SIGKILL');
+    await region.run(['nft', 'flush', 'ruleset']);
+    await configure({ relation: 5, named: [{ host: A, port: 6432 }] });
+    start();
+    await until(async () => (await report())?.current?.port === 6432);
+    expect(await writesTo(A)).toBe(true);
+  }, 60_000);
+});
+
+const OCCUPANT =
+  'import socket,time; s=socket.socket(); s.bind(("0.0.0.0",5432)); s.listen(); print("listens",flush=True); time.sleep(600)';
