@@ -30,6 +30,7 @@ const TESTS = {
   keepalived: 'keepalived',
   'named-checkconf': 'bind9utils',
   '/usr/lib/postgresql': 'postgresql',
+  pgbouncer: 'pgbouncer',
   '/usr/lib/python3/dist-packages/psycopg2': 'python3-psycopg2',
   '/usr/lib/python3/dist-packages/yaml': 'python3-yaml',
 };

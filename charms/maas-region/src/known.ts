@@ -3,6 +3,7 @@ import { maasUrl, REGION_HTTP_PORT, tooOld } from '@maas-ha/maas';
 import { unitNumber } from 'juju-ts-ops';
 import type { Schema } from './endpoints.ts';
 import type { State } from './state.ts';
+import { passwordProblem } from './password.ts';
 import { obstacleOf, type Upgrade } from './upgrade.ts';
 
 /** Everything that is known before a region can be configured. */
@@ -48,6 +49,7 @@ export function knownOf(state: State, url: string | undefined): Known | undefine
   if (database.kind !== 'ready' || url === undefined || version === undefined || relation === undefined)
     return undefined;
   if (packageVersion === undefined || tooOld(version) !== undefined) return undefined;
+  if (passwordProblem(database.connection.password, version) !== undefined) return undefined;
   return { url, database: database.connection, version, packageVersion, relation };
 }
 

@@ -3,6 +3,7 @@ import { active, blocked, maintenance, waiting, type Status } from 'juju-ts-ops'
 import { connectionsNeeded } from './database.ts';
 import { databaseProxyNotes, databaseProxyStatus } from './database-proxy/plan.ts';
 import { twinOf, type Known } from './known.ts';
+import { passwordProblem } from './password.ts';
 import type { State } from './state.ts';
 import { tlsStatus } from './tls.ts';
 import { notReady, obstacleOf, upgradeInWords, type Upgrade } from './upgrade.ts';
@@ -45,6 +46,8 @@ function missingForConfig(state: State, url: string | undefined): Status | undef
     return blocked(`no database: juju integrate ${app}:database postgresql:database`);
   }
   if (database.kind === 'waiting') return waiting(database.reason);
+  const broken = version === undefined ? undefined : passwordProblem(database.connection.password, version);
+  if (broken !== undefined) return blocked(broken);
   const twin = twinOf(state);
   if (twin !== undefined) {
     return blocked(

@@ -44,7 +44,7 @@ unix_socket_dir =
 const LOCAL = '127.54.32.1';
 const NFT = `table ip bench-database {
   chain route { type nat hook output priority -100; ip daddr ${LOCAL} tcp dport ${PORT} dnat to ${SERVER}:${PORT}; }
-  chain guard { type filter hook output priority 0; ct original ip daddr ${LOCAL} ct reply ip saddr != ${SERVER} reject with tcp reset; }
+  chain guard { type filter hook output priority 0; ct direction original ct original ip daddr ${LOCAL} ct reply ip saddr != ${SERVER} reject with tcp reset; }
 }`;
 
 const PATHS: readonly Path[] = [

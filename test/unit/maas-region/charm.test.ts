@@ -169,7 +169,7 @@ test('a collector is told on the unit, also before MAAS is there', async () => {
   );
   const { config = '' } = after.relations.find(({ id }) => id === 8)?.ownData ?? {};
   expect(JSON.parse(config)).toMatchObject({
-    metrics_scrape_jobs: [{ job_name: 'maas-region_regiond' }],
+    metrics_scrape_jobs: [{ job_name: 'maas-region_regiond' }, { job_name: 'maas-region_database' }],
     dashboards: [expect.stringMatching(/^\/Td6WFoA/)],
   });
 });

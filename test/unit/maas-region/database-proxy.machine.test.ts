@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { readReport } from '../../../charms/maas-region/src/database-proxy/report.ts';
 import { LOCAL } from '../../../charms/maas-region/src/database-proxy/route.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
@@ -21,13 +21,10 @@ describeOnMachines('the service that follows the primary', () => {
   let primary: DatabaseMachine;
   let standby: DatabaseMachine;
 
-  beforeAll(async () => {
+  // Each test has machines of its own: a new one at an old address would be looked for where that was.
+  beforeEach(async () => {
     lab = await Lab.start();
     region = await lab.machine('region', ['10.9.0.9/24']);
-  }, 60_000);
-  afterAll(() => lab.stop());
-
-  beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'database-proxy-'));
     primary = await DatabaseMachine.primary(lab, 'db1', A);
     standby = await DatabaseMachine.standbyOf(lab, 'db2', B, primary);
@@ -37,9 +34,8 @@ describeOnMachines('the service that follows the primary', () => {
     await until(async () => (await report())?.current?.host === A);
   }, 120_000);
   afterEach(async () => {
-    await region.signal('MainThread', 'SIGKILL');
-    await region.try(['nft', 'flush', 'ruleset']);
     await Promise.all([primary, standby].map((server) => server.remove()));
+    await lab.stop();
     await rm(folder, { recursive: true });
   }, 60_000);
 
@@ -74,7 +70,7 @@ describeOnMachines('the service that follows the primary', () => {
     // It asks nothing more: only a connection that is cut tells it.
     const script =
       'import psycopg2,select,sys; c=psycopg2.connect(sys.argv[1]); c.cursor().execute("LISTEN x"); print("listens",flush=True); select.select([c],[],[]); c.poll()';
-    const session = region.spawnPiped(['python3', '-c', script, url]);
+    const session = region.spawnPiped(['/usr/bin/python3', '-c', script, url]);
     const ended = once(session, 'exit');
     await once(session.stdout, 'data');
     return async () => void (await ended);

@@ -11,11 +11,11 @@ import type { DatabaseProxy } from '../../../charms/maas-region/src/database-pro
 import { plan } from '../../../charms/maas-region/src/plan.ts';
 import { fileOf, inTurnOf, machineOf, PASSWORD, REGIOND_CONF, serving } from './states.ts';
 
-const [A, B, C] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((host) => ({ host, port: 5432 })) as [
-  Asked,
-  Asked,
-  Asked,
-];
+const [A, B, C] = [
+  { host: '10.0.0.1', port: 5432 },
+  { host: '10.0.0.2', port: 5432 },
+  { host: '10.0.0.3', port: 5432 },
+] as const;
 const SYSTEM = '7713581837378088977';
 const standby: Answer = { kind: 'standby', system: SYSTEM };
 const silent: Answer = { kind: 'silent', reason: 'connect ECONNREFUSED' };
@@ -181,5 +181,40 @@ describe('a region that follows the primary', () => {
       plan(back).afterTurn?.map((resource) => ('id' in resource ? resource.id : resource.kind)),
     ).toContain('remove-database-proxy');
     expect(machineOf(serving()).join()).not.toContain('database-proxy');
+  });
+});
+
+describe('a password', () => {
+  const withPassword = (password: string, version: string) =>
+    serving({
+      version,
+      database: {
+        kind: 'ready',
+        connection: { ...PROXY.direct, password: new Redacted(password) },
+        standbys: [],
+      },
+    });
+
+  test.each([
+    ['a"b', '3.5'],
+    ['a\\b', '3.6'],
+    ['a@b', '3.7'],
+    ['a%b', '3.7'],
+    ['a b', '3.7'],
+  ])('%s is refused before MAAS %s breaks on it, and regiond.conf stays', (password, version) => {
+    const state = withPassword(password, version);
+    expect(fileOf(state, REGIOND_CONF)).toBeUndefined();
+    const [status] = plan(state).status ?? [];
+    expect(status?.level).toBe('blocked');
+    expect(status?.message).toContain('have PostgreSQL make one of letters and digits');
+    expect(status?.message).not.toContain(password);
+  });
+
+  test.each([
+    ['a"b', '3.4'],
+    ['a@b', '3.6'],
+    ['dbPassw0rd-_.~', '3.7'],
+  ])('%s is no problem of MAAS %s', (password, version) => {
+    expect(fileOf(withPassword(password, version), REGIOND_CONF)).toBeDefined();
   });
 });

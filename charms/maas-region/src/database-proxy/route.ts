@@ -67,7 +67,8 @@ async function targetOf({ host, port }: Server): Promise<Target> {
 
 /** In one step: whenever the machine stops, the old rules hold or the new ones. */
 function renderRules(target: Target | undefined): string {
-  const ours = `meta l4proto tcp ct original ip daddr ${LOCAL.host} ct original proto-dst ${LOCAL.port}`;
+  // In one direction: the reset itself goes the other way.
+  const ours = `meta l4proto tcp ct direction original ct original ip daddr ${LOCAL.host} ct original proto-dst ${LOCAL.port}`;
   const reject = 'reject with tcp reset';
   const chains = target
     ? [
