@@ -8,7 +8,14 @@ const transform = {
 };
 
 /** Files that make machines, or ask a registry: they need this machine's own network. */
-const MACHINES = ['deploy/.+', 'chaos/.+', 'shared/.+\\.machine', 'shared/host/machine', 'build'];
+const MACHINES = [
+  'deploy/.+',
+  'walk/walk',
+  'chaos/.+',
+  'shared/.+\\.machine',
+  'shared/host/machine',
+  'build',
+];
 /** Files whose tests are about processes, and take seconds each. */
 const PROCESSES = [
   'unit/.+\\.machine',

@@ -20,6 +20,8 @@ export interface Deployment {
   readonly version: Version;
   /** Units of an application, where not as many as the bundle says. */
   readonly units?: Readonly<Record<string, number>>;
+  /** Which Juju the model is like, where it is a new one; 3.6 unless it says so. */
+  readonly juju?: '3.6' | '4';
 }
 
 const UnitDocument = z.object({
@@ -191,7 +193,8 @@ export class LocalModel {
   }
 
   /** Deploys a bundle with what this machine has in place of Charmhub: a PostgreSQL charm for tests, and on Debian the stand-in MAAS. */
-  async deploy({ bundle, version, units = {} }: Deployment): Promise<void> {
+  async deploy({ bundle, version, units = {}, juju }: Deployment): Promise<void> {
+    if (juju !== undefined) await this.juju('add-model', this.name, '--juju', juju);
     const source = await this.sourceOf(version);
     const overlay = {
       applications: {

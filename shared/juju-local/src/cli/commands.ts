@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { z } from 'zod';
 import { LEVELS } from '../agent/log.ts';
 import { ask, modelDirectory, socketPath } from '../daemon/protocol.ts';
-import { UsageError } from '../errors.ts';
+import { CommandLineError, UsageError } from '../errors.ts';
 import { Scalar } from '../model/documents.ts';
 import { nspawnMachines } from '../machines/nspawn.ts';
 import { readYaml } from '../yaml.ts';
@@ -61,13 +61,13 @@ function define<const O extends ParseArgsOptionsConfig>(
           strict: true,
         });
       } catch (error) {
-        throw new UsageError(
+        throw new CommandLineError(
           `${error instanceof Error ? error.message : String(error)}\nusage: juju-local ${usage}`,
         );
       }
       const { values, positionals: words } = parsed;
       if (words.length < positionals.least || words.length > (positionals.most ?? Number.POSITIVE_INFINITY)) {
-        throw new UsageError(`usage: juju-local ${usage}`);
+        throw new CommandLineError(`usage: juju-local ${usage}`);
       }
       const named = z.object({ model: z.string().optional() }).parse(values).model;
       const request = async (verb: string, body: unknown): Promise<unknown> => {
@@ -87,7 +87,7 @@ function jujuOf(values: unknown): 3 | 4 | undefined {
   if (juju === undefined) return undefined;
   if (/^3(\.6)?$/.test(juju)) return 3;
   if (/^4(\.[01])?$/.test(juju)) return 4;
-  throw new UsageError(`--juju ${juju}: a model is like Juju 3.6 or like Juju 4`);
+  throw new CommandLineError(`--juju ${juju}: a model is like Juju 3.6 or like Juju 4`);
 }
 
 const MANY = { type: 'string', multiple: true } as const;
@@ -123,7 +123,7 @@ export const commands: Readonly<Record<string, Command>> = {
         console.error('Deploy of bundle completed.');
         return;
       }
-      if (values.overlay) throw new UsageError('--overlay is for bundles');
+      if (values.overlay) throw new CommandLineError('--overlay is for bundles');
       const units = values['num-units'];
       await request('deploy', {
         path: resolve(path),
@@ -163,7 +163,7 @@ export const commands: Readonly<Record<string, Command>> = {
     { least: 0 },
     async ({ request }, { format = 'tabular', relations, integrations, watch }, selectors) => {
       const show = statusFormats[format];
-      if (!show) throw new UsageError(unknownFormat(format));
+      if (!show) throw new CommandLineError(unknownFormat(format));
       for (;;) {
         const status = FullStatus.parse(await request('status', { selectors }));
         const text = show(status, relations || integrations);
@@ -200,7 +200,9 @@ export const commands: Readonly<Record<string, Command>> = {
     { 'num-units': { type: 'string', short: 'n', default: '1' }, to: MANY },
     { least: 1, most: 1 },
     async ({ request }, values, [app]) => {
-      await request('add-unit', { app, units: count(values['num-units']), to: list(values.to) });
+      const units = count(values['num-units']);
+      if (units < 1) throw new CommandLineError('--num-units must be a positive integer');
+      await request('add-unit', { app, units, to: list(values.to) });
     },
   ),
 
@@ -226,7 +228,7 @@ export const commands: Readonly<Record<string, Command>> = {
     },
     { least: 1 },
     async ({ request }, { force, 'no-wait': noWait }, names) => {
-      if (noWait && !force) throw new UsageError('--no-wait without --force not valid');
+      if (noWait && !force) throw new CommandLineError('--no-wait without --force not valid');
       await request('remove-application', { names, force, noWait });
     },
   ),
@@ -284,8 +286,8 @@ export const commands: Readonly<Record<string, Command>> = {
     async ({ request }, values, words) => {
       const units = words.filter((word) => word.includes('/') && !word.includes('='));
       const [action, ...rest] = words.slice(units.length);
-      if (units.length === 0) throw new UsageError('no unit specified');
-      if (action === undefined) throw new UsageError('no action specified');
+      if (units.length === 0) throw new CommandLineError('no unit specified');
+      if (action === undefined) throw new CommandLineError('no action specified');
       const fromFile = values.params === undefined ? {} : await readYamlFile(values.params);
       const typed = Object.entries(await readConfig(rest, undefined)).map(([key, text]) => [
         key,
@@ -321,7 +323,7 @@ export const commands: Readonly<Record<string, Command>> = {
     { 'no-retry': { type: 'boolean', default: false }, all: { type: 'boolean', default: false } },
     { least: 0 },
     async ({ request }, { all, 'no-retry': noRetry }, names) => {
-      if (all === names.length > 0) throw new UsageError('name units, or give --all');
+      if (all === names.length > 0) throw new CommandLineError('name units, or give --all');
       await request('resolved', { names, all, noRetry });
     },
   ),
@@ -512,7 +514,7 @@ function relate(name: string): Command {
 /** Prints results, and returns the exit code. */
 function report(answer: unknown, format: string): number {
   const output = showResults(answer, format);
-  if (!output) throw new UsageError(unknownFormat(format));
+  if (!output) throw new CommandLineError(unknownFormat(format));
   process.stdout.write(output.stdout);
   process.stderr.write(output.stderr);
   return output.exitCode;
@@ -556,7 +558,7 @@ async function waitForActive(
 function print(value: unknown, format: string): void {
   if (format === 'json') console.log(JSON.stringify(value));
   else if (format === 'yaml') console.log(stringify(value).trimEnd());
-  else throw new UsageError(unknownFormat(format));
+  else throw new CommandLineError(unknownFormat(format));
 }
 
 function unknownFormat(format: string): string {
@@ -622,12 +624,12 @@ async function readConfig(
 /** `5`, `5s`, `2m` → seconds. */
 function seconds(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(s|m)?$/.exec(text);
-  if (!match) throw new UsageError(`"${text}" is no duration such as 5s`);
+  if (!match) throw new CommandLineError(`"${text}" is no duration such as 5s`);
   return Number(match[1]) * (match[2] === 'm' ? 60 : 1);
 }
 
 function count(text: string): number {
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 0) throw new UsageError(`"${text}" is not a number`);
+  if (!Number.isInteger(number) || number < 0) throw new CommandLineError(`"${text}" is not a number`);
   return number;
 }

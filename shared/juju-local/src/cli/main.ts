@@ -1,9 +1,9 @@
-import { UsageError } from '../errors.ts';
+import { CommandLineError } from '../errors.ts';
 import { commands } from './commands.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 
-/** Runs one command and returns its exit code: 1 for a failure, 2 for a mistake on the command line. */
+/** Runs one command and returns its exit code, as juju's: 1 for a failure, 2 for a command line that cannot be meant. */
 async function main([name = 'help', ...args]: readonly string[]): Promise<number> {
   const [first] = args;
   const isHelp = ['help', '--help', '-h'].includes(name);
@@ -22,7 +22,7 @@ async function main([name = 'help', ...args]: readonly string[]): Promise<number
     return await command.run(args);
   } catch (error) {
     console.error(`ERROR ${error instanceof Error ? error.message : String(error)}`);
-    return error instanceof UsageError ? 2 : 1;
+    return error instanceof CommandLineError ? 2 : 1;
   }
 }
 

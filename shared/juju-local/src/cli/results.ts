@@ -30,33 +30,52 @@ export interface Output {
  */
 export function showResults(answer: unknown, format: string): Output | undefined {
   const results = Results.parse(answer);
-  const codes = Object.values(results).map(({ results: { 'return-code': code = 0 } }) => code);
-  const exitCode = codes.some((code) => code !== 0) ? 1 : 0;
+  const failed = Object.values(results).flatMap(({ id, results: { 'return-code': code = 0 } }) =>
+    code === 0 ? [] : [` - id "${id}" with return code ${code}`],
+  );
+  const exitCode = failed.length > 0 ? 1 : 0;
+  const plural = failed.length > 1 ? 's' : '';
+  const problem =
+    failed.length > 0
+      ? `ERROR the following task${plural} failed:\n${failed.join('\n')}\n\nuse 'juju show-task' to inspect the failure${plural}\n`
+      : '';
   switch (format) {
     case 'json':
-      return { stdout: line(JSON.stringify(results)), stderr: '', exitCode };
+      return { stdout: line(JSON.stringify(results)), stderr: problem, exitCode };
     case 'yaml':
-      return { stdout: line(stringify(results)), stderr: '', exitCode };
-    case 'plain':
-      return { ...plain(results), exitCode };
+      return { stdout: line(stringify(results)), stderr: problem, exitCode };
+    case 'plain': {
+      const { stdout, stderr } = plain(results);
+      return { stdout, stderr: stderr + problem, exitCode };
+    }
     default:
       return undefined;
   }
 }
 
 function plain(all: z.infer<typeof Results>): Pick<Output, 'stdout' | 'stderr'> {
-  const isAlone = Object.keys(all).length === 1;
-  const [out, error]: [string[], string[]] = [[], []];
-  for (const [unit, { id, status, message = '', log = [], results }] of Object.entries(all)) {
-    const { 'return-code': _code, stdout = '', stderr = '', ...own } = results;
-    error.push(...log);
-    if (!isAlone) out.push(`${unit}:`);
-    if (Object.keys(own).length > 0) out.push(stringify(own));
-    if (stdout !== '') out.push(stdout);
-    if (stderr !== '') error.push(stderr);
-    if (status !== 'completed') error.push(`Action id ${id} ${status}: ${message}`);
+  const [only, ...others] = Object.values(all);
+  // Several are told apart, without what their processes said.
+  if (others.length > 0) {
+    const shown = Object.entries(all).map(([unit, { id, status, message, results }]) => {
+      const output = ownResults(results);
+      return [unit, { id, ...(message !== undefined && { message }), output, status }];
+    });
+    return { stdout: stringify(Object.fromEntries(shown)), stderr: '' };
   }
+  if (!only) return { stdout: '', stderr: '' };
+  const { id, status, message = '', log = [], results } = only;
+  const { stdout = '', stderr = '' } = results;
+  const out = [ownResults(results), stdout].filter((text) => text !== '');
+  const error = [...log, ...(stderr === '' ? [] : [stderr])];
+  if (status !== 'completed') error.push(`Action id ${id} ${status}: ${message}`);
   return { stdout: out.map(line).join(''), stderr: error.map(line).join('') };
+}
+
+/** What an action has set, beside what its process said. */
+function ownResults(results: z.infer<typeof Results>[string]['results']): string {
+  const { 'return-code': _code, stdout: _stdout, stderr: _stderr, ...own } = results;
+  return Object.keys(own).length > 0 ? stringify(own) : '';
 }
 
 function line(text: string): string {

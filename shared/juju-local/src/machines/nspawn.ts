@@ -6,6 +6,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cgroupNames, inCgroup, killCgroup, processesOf } from './cgroup.ts';
+import { bootProblem, inotify, raiseInotify } from './boot.ts';
 import { attempt, command, type Argv } from './command.ts';
 import { enter, run } from './enter.ts';
 import { missingOnHost } from './host.ts';
@@ -61,6 +62,7 @@ class NspawnMachines implements Machines {
   }
 
   async prepare(progress: (message: string) => void): Promise<void> {
+    await raiseInotify();
     this.#image = await rootImage(CACHE, progress, this.#destroyed.signal);
     await this.#network.prepare();
   }
@@ -251,8 +253,31 @@ class NspawnMachines implements Machines {
       }
       await sleep(50);
     }
-    const log = await readFile(this.#path(id, 'console.log'), 'utf8').catch(() => '');
-    throw new Error(`machine ${id} did not boot: ${log.trim().split('\n').slice(-5).join(' | ')}`);
+    const problem = await this.#whyNotBooted(id, nspawn);
+    // The next start begins anew, and does not wait for this one.
+    await this.#unplug(id);
+    throw new Error(problem);
+  }
+
+  async #whyNotBooted(id: string, nspawn: ChildProcess | undefined): Promise<string> {
+    const leader = await this.#leader(id);
+    const ask = async (...args: readonly string[]): Promise<string> => {
+      if (leader === undefined) return '';
+      const asked = run(enter(leader, ['systemctl', ...args, '--no-legend', '--plain']));
+      return Promise.race([asked.then(({ stdout }) => stdout.trim()), sleep(5000, 'silent')]);
+    };
+    const ended = nspawn?.signalCode ?? nspawn?.exitCode;
+    return bootProblem(id, {
+      ...(typeof ended === 'number' || typeof ended === 'string' ? { ended: String(ended) } : {}),
+      ...(leader !== undefined && {
+        state: await ask('is-system-running'),
+        jobs: await ask('list-jobs'),
+        failed: await ask('list-units', '--failed'),
+      }),
+      console: await readFile(this.#path(id, 'console.log'), 'utf8').catch(() => ''),
+      inotify: await inotify(),
+      seconds: BOOT_TIMEOUT / 1000,
+    });
   }
 
   /** The machine's own pid 1, as this host numbers it: the child of its systemd-nspawn. */

@@ -18,8 +18,20 @@ test('a plain answer is the results, then what the process said', () => {
 });
 
 test('several units are told apart', () => {
-  const other = { ...GOOD, results: { 'return-code': 0 }, log: [] };
-  expect(showResults({ 'web/0': other, 'web/1': other }, 'plain')?.stdout).toBe('web/0:\nweb/1:\n');
+  const other = { ...GOOD, id: '5', status: 'failed', message: 'no space', results: { 'return-code': 0 } };
+  expect(showResults({ 'web/0': GOOD, 'web/1': other }, 'plain')?.stdout).toBe(
+    `web/0:
+  id: "4"
+  output: |
+    size: "10"
+  status: completed
+web/1:
+  id: "5"
+  message: no space
+  output: ""
+  status: failed
+`,
+  );
 });
 
 test('an action that only says that it failed does not fail the command', () => {
@@ -39,7 +51,10 @@ test.each([1, 3, -1])('a process that ends with %i does, whatever the format', (
     results: { 'return-code': code },
   };
   for (const format of ['plain', 'json', 'yaml'])
-    expect(showResults({ 'web/0': GOOD, 'web/1': failed }, format)?.exitCode).toBe(1);
+    expect(showResults({ 'web/0': GOOD, 'web/1': { ...failed, id: '5' } }, format)).toMatchObject({
+      exitCode: 1,
+      stderr: `ERROR the following task failed:\n - id "5" with return code ${code}\n\nuse 'juju show-task' to inspect the failure\n`,
+    });
 });
 
 test('json is the answer itself', () => {
