@@ -17,7 +17,7 @@ const folders: string[] = [];
 async function project(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'build-test-'));
   folders.push(folder);
-  for (const name of ['build.mjs', 'package.json', 'LICENSE', 'charms'])
+  for (const name of ['build.mjs', 'package.json', 'package-lock.json', 'LICENSE', 'charms'])
     await cp(join(ROOT, name), join(folder, name), { recursive: true });
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   return folder;
@@ -73,6 +73,27 @@ describe('a charm', () => {
       expect(action).toHaveProperty('additionalProperties', false);
   });
 
+  const IN_IT = [
+    'node/LICENSE',
+    'libatomic1/copyright',
+    'libatomic1/GPL-3',
+    ...['zod/LICENSE', 'yaml/LICENSE', 'execa/license', 'signal-exit/LICENSE.txt'].map(
+      (name) => `npm/${name}`,
+    ),
+  ];
+  const licence = async (file: string, name: string): Promise<string> =>
+    readFile(join(charms.folder((await charms.read(file)).digest), 'licenses', name), 'utf8').catch(() => '');
+
+  test('has the licences of all that is in it', async () => {
+    const file = join(first, 'dist/haproxy.charm');
+    const missing = [];
+    for (const name of IN_IT)
+      if (!/licen[cs]e|copyright|permission/i.test(await licence(file, name))) missing.push(name);
+    expect(missing).toEqual([]);
+    expect(await licence(file, 'libatomic1/copyright')).toContain('GCC Runtime Library Exception');
+    expect(await licence(file, 'node/LICENSE')).toContain('Node.js is licensed for use as follows');
+  });
+
   test('runs without a Node on the machine, and says who starts it when nobody does', async () => {
     const { digest } = await charms.read(join(first, 'dist/haproxy.charm'));
     const result = await execa(join(charms.folder(digest), 'dispatch'), [], {
@@ -105,12 +126,35 @@ describe('a charm', () => {
       const header = await readFile(join(charms.folder(digest), 'dispatch'));
       const machine = { x64: 62, arm64: 183 }[other]; // e_machine of the ELF header
       expect(header.readUInt16LE(18)).toBe(machine);
+      const file = join(first, `dist/haproxy_${other}.charm`);
+      for (const name of IN_IT) expect([name, await licence(file, name)]).not.toEqual([name, '']);
     },
     5 * MINUTE,
   );
 });
 
 describe('the build refuses', () => {
+  const other = process.arch === 'arm64' ? 'x64' : 'arm64';
+
+  test(
+    'a Node for another machine that is not the one of the lock file, and one that is in none',
+    async () => {
+      const folder = await project();
+      const lock = join(folder, 'package-lock.json');
+      const hash = new RegExp(
+        `(node_modules/node-linux-${other}":\\s*\\{[^}]*?"integrity": "sha512-)....`,
+        's',
+      );
+      await edit(lock, (text) => text.replace(hash, '$1AAAA'));
+      expect(await build(folder, '--arch', other, 'haproxy')).toMatch(
+        new RegExp(`exit 1: .*node-linux-${other}@\\S+ is not what package-lock.json says`, 's'),
+      );
+      await rm(lock);
+      expect(await build(folder, '--arch', other, 'haproxy')).toContain('has no hash of node-linux-');
+    },
+    3 * MINUTE,
+  );
+
   test('an option that the code does not know', async () => {
     const folder = await project();
     const file = join(folder, 'charms/haproxy/charmcraft.yaml');

@@ -17,6 +17,7 @@ import {
   strippedNode,
   type Architecture,
 } from './executable.ts';
+import { npmLicences } from './licences.ts';
 
 /** The releases of Ubuntu that the executable runs on. */
 const BASES = ['22.04', '24.04', '26.04'];
@@ -36,7 +37,7 @@ interface Workshop {
   readonly version: string;
   readonly work: string;
   /** The Node of the architecture and this machine's own, made when the first charm needs them. */
-  readonly nodes: () => Promise<{ readonly base: string; readonly node: string }>;
+  readonly nodes: () => Promise<Awaited<ReturnType<typeof makeNodes>>>;
 }
 
 /**
@@ -55,7 +56,7 @@ export async function buildCharms(
       .object({ version: z.string() })
       .parse(JSON.parse(await readFile(join(project, 'package.json'), 'utf8')));
     let made: ReturnType<Workshop['nodes']> | undefined;
-    const nodes = () => (made ??= makeNodes(arch, work));
+    const nodes = () => (made ??= makeNodes(arch, project, work));
     return await Promise.all(
       sources.map((source) => buildCharm(source, { project, arch, version, work, nodes })),
     );
@@ -64,11 +65,11 @@ export async function buildCharms(
   }
 }
 
-async function makeNodes(arch: Architecture, work: string) {
-  const program = await nodeProgram(arch, work);
+async function makeNodes(arch: Architecture, project: string, work: string) {
+  const { content: program, licences } = await nodeProgram(arch, project, work);
   const base = await strippedNode(program, arch, work);
   const own = process.arch === 'arm64' ? 'arm64' : 'x64';
-  return { base, node: own === arch ? program : await nodeProgram(own, work) };
+  return { base, licences, node: own === arch ? program : (await nodeProgram(own, project, work)).content };
 }
 
 async function buildCharm({ folder, declaration }: Source, workshop: Workshop): Promise<string> {
@@ -76,21 +77,27 @@ async function buildCharm({ folder, declaration }: Source, workshop: Workshop): 
   const suffix = arch === process.arch ? '' : `_${arch}`;
   const name = `dist/${declaration.name}${suffix}.charm`;
   const target = join(project, name);
-  const [code, files] = await Promise.all([
+  const [{ code, sources }, own] = await Promise.all([
     bundle(folder, project),
     charmFiles({ folder, declaration }, project, arch, version),
   ]);
+  const files = { ...own, ...licenceFiles(await npmLicences(sources)) };
   const inputs = `${target}.inputs`;
   const wanted = await digestOf(code, files, arch);
   if (existsSync(target) && existsSync(inputs) && (await readFile(inputs, 'utf8')) === wanted) return name;
 
   const work = await mkdtemp(join(workshop.work, 'charm-'));
-  const dispatch = await makeExecutable({ code, arch, work, ...(await nodes()) });
+  const { base, node, licences } = await nodes();
+  const [dispatch, library] = await Promise.all([
+    makeExecutable({ code, arch, work, base, node }),
+    libatomic(arch, work),
+  ]);
   const zip = new ZipFile();
   const add = (entry: string, content: Buffer, mode: number): void =>
     zip.addBuffer(content, entry, { mtime: ZIP_TIME, mode, forceDosTimestamp: true });
-  for (const [entry, content] of Object.entries(files)) add(entry, content, 0o100644);
-  add('lib/libatomic.so.1', await libatomic(arch, work), 0o100644);
+  const all = { ...files, ...licenceFiles({ ...licences, ...library.licences }) };
+  for (const [entry, content] of Object.entries(all)) add(entry, content, 0o100644);
+  add('lib/libatomic.so.1', library.content, 0o100644);
   add('dispatch', dispatch, 0o100755);
   zip.end();
   await pipeline(zip.outputStream, createWriteStream(`${target}.new`));
@@ -100,6 +107,11 @@ async function buildCharm({ folder, declaration }: Source, workshop: Workshop): 
 }
 
 type Files = Readonly<Record<string, Buffer>>;
+
+/** Whose licences are not the charm's own: those of Node, of its library, and of the packages in the bundle. */
+function licenceFiles(licences: Files): Files {
+  return Object.fromEntries(Object.entries(licences).map(([name, text]) => [`licenses/${name}`, text]));
+}
 
 /** Everything in the zip but the executable, in Juju's own files. https://documentation.ubuntu.com/juju/3.6/reference/charm/ */
 async function charmFiles(

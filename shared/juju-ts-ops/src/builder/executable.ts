@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { execa } from 'execa';
 import { z } from 'zod';
@@ -31,9 +32,16 @@ const englishOnly: Plugin = {
   },
 };
 
-/** A charm and everything that it imports, as one file. */
-export async function bundle(folder: string, project: string): Promise<string> {
-  const { outputFiles } = await build({
+/** A charm and everything that it imports. */
+export interface Bundle {
+  /** As one file. */
+  readonly code: string;
+  /** The files that it was made of. */
+  readonly sources: readonly string[];
+}
+
+export async function bundle(folder: string, project: string): Promise<Bundle> {
+  const { outputFiles, metafile } = await build({
     stdin: {
       contents: [
         `import { startupSnapshot } from 'node:v8';`,
@@ -52,6 +60,7 @@ export async function bundle(folder: string, project: string): Promise<string> {
     absWorkingDir: project,
     bundle: true,
     write: false,
+    metafile: true,
     platform: 'node',
     target: 'node26',
     format: 'cjs',
@@ -61,28 +70,75 @@ export async function bundle(folder: string, project: string): Promise<string> {
     plugins: [englishOnly],
     logLevel: 'warning',
   });
-  return outputFiles.map(({ text }) => text).join('');
+  return {
+    code: outputFiles.map(({ text }) => text).join(''),
+    sources: Object.keys(metafile.inputs).map((path) => resolve(project, path)),
+  };
 }
 
 const OwnPackage = z.object({ optionalDependencies: z.record(z.string(), z.string()) });
 
-/** The Node of an architecture: the installed one, or what its package has. */
-export async function nodeProgram(arch: Architecture, work: string): Promise<string> {
-  const name = `node-linux-${arch}`;
+/** A program or a library that goes into a charm, and under which licence. */
+export interface Licensed<T> {
+  readonly content: T;
+  /** Texts of licences, by the names of their files. */
+  readonly licences: Readonly<Record<string, Buffer>>;
+}
+
+/** The Node of an architecture, its path: the installed one, or what its package has. */
+export async function nodeProgram(
+  arch: Architecture,
+  project: string,
+  work: string,
+): Promise<Licensed<string>> {
+  const folder = await nodePackage(`node-linux-${arch}`, project, work);
+  return {
+    content: join(folder, 'bin/node'),
+    licences: { 'node/LICENSE': await readFile(join(folder, 'LICENSE')) },
+  };
+}
+
+async function nodePackage(name: string, project: string, work: string): Promise<string> {
   const require = createRequire(import.meta.url);
   try {
-    return require.resolve(`${name}/bin/node`);
+    return join(require.resolve(`${name}/bin/node`), '../..');
   } catch {
     // npm installs only the one for this machine.
   }
   const { optionalDependencies } = OwnPackage.parse(
     JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8')),
   );
-  const { stdout } = await execa('npm', ['pack', '--silent', `${name}@${optionalDependencies[name]}`], {
-    cwd: work,
-  });
-  await execa('tar', ['-xzf', stdout.trim(), 'package/bin/node'], { cwd: work });
-  return join(work, 'package/bin/node');
+  const wanted = `${name}@${optionalDependencies[name]}`;
+  const { stdout } = await execa('npm', ['pack', '--silent', wanted], { cwd: work });
+  const archive = join(work, stdout.trim());
+  checkIntegrity(wanted, await readFile(archive), await lockedHash(name, project));
+  await execa('tar', ['-xzf', archive, 'package/bin/node', 'package/LICENSE'], { cwd: work });
+  return join(work, 'package');
+}
+
+const Lock = z.object({ packages: z.record(z.string(), z.object({ integrity: z.string().optional() })) });
+
+/** What the project's lock file says that a package hashes to. */
+async function lockedHash(name: string, project: string): Promise<string> {
+  const file = join(project, 'package-lock.json');
+  const { packages } = existsSync(file)
+    ? Lock.parse(JSON.parse(await readFile(file, 'utf8')))
+    : { packages: {} };
+  const hash = packages[`node_modules/${name}`]?.integrity;
+  if (hash === undefined)
+    throw new BuildError(`${file} has no hash of ${name}, which goes into the charm: run npm install`);
+  return hash;
+}
+
+/**
+ * @param hash as npm writes it: `sha512-` and the digest in base64, or several, of which the strongest counts
+ * @throws {BuildError} where a package is another one than was locked
+ */
+export function checkIntegrity(name: string, content: Buffer, hash: string): void {
+  const digests = hash.split(' ').filter((item) => item.startsWith('sha512-'));
+  const actual = `sha512-${createHash('sha512').update(content).digest('base64')}`;
+  if (!digests.includes(actual))
+    throw new BuildError(`${name} is not what package-lock.json says: ${actual} instead of ${hash}`);
 }
 
 /** A copy of a Node that becomes the executable, without its symbols where this machine can take them off. */
@@ -97,10 +153,27 @@ export async function strippedNode(program: string, arch: Architecture, work: st
 }
 
 /** The one library that Node needs and Ubuntu's cloud images do not have; it goes into the charm. */
-export async function libatomic(arch: Architecture, work: string): Promise<Buffer> {
+export async function libatomic(arch: Architecture, work: string): Promise<Licensed<Buffer>> {
   const path = `usr/lib/${TRIPLETS[arch]}/libatomic.so.1`;
-  if (arch === process.arch) return readFile(join('/', path));
-  const folder = join(work, 'apt');
+  const root = arch === process.arch ? '/' : await unpacked(arch, join(work, 'apt'), 'libatomic1');
+  const documents = join(root, 'usr/share/doc/libatomic1');
+  // Packages of one source have their licence in one of them.
+  const [other] = root === '/' ? [] : [await readlink(documents).catch(() => undefined)];
+  const place =
+    other === undefined
+      ? documents
+      : join(await unpacked(arch, join(work, 'apt'), basename(other)), 'usr/share/doc', basename(other));
+  return {
+    content: await readFile(join(root, path)),
+    licences: {
+      'libatomic1/copyright': await readFile(join(place, 'copyright')),
+      'libatomic1/GPL-3': await readFile('/usr/share/common-licenses/GPL-3'),
+    },
+  };
+}
+
+/** Fetches a Debian package, and unpacks it beside those that were fetched before. @returns where */
+async function unpacked(arch: Architecture, folder: string, name: string): Promise<string> {
   await mkdir(join(folder, 'lists/partial'), { recursive: true });
   // A package database of its own, so that this machine's stays as it is.
   const options = [
@@ -110,13 +183,14 @@ export async function libatomic(arch: Architecture, work: string): Promise<Buffe
     ['Dir::State::status', '/dev/null'],
     ['Dir::Cache', join(folder, 'cache')],
     ['APT::Sandbox::User', 'root'],
-  ].flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  await execa('apt-get', [...options, 'update', '-q']);
-  await execa('apt-get', [...options, 'download', '-q', 'libatomic1'], { cwd: folder });
-  const deb = (await readdir(folder)).find((name) => name.endsWith('.deb'));
-  if (deb === undefined) throw new BuildError(`apt has no libatomic1 for ${DEBIAN_ARCHITECTURES[arch]}`);
+  ].flatMap(([key, value]) => ['-o', `${key}=${value}`]);
+  const root = join(folder, 'root');
+  if (!existsSync(root)) await execa('apt-get', [...options, 'update', '-q']);
+  await execa('apt-get', [...options, 'download', '-q', name], { cwd: folder });
+  const deb = (await readdir(folder)).find((file) => file.startsWith(`${name}_`) && file.endsWith('.deb'));
+  if (deb === undefined) throw new BuildError(`apt has no ${name} for ${DEBIAN_ARCHITECTURES[arch]}`);
   await execa('dpkg-deb', ['--extract', deb, 'root'], { cwd: folder });
-  return readFile(join(folder, 'root', path));
+  return root;
 }
 
 /** What an executable is made of. */
