@@ -74,6 +74,24 @@ export class PostgresqlServer implements AsyncDisposable {
     return this.#as('psql', ['-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', ...where, '-c', sql]);
   }
 
+  /** A connection of MAAS' own from another address than that of this machine's. */
+  async connectedElsewhere(): Promise<AsyncDisposable & { end(): Promise<void> }> {
+    const which = "FROM pg_stat_activity WHERE application_name = 'regiond'";
+    const where = ['--host', this.#data, '--port', String(this.#port), '--username', 'maas', '--dbname'];
+    const held = this.#as('psql', [
+      ...where,
+      'dbname=maasdb application_name=regiond',
+      '-c',
+      'SELECT pg_sleep(600)',
+    ]).catch(() => '');
+    while ((await this.sql(`SELECT count(*) ${which}`)) === '0') await sleep(20);
+    const end = async (): Promise<void> => {
+      await this.sql(`SELECT pg_terminate_backend(pid) ${which}`);
+      await held;
+    };
+    return { end, [Symbol.asyncDispose]: end };
+  }
+
   /** Has whoever needs a table, in such a mode or another, wait until the lock is let go. @returns what lets it go */
   async lock(table: string): Promise<() => Promise<void>> {
     const holder = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";

@@ -18,6 +18,9 @@ const QUESTION_TIMEOUT = 10_000;
 /** What `journalctl -t` finds the migration's own words by. */
 const JOURNAL = 'maas-dbupgrade';
 
+/** What the charm is called in PostgreSQL's list of connections. */
+const OWN_NAME = 'maas-ha';
+
 const PSQL = [
   'psql',
   '--no-psqlrc',
@@ -43,7 +46,7 @@ export interface MigrationOptions {
  * Migrates the database to the installed MAAS, unless that was done before: which versions were, the database itself
  * remembers. MAAS takes no lock, and of two migrations at once one fails. So psql holds one, and runs the migration
  * itself, in a session of its own: whatever ends this process, the lock stays for as long as the migration goes on. If
- * psql itself dies, or the machine, the lock is free and the migration dies with it.
+ * psql itself dies, or the machine, the lock is free and the migration dies with it. While MAAS runs on another machine nothing is migrated.
  * @param version of MAAS' packages
  * @throws {NotYetError} when the database does not answer, or another region takes too long, or the migration fails
  */
@@ -66,6 +69,7 @@ CREATE TABLE IF NOT EXISTS maas_ha.migration (
 ALTER TABLE maas_ha.migration ADD COLUMN IF NOT EXISTS schema text;
 ${WAS_MIGRATED}\\if :was_migrated
 \\else
+  ${NOBODY_ELSE}
   ${dropped.map((name) => `DROP EXTENSION IF EXISTS ${identifier(name)};`).join(' ')}
   \\set has_migrated \`${migrationCommand(maas)}\`
   \\if :has_migrated
@@ -99,6 +103,26 @@ function migrationCommand(maas: Pick<Installation, 'region'>): string {
 function quoted(word: string): string {
   return `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
+
+/**
+ * Fails while MAAS works on the database from another machine. Juju's word that a unit has gone is not enough here: one that was removed by
+ * force may run on, out of Juju's reach and not out of the database's. Its regiond says something every minute; of a machine that has lost its
+ * power PostgreSQL keeps the connections for hours.
+ */
+const NOBODY_ELSE = `DO $$
+DECLARE users text;
+BEGIN
+  FOR waited IN 0..10 LOOP
+    PERFORM pg_stat_clear_snapshot();
+    SELECT string_agg(DISTINCT coalesce(host(client_addr), 'the database server'), ', ') INTO users FROM pg_stat_activity
+      WHERE datname = current_database() AND usename = current_user AND application_name <> '${OWN_NAME}'
+        AND client_addr IS DISTINCT FROM inet_client_addr()
+        AND greatest(backend_start, state_change) > clock_timestamp() - interval '5 minutes';
+    IF users IS NULL THEN RETURN; END IF;
+    PERFORM pg_sleep(1);
+  END LOOP;
+  RAISE EXCEPTION 'MAAS still runs at %, stop it there', users;
+END $$;`;
 
 /** What Django, Alembic and Temporal write down of what they have migrated. */
 const MIGRATIONS = [
@@ -266,7 +290,7 @@ function environment({ host, port, database, user, password }: DatabaseConnectio
     PGUSER: user,
     PGPASSWORD: password.reveal(),
     PGCONNECT_TIMEOUT: '5',
-    PGAPPNAME: 'maas-ha',
+    PGAPPNAME: OWN_NAME,
   };
 }
 

@@ -1,5 +1,5 @@
 // What the regions settle among themselves in the database, on a real PostgreSQL.
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -65,6 +65,35 @@ test('the database remembers its migrations, so that a leader who knows of none 
   await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
   await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
   expect(await logged()).toEqual(ONCE);
+});
+
+describe('a region that Juju says has gone, and that runs on', () => {
+  test(
+    'keeps the database from being migrated, and is named',
+    async () => {
+      await using region = await server.connectedElsewhere();
+      const migration = migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
+      await expect(migration).rejects.toMatchObject({
+        remedy: 'retry',
+        message: expect.stringContaining('MAAS still runs at the database server, stop it there'),
+      });
+      expect(await logged()).toEqual([]);
+      await region.end();
+      await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
+      expect(await logged()).toEqual(ONCE);
+    },
+    2 * 60_000,
+  );
+
+  test('is waited for while it stops', async () => {
+    await using region = await server.connectedElsewhere();
+    const migration = migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
+    await sleep(1000);
+    expect(await logged()).toEqual([]);
+    await region.end();
+    await migration;
+    expect(await logged()).toEqual(ONCE);
+  });
 });
 
 test('another version migrates again', async () => {
