@@ -8,7 +8,7 @@ import type { Resource } from '@maas-ha/host';
 import { inProcess, stateOf, type Outcome, type State } from 'juju-ts-ops/testing';
 import { z } from 'zod';
 import { charm } from '../../../charms/haproxy/src/charm.ts';
-import { CERTIFICATE_NAME } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+import { CERTIFICATE_NAME, CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 
 type HaproxyState = State<typeof charm.charmcraft>;
 type HaproxyOutcome = Outcome<typeof charm.charmcraft>;
@@ -188,6 +188,79 @@ test('with the option and the relation, the option counts, and the status says w
       'certificate= is served, and ca is related to certificates as well: juju config haproxy --reset certificate, or juju remove-relation haproxy:certificates ca',
   });
   expect(outcome.state.ports).toContain('25443/tcp');
+});
+
+describe('one wrong thing holds up nothing else', () => {
+  const cfgIn = (resources: readonly Resource[] = []): string => {
+    const found = resources.find((resource) => resource.kind === 'file' && resource.path === CONFIG);
+    return found?.kind === 'file' && typeof found.content === 'string' ? found.content : '';
+  };
+  const secret = (content: Readonly<Record<string, string>>) =>
+    ({ id: '9m4e2mr0ui3e8a215n4g', owner: 'other', revisions: [{ number: 1, content }] }) as const;
+
+  test('an option that cannot be stays as it was', async () => {
+    const unit = inProcess(charm);
+    const { state: before } = await unit.run(
+      'config-changed',
+      state({ options: { ...options, 'server-timeout': '20m' }, relations: [web] }),
+    );
+    const more = { ...web, units: { ...web.units, 'web/1': { hostname: '10.9.0.11', port: '5240' } } };
+    const { state: after } = await unit.run('config-changed', {
+      ...before,
+      options: { ...options, 'server-timeout': 'soon' },
+      relations: [more],
+    });
+    expect(after.status).toEqual({
+      level: 'blocked',
+      message: 'server-timeout=soon: a time is a number and a unit, for example 90s or 15m',
+    });
+    expect(cfgIn(unit.resources)).toContain('timeout server 20m');
+    expect(cfgIn(unit.resources)).toContain('server web-1 10.9.0.11:5240');
+  });
+
+  test('a secret that nobody may read any more', async () => {
+    const unit = inProcess(charm);
+    const { state: after } = await unit.run(
+      'config-changed',
+      state({ options: { ...options, certificate: 'secret:9m4e2mr0ui3e8a215n4g' }, relations: [web] }),
+    );
+    expect(after.status?.message).toMatch(/certificate=secret:\S+ cannot be read: juju grant-secret/);
+    expect(cfgIn(unit.resources)).toContain('server web-0 10.9.0.10:5240');
+  });
+
+  test('a certificate that HAProxy refuses is put nowhere', async () => {
+    await openssl([
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:1024',
+      '-nodes',
+      '-subj',
+      '/CN=a',
+      '-keyout',
+      'weak.key',
+      '-out',
+      'weak.pem',
+    ]);
+    const [certificate = '', key = ''] = await Promise.all(
+      ['weak.pem', 'weak.key'].map((name) => readFile(join(folder, name), 'utf8')),
+    );
+    const unit = inProcess(charm);
+    const { state: after } = await unit.run(
+      'config-changed',
+      state({
+        options: { ...options, certificate: 'secret:9m4e2mr0ui3e8a215n4g' },
+        relations: [web],
+        secrets: [secret({ certificate, key })],
+      }),
+    );
+    expect(after.status?.message).toMatch(
+      /^the new certificate is not applied: HAProxy refuses it: .*unable to load SSL certificate/,
+    );
+    expect(certificatesIn(unit.resources)).toEqual([]);
+    expect(cfgIn(unit.resources)).toContain('server web-0 10.9.0.10:5240');
+    expect(after.ports).toEqual(['25080/tcp']);
+  });
 });
 
 test('a collector learns where the metrics are, which are served then', async () => {

@@ -1,10 +1,14 @@
 // HAProxy itself reads what the plan writes, in the lab, where the folders that the file names are.
 import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Redacted } from 'juju-ts-ops';
 import { certificatePath } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
+import { refusalOf } from '../../../charms/haproxy/src/haproxy.ts';
 import type { State } from '../../../charms/haproxy/src/state.ts';
 import { Machine } from '../../lab/lab.ts';
 import { randomState } from './random.ts';
@@ -66,6 +70,31 @@ test('a certificate', async () => {
   const certificate = parseCertificate(new Redacted(pem), new Redacted(key));
   await machine.write(certificatePath(certificate.pem.digest()), certificate.pem.reveal(), 0o600);
   expect(await complaints([stateOf([regions(0, 1)], { tls: { certificate, isForgotten: false } })])).toBe('');
+});
+
+test('what HAProxy would refuse is known before it stands where it reads', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'haproxy-trial-'));
+  const made = async (...key: readonly string[]): Promise<Redacted> => {
+    const argv = ['req', '-x509', '-nodes', '-subj', '/CN=maas.example', '-days', '30', '-newkey', ...key];
+    const [certificate, file] = [join(folder, 'certificate'), join(folder, 'key')];
+    await machine.run(['openssl', ...argv, '-keyout', file, '-out', certificate]);
+    return new Redacted((await readFile(certificate, 'utf8')) + (await readFile(file, 'utf8')));
+  };
+  const refusal = (pem: Redacted, extra = ''): Promise<string | undefined> => {
+    const state = stateOf([regions(0, 1)], {
+      tls: { certificate: { pem }, isForgotten: false },
+      options: { 'extra-config': extra },
+    });
+    const own = certificatePath(pem.digest());
+    return refusalOf((path) => cfgOf(state).replaceAll(own, path), pem, folder);
+  };
+  const good = await made('rsa:2048');
+  expect(await refusal(good)).toBeUndefined();
+  expect(await refusal(await made('rsa:1024'))).toMatch(/unable to load SSL certificate.*'the certificate'/);
+  expect(await refusal(good, 'listen x\n    bnid :9')).toMatch(/haproxy\.cfg:\d+\].*bnid/);
+  // Nothing of it stays, the key least of all.
+  expect((await readdir(folder)).toSorted()).toEqual(['certificate', 'key']);
+  await rm(folder, { recursive: true });
 });
 
 test('random options and relation data: a file that is accepted, or a reason why not', async () => {

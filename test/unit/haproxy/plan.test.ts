@@ -9,6 +9,7 @@ import { Redacted } from 'juju-ts-ops';
 import { serverStates } from '../../../charms/haproxy/src/haproxy.ts';
 import { leave, plan } from '../../../charms/haproxy/src/plan.ts';
 import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
+import { nameServersIn } from '../../../charms/haproxy/src/read.ts';
 import { maxConnections, type State } from '../../../charms/haproxy/src/state.ts';
 import { cfgOf, parseOptions, regions, relationOf, stateOf } from './states.ts';
 
@@ -124,6 +125,112 @@ describe('the shapes of the http interface', () => {
     expect(unchecked).toMatch(/retry-on conn-failure/);
     expect(unchecked).toMatch(/http-request set-timeout server 5s if METH_GET$/m);
     expect(unchecked).not.toMatch(/check /);
+  });
+
+  test('more site names than HAProxy has words for in a line', () => {
+    const names = Array.from({ length: 120 }, (_, index) => `www${index}.example`);
+    const bag = { port: '80', sitenames: names.join(' ') };
+    const cfg = cfgOf(stateOf([relationOf(1, 'blog', { 'blog/0': bag })]));
+    const lines = cfg.split('\n').filter((line) => /use_backend blog if/.test(line));
+    for (const line of lines) expect(line.trim().split(' ').length).toBeLessThan(64);
+    for (const name of names) expect(lines.join(' ')).toContain(` ${name} `);
+  });
+
+  test('the oldest relation keeps a port, whatever the others are called', () => {
+    const site = (name: string) => ({ hostname: '10.9.0.30', port: '80', service_name: name });
+    const state = stateOf([
+      relationOf(10, 'apache', { 'apache/0': site('aaa') }),
+      relationOf(9, 'web', { 'web/0': site('bbb') }),
+      regions(1),
+    ]);
+    expect(sectionOf(cfgOf(state), 'frontend port-80')).toMatch(/default_backend maas-region$/);
+    expect(plan(state).status.map(({ message }) => message)).toEqual([
+      expect.stringContaining('port 80 is wanted for maas-region and for bbb'),
+      expect.stringContaining('port 80 is wanted for maas-region and for aaa'),
+      expect.anything(),
+    ]);
+    // Who is not served is not told that it is.
+    expect(plan(state).databags).toEqual([
+      { endpoint: 'reverseproxy', relation: 10, app: { frontend: undefined } },
+      { endpoint: 'reverseproxy', relation: 9, app: { frontend: undefined } },
+      { endpoint: 'reverseproxy', relation: 3, app: { frontend: { scheme: 'http', port: 80 } } },
+    ]);
+  });
+
+  test('what others ask for as a health check means what HAProxy means by it', () => {
+    const yaml = (options: readonly string[]): string =>
+      JSON.stringify([{ service_name: 'old', service_port: 81, service_options: options }]);
+    const checks = (...options: readonly string[]): string =>
+      sectionOf(
+        cfgOf(stateOf([relationOf(1, 'old', { 'old/0': { services: yaml(options) } })])),
+        'backend old',
+      );
+    const head = checks('option httpchk HEAD / HTTP/1.0');
+    expect(head).toContain('http-check send meth HEAD uri / ver HTTP/1.0\n');
+    // 302 is good enough, as HAProxy has it.
+    expect(head).not.toContain('expect');
+    expect(checks('option httpchk')).toContain('http-check send meth OPTIONS uri / ver HTTP/1.0\n');
+    expect(
+      checks(
+        String.raw`option httpchk GET /ok HTTP/1.1\r\nHost:\ www.example`,
+        'http-check expect status 204',
+      ),
+    ).toMatch(/meth GET uri \/ok ver HTTP\/1.1 hdr Host "www.example"\n +http-check expect status 204\n/);
+  });
+
+  test('what a services YAML asks for and does not get is named, without what may be a password', () => {
+    const services = JSON.stringify([
+      {
+        service_name: 'old',
+        service_port: 81,
+        service_options: [
+          'mode http',
+          'acl is_api path_beg /api',
+          'use_backend other if is_api',
+          'redirect scheme https',
+          'http-request deny if is_api',
+          'stats auth admin:hunter2',
+        ],
+        backends: [{ backend_name: 'other', servers: [] }],
+      },
+      { service_name: 'tls', service_port: 443, crts: ['PEM'] },
+      {
+        service_name: 'inner',
+        service_port: 82,
+        servers: [
+          ['a', '10.9.0.50', 8443, ['check', 'ssl', 'verify none']],
+          ['b', '10.9.0.51', 80, 'check inter 2000 rise 2 fall 5'],
+        ],
+      },
+    ]);
+    const state = stateOf([relationOf(4, 'old', { 'old/0': { services } })]);
+    const [{ problems } = { problems: [] }] = state.reverseproxy;
+    expect(problems).toEqual([
+      'reverseproxy:4, services of old/0: backends, acl, use_backend, redirect, http-request deny, stats of old',
+      'reverseproxy:4, services of old/0: crts of tls, which needs it and is left out',
+      'reverseproxy:4, services of old/0: ssl of inner, which needs it and is left out',
+    ]);
+    expect(JSON.stringify(plan(state))).not.toContain('hunter2');
+    const cfg = cfgOf(state);
+    expect(cfg).not.toMatch(/port-443|8443/);
+    expect(servers(sectionOf(cfg, 'backend inner'))).toEqual(['b 10.9.0.51:80 check']);
+  });
+
+  test('several units that give one address are named', () => {
+    const bridge = { hostname: '172.17.0.1', port: '5240' };
+    const state = stateOf([
+      relationOf(3, 'maas-region', { 'maas-region/0': bridge, 'maas-region/2': bridge }),
+    ]);
+    expect(status(state)).toEqual({
+      level: 'blocked',
+      message:
+        'maas-region/0, maas-region/2 give one address, 172.17.0.1:5240: juju bind them to a network where each has its own',
+    });
+  });
+
+  test('what clients say of themselves as proxies do is replaced', () => {
+    const frontend = sectionOf(cfgOf(stateOf([regions(1)])), 'frontend port-80');
+    expect(frontend).toMatch(/del-header \S+ -m reg\n.*X-Forwarded-Proto http .*\n +option forwardfor/);
   });
 
   test('without them the second one is refused by name, and the first goes on', () => {
@@ -383,7 +490,7 @@ describe('a certificate', () => {
       { tls: { certificate, isForgotten: false } },
     );
     const cfg = cfgOf(state);
-    expect(sectionOf(cfg, 'frontend port-80')).toContain('bind :::443 v4v6 ssl');
+    expect(sectionOf(cfg, 'frontend port-80')).toMatch(/bind :::443 v4v6 .*ssl crt/);
     expect(cfg.match(/ ssl crt /g)).toHaveLength(1);
     expect(plan(state).databags).toMatchObject([
       { relation: 1, app: { frontend: { scheme: 'http', port: 70 } } },
@@ -397,6 +504,37 @@ describe('a certificate', () => {
     expect(cfgOf(stateOf([regions(1)], { tls: { certificate: one, isForgotten: false } }))).not.toBe(
       cfgOf(stateOf([regions(1)], { tls: { certificate: two, isForgotten: false } })),
     );
+  });
+
+  test('replaces no file of another: HAProxy reads it once the configuration names it', async () => {
+    const old = '/etc/haproxy/charm-0123456789abcdef.pem';
+    const certificate = parseCertificate(await certify(), key);
+    const { machine } = plan(
+      stateOf([regions(1)], { tls: { certificate, isForgotten: false }, certificateFiles: [old] }),
+    );
+    const kinds = machine.map((resource) =>
+      'path' in resource ? `${resource.kind} ${resource.path.replace(/-[0-9a-f]{16}/, '')}` : resource.kind,
+    );
+    expect(kinds).toEqual([
+      'file /etc/haproxy/.owner',
+      'packages',
+      'file /etc/haproxy/charm.pem',
+      'file /etc/haproxy/haproxy.cfg',
+      'service',
+      'absent-file /run/haproxy.draining',
+      'step',
+      'absent-file /etc/haproxy/charm.pem',
+    ]);
+    expect(machine.at(-1)).toEqual({ kind: 'absent-file', path: old });
+    expect(machine[2]).not.toMatchObject({ path: old });
+  });
+
+  test('that has expired is said', async () => {
+    const certificate = { ...parseCertificate(await certify(), key), expired: '2026-11-01' };
+    expect(status(stateOf([regions(1)], { tls: { certificate, isForgotten: false } }))).toEqual({
+      level: 'blocked',
+      message: 'certificate= expired on 2026-11-01: juju update-secret',
+    });
   });
 
   test('serves on while the CA renews it', async () => {
@@ -468,4 +606,45 @@ describe('a unit that is being removed', () => {
 test('whoever leaves takes the certificate along', () => {
   const path = '/etc/haproxy/charm-0123456789abcdef.pem';
   expect(leave({ ...left, files: [path] })).toContainEqual({ kind: 'absent-file', path });
+});
+
+describe('a machine on which somebody else looks after HAProxy', () => {
+  test.each([
+    [
+      { kind: 'program', name: 'balancer/0' } as const,
+      'balancer/0 looks after the HAProxy of this machine: juju remove-relation one of the two',
+    ],
+    [
+      { kind: 'person', config: '/etc/haproxy/haproxy.cfg' } as const,
+      '/etc/haproxy/haproxy.cfg was written by hand and stays: to hand it over, juju exec -u haproxy/0 -- mv /etc/haproxy/haproxy.cfg /etc/haproxy/haproxy.cfg.own',
+    ],
+  ])('%j: nothing is touched, also while this unit goes', (occupant, message) => {
+    for (const isLeaving of [false, true])
+      expect(plan(stateOf([regions(1)], { occupant, isLeaving }))).toEqual({
+        machine: [],
+        status: [{ level: 'blocked', message }],
+      });
+  });
+});
+
+test('of name servers those count that HAProxy can ask, each once', () => {
+  const text =
+    '# nameserver 9.9.9.9\nnameserver fe80::1%eth0\nnameserver 10.0.0.1\nnameserver 10.0.0.1\nnameserver fd09::1\n';
+  expect(nameServersIn(text)).toEqual(['10.0.0.1', 'fd09::1']);
+  const named = relationOf(1, 'web', {
+    'web/0': { services: '[{service_name: x, service_port: 81, servers: [[a, a.example, 80, []]]}]' },
+  });
+  expect(cfgOf(stateOf([named], { nameServers: nameServersIn(text) }))).toMatch(
+    /resolvers machine\n +nameserver dns1 10\.0\.0\.1:53\n +nameserver dns2 \[fd09::1\]:53\n/,
+  );
+  // The machine itself may know a way: it is asked when HAProxy starts.
+  const alone = cfgOf(stateOf([named], { nameServers: [] }));
+  expect(alone).toContain('init-addr libc,none');
+  expect(alone).not.toContain('resolvers');
+});
+
+test('metrics take a port that nobody has', () => {
+  const on8404 = relationOf(7, 'web', { 'web/0': { services: '[{service_name: x, service_port: 8404}]' } });
+  expect(stateOf([regions(1)], { observers: [9] }).statsPort).toBe(8404);
+  expect(stateOf([on8404], { observers: [9], holders: { 8405: 'grafana' } }).statsPort).toBe(8406);
 });

@@ -2,11 +2,11 @@
 import { X509Certificate } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Redacted } from 'juju-ts-ops';
 import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
 import { serverStates } from '../../../charms/haproxy/src/haproxy.ts';
-import { certificatePath, CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+import { certificatePath, CONFIG, descriptionOf } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
 import { charmFiles, until, VipMachine, watch, WEB_PORT } from '../../lab/vip.ts';
 import { cfgOf, regions, stateOf } from './states.ts';
@@ -165,3 +165,78 @@ test('HAProxy reloads, and its first checks are answered late: every request has
   });
   expect(seen).toMatchObject({ failed: 0, kinds: [] });
 }, 40_000);
+
+describe('a balancer of its own', () => {
+  /** HAProxy on the first machine with a file of the charm, changed. */
+  const serve = async (
+    raw: Parameters<typeof stateOf>[1],
+    change: (cfg: string) => string = (cfg) => cfg,
+  ): Promise<Machine> => {
+    const [first] = machines;
+    if (!first) throw new Error('no machines');
+    const cfg = change(cfgOf(stateOf([regions(1, 2, 3)], { own: ['10.9.0.11'], ...raw })));
+    await first.machine.write(CONFIG, cfg);
+    await reload(first.machine);
+    await until(async () =>
+      (await first.machine.try(['perl', '-MSocket', '-e', INFO])).output.includes(descriptionOf(cfg) ?? '-'),
+    );
+    return first.machine;
+  };
+  const reload = (machine: Machine): Promise<string> =>
+    machine.run(['sh', '-c', 'kill -USR2 "$(cat /run/haproxy.pid)"']);
+  const INFO = ASK.replace('show stat', 'show info');
+
+  test('clients that say nothing leave room for others, and go; who waits for an answer stays', async () => {
+    // As long as the charm has it, this test would last as long.
+    await serve({ maxConnections: 40, options: { port: 80 } }, (cfg) => {
+      const quick = cfg
+        .replace('timeout client 30s', 'timeout client 2s')
+        .replace('timeout http-request 10s', 'timeout http-request 4s');
+      expect(quick.match(/timeout (client 2s|http-request 4s)/g)).toHaveLength(2);
+      return quick.replace(
+        'bind :::80 v4v6 maxconn 30',
+        'bind :::80 v4v6 maxconn 30\n    bind :::81 v4v6 maxconn 30',
+      );
+    });
+    const script =
+      'const {connect}=require("net"); let open=60; for (let i=0;i<60;i++) connect(81,"10.9.0.11").on("error",()=>{}).on("close",()=>{ if (--open===0) console.log("gone"); }).resume(); setTimeout(()=>console.log("silent"),500);';
+    const { stdout } = client.spawnPiped([process.execPath, '-e', script]);
+    const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+    expect((await lines.next()).value).toBe('silent');
+    const waits = client.run(['curl', '--silent', '--fail', '--max-time', '20', 'http://10.9.0.11/?5000']);
+    expect(await client.run(['curl', '--silent', '--max-time', '3', url])).toMatch(/^m\d$/);
+    expect((await lines.next()).value).toBe('gone');
+    expect(await waits).toMatch(/^m\d$/);
+  }, 60_000);
+
+  test('what clients say as a proxy would is replaced', async () => {
+    await serve({});
+    const lies = [
+      'X-Forwarded-For: 1.2.3.4',
+      'x_forwarded_for: 1.2.3.5',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Host: evil',
+      'Forwarded: for=1.2.3.6',
+      'X-Real-IP: 1.2.3.7',
+    ];
+    const sent = JSON.parse(
+      await client.run(['curl', '--silent', ...lies.flatMap((lie) => ['--header', lie]), `${url}headers`]),
+    );
+    expect(sent).toMatchObject({ 'x-forwarded-for': '10.9.0.200', 'x-forwarded-proto': 'http' });
+    expect(JSON.stringify(sent)).not.toMatch(/1\.2\.3|evil|https/);
+  });
+
+  test('connections that outlive reloads do so for hard-stop-after', async () => {
+    const machine = await serve({ options: { 'hard-stop-after': '3s' } });
+    const workers = async (): Promise<number> =>
+      Number((await machine.try(['pgrep', '--exact', '--count', 'haproxy'])).output);
+    const before = await workers();
+    for (let round = 0; round < 4; round += 1) {
+      client.spawn(['curl', '--silent', 'http://10.9.0.11/?60000']);
+      await sleep(300);
+      await reload(machine);
+    }
+    await until(async () => (await workers()) > before);
+    await until(async () => (await workers()) <= before);
+  }, 40_000);
+});

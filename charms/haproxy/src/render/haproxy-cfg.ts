@@ -76,10 +76,11 @@ export function renderHaproxyCfg(config: HaproxyConfig): string {
       'retries 3',
       // A machine that is gone does not even refuse: its clients wait this long, until the checks have seen it.
       'timeout connect 500ms',
-      `timeout client ${config.serverTimeout}`,
+      // Of a client that is to say something; one that waits for an answer is not meant. A silent handshake of TLS is.
+      'timeout client 30s',
       `timeout server ${config.serverTimeout}`,
       `timeout tunnel ${config.tunnelTimeout}`,
-      'timeout http-request 30s',
+      'timeout http-request 10s',
       'timeout http-keep-alive 60s',
       'timeout queue 30s',
       'timeout check 1s',
@@ -140,22 +141,39 @@ export function descriptionOf(cfg: string): string | undefined {
   return /^ *description (\S+)$/m.exec(cfg)?.[1];
 }
 
-function renderFrontend({ port, mode, services }: Frontend, { tls, hasIpv6 }: HaproxyConfig): string {
-  const bind = (number: number): string => (hasIpv6 ? `bind :::${number} v4v6` : `bind :${number}`);
+function renderFrontend(
+  { port, mode, services }: Frontend,
+  { tls, hasIpv6, maxConnections }: HaproxyConfig,
+): string {
+  // No port takes so many connections that none is left for the others.
+  const most = `maxconn ${Math.floor(maxConnections * 0.75)}`;
+  const bind = (number: number): string =>
+    hasIpv6 ? `bind :::${number} v4v6 ${most}` : `bind :${number} ${most}`;
   const name = `frontend port-${port}`;
   const [only] = services;
   if (mode === 'tcp') {
-    return section(name, ['mode tcp', 'option tcplog', bind(port), ...(only ? routesTo(only) : [])]);
+    return section(name, [
+      'mode tcp',
+      'option tcplog',
+      bind(port),
+      ...(only?.isClientFirst
+        ? [
+            'tcp-request inspect-delay 30s',
+            'tcp-request content accept if { req.len gt 0 }',
+            'tcp-request content reject',
+          ]
+        : []),
+      ...(only ? routesTo(only) : []),
+    ]);
   }
   const fallback = services.find(({ siteNames }) => siteNames.length === 0);
   return section(name, [
     bind(port),
-    ...(tls?.httpPort === port
-      ? [
-          `${bind(tls.port)} ssl crt ${tls.certificate} alpn h2,http/1.1`,
-          'http-request set-header X-Forwarded-Proto https if { ssl_fc }',
-        ]
-      : []),
+    ...(tls?.httpPort === port ? [`${bind(tls.port)} ssl crt ${tls.certificate} alpn h2,http/1.1`] : []),
+    // What a client says of itself is no word of a proxy: servers believe it. Some take `_` for `-`.
+    'http-request del-header ^(x[-_]forwarded[-_]|forwarded$|x[-_]real[-_]ip$) -m reg',
+    ...(tls?.httpPort === port ? ['http-request set-header X-Forwarded-Proto https if { ssl_fc }'] : []),
+    'http-request set-header X-Forwarded-Proto http unless { ssl_fc }',
     'option forwardfor',
     // At a reload: a request that comes at this very moment over a connection that was idle would be lost.
     'option idle-close-on-response',
