@@ -174,7 +174,8 @@ function renderFrontend(
     'http-request del-header ^(x[-_]forwarded[-_]|forwarded$|x[-_]real[-_]ip$) -m reg',
     ...(tls?.httpPort === port ? ['http-request set-header X-Forwarded-Proto https if { ssl_fc }'] : []),
     'http-request set-header X-Forwarded-Proto http unless { ssl_fc }',
-    'option forwardfor',
+    // One socket serves both families, and has IPv4 in IPv6: MAAS finds no subnet of such an address.
+    'http-request set-header X-Forwarded-For %[src,regsub(^::ffff:,)]',
     // At a reload: a request that comes at this very moment over a connection that was idle would be lost.
     'option idle-close-on-response',
     ...services
