@@ -230,7 +230,9 @@ describe('the shapes of the http interface', () => {
 
   test('what clients say of themselves as proxies do is replaced', () => {
     const frontend = sectionOf(cfgOf(stateOf([regions(1)])), 'frontend port-80');
-    expect(frontend).toMatch(/del-header \S+ -m reg\n.*X-Forwarded-Proto http .*\n +http-request set-header X-Forwarded-For %\[src/);
+    expect(frontend).toMatch(
+      /del-header \S+ -m reg\n.*X-Forwarded-Proto http .*\n +http-request set-header X-Forwarded-For %\[src/,
+    );
   });
 
   test('without them the second one is refused by name, and the first goes on', () => {
