@@ -4,9 +4,11 @@ import { parseArgs } from 'node:util';
 import { buildCharms } from './archive.ts';
 import { BuildError, readDeclaration, typesSource, verify } from './declaration.ts';
 import { checkMachine, type Architecture } from './executable.ts';
+import { initCharm } from './init.ts';
 
 const USAGE = `juju-ts-ops builds charms that are written in TypeScript.
 
+  juju-ts-ops init <name>                            write a new charm into a folder of that name, with a test
   juju-ts-ops types [folder...]                      write charmcraft.yaml out as src/charmcraft.ts
   juju-ts-ops check [folder...]                      check that YAML, types and code agree; warn of what Juju does not bear
   juju-ts-ops build [--arch x64|arm64] [folder...]   make dist/<charm>.charm, or dist/<charm>_<arch>.charm for another machine
@@ -14,7 +16,7 @@ const USAGE = `juju-ts-ops builds charms that are written in TypeScript.
 A folder is that of a charm, with its charmcraft.yaml: the current one where none is given. dist is made in the current folder, whose
 package.json has the version.`;
 
-const COMMANDS = ['types', 'check', 'build'] as const;
+const COMMANDS = ['init', 'types', 'check', 'build'] as const;
 const ARCHITECTURES: Readonly<Record<string, Architecture>> = { x64: 'x64', amd64: 'x64', arm64: 'arm64' };
 
 /**
@@ -30,6 +32,12 @@ export async function builder(args: readonly string[], project: string): Promise
   }
   const { command, arch, folders } = asked;
   try {
+    if (command === 'init') {
+      const [name = ''] = folders;
+      const folder = await initCharm(name, project);
+      console.log(`init: ${folder}; go on with: cd ${folder} && npm install && npm test && npm run build`);
+      return 0;
+    }
     const sources = await Promise.all(
       folders
         .map((folder) => resolve(project, folder))
@@ -67,6 +75,7 @@ function commandOf(args: readonly string[]) {
     const command = COMMANDS.find((known) => known === name);
     const arch = ARCHITECTURES[values.arch];
     if (command === undefined || arch === undefined) return undefined;
+    if (command === 'init' && folders.length !== 1) return undefined;
     return { command, arch, folders: folders.length > 0 ? folders : ['.'] };
   } catch {
     return undefined;
