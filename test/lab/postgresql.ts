@@ -18,8 +18,6 @@ export interface ServerOptions {
   readonly port?: number;
   /** Lines of postgresql.conf. */
   readonly settings?: readonly string[];
-  /** Certificate and key in PEM, to offer TLS with. */
-  readonly tls?: { readonly certificate: string; readonly key: string };
 }
 
 /** A PostgreSQL on a machine of its own, whose data goes with it. */
@@ -118,6 +116,20 @@ export class DatabaseMachine {
     await rm(join(this.#data, 'standby.signal'));
   }
 
+  /** Has it offer TLS. @param tls in PEM */
+  async useTls({ certificate, key }: { certificate: string; key: string }): Promise<void> {
+    for (const [name, content] of [
+      ['server.crt', certificate],
+      ['server.key', key],
+    ] as const) {
+      const path = join(this.#data, name);
+      await this.machine.write(path, content, 0o600);
+      await this.machine.run(['chown', 'postgres:postgres', path]);
+    }
+    await this.sql('ALTER SYSTEM SET ssl = on');
+    await this.sql('SELECT pg_reload_conf()');
+  }
+
   /** Makes of a server that was primary a standby of another, as `pg_rewind` does. */
   async rejoin(primary: DatabaseMachine): Promise<void> {
     await this.stop();
@@ -164,13 +176,12 @@ export class DatabaseMachine {
   }
 
   async #configure(): Promise<void> {
-    const { settings = [], tls } = this.#options;
+    const { settings = [] } = this.#options;
     const lines = [
       `listen_addresses = '*'`,
       `port = ${this.port}`,
       `unix_socket_directories = '${this.#data}'`,
       'fsync = off',
-      ...(tls ? ['ssl = on'] : []),
       ...settings,
     ];
     await writeFile(join(this.#data, 'postgresql.conf'), `${lines.join('\n')}\n`);
@@ -178,14 +189,6 @@ export class DatabaseMachine {
       join(this.#data, 'pg_hba.conf'),
       `local all all trust\nhost replication ${SUPERUSER} all trust\nhost all all all scram-sha-256\n`,
     );
-    if (!tls) return;
-    for (const [name, content] of [
-      ['server.crt', tls.certificate],
-      ['server.key', tls.key],
-    ] as const) {
-      await this.machine.write(join(this.#data, name), content, 0o600);
-      await this.machine.run(['chown', 'postgres:postgres', join(this.#data, name)]);
-    }
   }
 
   #psql(database: string): string[] {

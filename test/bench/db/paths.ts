@@ -105,7 +105,7 @@ const PATHS: readonly Path[] = [
 ];
 
 /** What so many queries cost. */
-const QUERIES = 10_000;
+const QUERIES = 4000;
 
 interface Cost {
   /** The time of one query, in µs. */
@@ -119,8 +119,8 @@ async function costOf(region: Machine, server: Machine, { host, port, program }:
   const spent = async (): Promise<number> =>
     (await spentBy(server, 'postgres')) + (program === undefined ? 0 : await spentBy(region, program));
   const before = await spent();
-  const [program_, ...args] = ['--select-only', '--no-vacuum', `--transactions=${QUERIES}`, url];
-  const output = await region.run(['python3', '-c', TIMED, `${BIN}/pgbench`, program_ ?? '', ...args]);
+  const [first, ...args] = ['--select-only', '--no-vacuum', `--transactions=${QUERIES}`, url];
+  const output = await region.run(['python3', '-c', TIMED, `${BIN}/pgbench`, first ?? '', ...args]);
   const client = Number(/^client ([\d.]+)$/m.exec(output)?.[1]);
   const ms = Number(/^latency average = ([\d.]+) ms/m.exec(output)?.[1]);
   return { time: 1000 * ms, processors: (1e6 * (client + (await spent()) - before)) / QUERIES };

@@ -1,8 +1,9 @@
 // A region and its databases, real ones, in namespaces: where what MAAS writes goes when servers come and go.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { readReport } from '../../../charms/maas-region/src/database-proxy/report.ts';
 import { LOCAL } from '../../../charms/maas-region/src/database-proxy/route.ts';
@@ -140,6 +141,63 @@ describeOnMachines('the service that follows the primary', () => {
     await until(() => writesTo(B));
     await held();
   }, 60_000);
+
+  test('a new password is used without a connection being cut; the old one is no reason to leave the primary', async () => {
+    const url = `postgresql://${CLIENT.user}:${CLIENT.password}@${LOCAL.host}/${CLIENT.database}`;
+    const session = region.spawnPiped(['psql', '-XAtq', url]);
+    const answers = createInterface({ input: session.stdout })[Symbol.asyncIterator]();
+    const ask = async (): Promise<unknown> => {
+      session.stdin.write('SELECT pg_backend_pid();\n');
+      return (await answers.next()).value;
+    };
+    const backend = await ask();
+    await primary.sql("ALTER ROLE maas PASSWORD 'another'");
+    await region.signal('MainThread', 'SIGKILL');
+    start();
+    await until(async () => (await report())?.problem?.includes('password authentication failed') ?? false);
+    expect((await report())?.current?.host).toBe(A);
+    await region.signal('MainThread', 'SIGKILL');
+    await configure({ password: 'another' });
+    start();
+    await until(async () => (await report())?.problem === undefined);
+    expect(await ask()).toBe(backend);
+    session.kill();
+  }, 60_000);
+
+  test('the certificate of a server is checked against the CA of the relation', async () => {
+    await region.signal('MainThread', 'SIGKILL');
+    const [ours, other] = [await authority('ours'), await authority('other')];
+    await primary.useTls(await ours.sign(A));
+    await configure({ authority: other.certificate });
+    start();
+    await until(async () => (await report())?.problem?.includes('certificate') ?? false);
+    await region.signal('MainThread', 'SIGKILL');
+    await configure({ authority: ours.certificate });
+    start();
+    await until(async () => (await report())?.problem === undefined);
+    const encrypted = `SELECT bool_or(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'maas-ha-database-proxy'`;
+    expect(await primary.sql(encrypted)).toBe('t');
+  }, 60_000);
+
+  /** A CA of its own, and what signs the certificate of a server. */
+  async function authority(name: string): Promise<{
+    readonly certificate: string;
+    readonly sign: (address: string) => Promise<{ certificate: string; key: string }>;
+  }> {
+    const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
+    const fresh = ['openssl', 'req', '-newkey', 'rsa:2048', '-nodes', '-subj'];
+    await region.run([...fresh, `/CN=${name}`, '-x509', '-days', '2', '-keyout', key, '-out', certificate]);
+    return {
+      certificate: await readFile(certificate, 'utf8'),
+      sign: async (address) => {
+        const [own, request] = [join(folder, 'server.key'), join(folder, 'server.csr')];
+        await region.run([...fresh, `/CN=${address}`, '-keyout', own, '-out', request]);
+        const by = ['-CA', certificate, '-CAkey', key, '-CAcreateserial', '-days', '2'];
+        const signed = await region.run(['openssl', 'x509', '-req', '-in', request, ...by]);
+        return { certificate: `${signed}\n`, key: await readFile(own, 'utf8') };
+      },
+    };
+  }
 
   test('a PostgreSQL of the machine holds 5432 itself, and is not taken for the database', async () => {
     const own = region.spawnPiped(['python3', '-c', OCCUPANT]);

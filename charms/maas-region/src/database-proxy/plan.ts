@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { copyFile, cp, link, mkdir, readlink, rename, rm } from 'node:fs/promises';
+import { constants, copyFile, cp, mkdir, readlink, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run, type Resource } from '@maas-ha/host';
@@ -132,9 +132,8 @@ async function installProgram(): Promise<void> {
   const [folder, fresh] = [join(FOLDER, 'program'), join(FOLDER, 'program.new')];
   await rm(fresh, { recursive: true, force: true });
   await mkdir(fresh, { recursive: true });
-  const target = join(fresh, 'dispatch');
-  // The same file under another name, where that is possible.
-  await link(program, target).catch(() => copyFile(program, target));
+  // Not the same file under another name: Juju may write a new program into the old one's file, which cannot be while it runs.
+  await copyFile(program, join(fresh, 'dispatch'), constants.COPYFILE_FICLONE);
   const libraries = join(dirname(program), 'lib');
   if (existsSync(libraries)) await cp(libraries, join(fresh, 'lib'), { recursive: true });
   await rm(folder, { recursive: true, force: true });
