@@ -40,7 +40,7 @@ import { findPortConflict, type PortConflict } from './ports.ts';
 import { liveRegions } from './regiond.ts';
 import { settingOptions } from './settings.ts';
 import { readTls, tlsOptions, type Tls } from './tls.ts';
-import { lookFile } from './upgrade.ts';
+import { latestWish, lookFile } from './upgrade.ts';
 
 const url = z.string().transform((text, context) => {
   if (text === '') return '';
@@ -216,7 +216,7 @@ export async function read(juju: RegionJuju): Promise<State> {
   const isServing = live?.has(shortName(hostname())) ?? false;
   const { version: packageVersion, packages, note } = installed;
   // The leader is asked itself, and tells the others. What an earlier leader was asked counts until then.
-  const look = [cluster?.appData.look ?? '', isLeader ? (asked ?? '') : ''].toSorted().at(-1) ?? '';
+  const look = latestWish(cluster?.appData.look, isLeader ? asked : undefined);
   // The unit that holds the virtual address has it too, and Juju may name that one first.
   const address = network.bindAddresses.find((one) => !virtual.has(one)) ?? '';
   const peerAddresses = (cluster?.units ?? []).flatMap(({ data }) => data.address ?? []);

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Resource } from '@maas-ha/host';
+import { readFileIfExists, type Resource } from '@maas-ha/host';
 import { inWords, oldestPostgresql, majorMinor } from '@maas-ha/maas';
 import { unitNumber, UserError, type HookContext } from 'juju-ts-ops';
 import { extensionObstacle } from './extensions.ts';
@@ -96,12 +96,27 @@ export function lookFile({ stateDirectory }: Pick<HookContext, 'stateDirectory'>
   return join(stateDirectory, 'look');
 }
 
+/**
+ * The later of two wishes to look for newer packages. They are numbered, because the clocks of two leaders need not agree; what an
+ * earlier revision of the charm wrote, a time, comes before all numbers.
+ */
+export function latestWish(one = '', other = ''): string {
+  if (one === '' || other === '') return one || other;
+  return numberOf(one) >= numberOf(other) ? one : other;
+}
+
+function numberOf(wish: string): number {
+  return /^\d+$/.test(wish) ? Number(wish) : 0;
+}
+
 /** Has every region look for newer packages in its source; what follows is for the hooks. @throws {UserError} */
 export async function askForUpgrade(juju: RegionJuju): Promise<Readonly<Record<string, string>>> {
   const { context } = juju;
   if (!(await juju.isLeader()))
     throw new UserError(`the leader sees to it: juju run ${context.app}/leader upgrade`);
   await mkdir(context.stateDirectory, { recursive: true });
-  await writeFile(lookFile(context), new Date().toISOString());
+  const [cluster] = await juju.relations('region-cluster');
+  const last = latestWish(cluster?.appData.look, await readFileIfExists(lookFile(context)));
+  await writeFile(lookFile(context), String(numberOf(last) + 1));
   return { asked: 'true' };
 }

@@ -6,6 +6,7 @@ import { DEB, lookAgain, preparation, preparing } from '@maas-ha/maas';
 import { inProcess, stateOf } from 'juju-ts-ops/testing';
 import { charm as rack } from '../../../charms/maas-rack/src/charm.ts';
 import { charm as region } from '../../../charms/maas-region/src/charm.ts';
+import { latestWish } from '../../../charms/maas-region/src/upgrade.ts';
 import { MAAS_34, MAAS_37 } from './states.ts';
 import { programsOnPath } from '../programs.ts';
 
@@ -103,4 +104,27 @@ test('packages for another release are refused, and a source without any', async
   });
   await machine({ installed: MAAS_34, offered: '' });
   await expect(look()).rejects.toMatchObject({ remedy: 'user' });
+});
+
+test('each wish to upgrade is a new one, whatever the clocks of those who lead show', async () => {
+  const asked = (appData: Record<string, string>) =>
+    inProcess(region, programs.folder).run(
+      { action: 'upgrade' },
+      stateOf(region, {
+        ...wrong,
+        isLeader: true,
+        relations: [{ id: 1, endpoint: 'region-cluster', app: 'maas-region', appData }],
+      }),
+    );
+  const wish = () => readFile(join(programs.folder, '.state/look'), 'utf8');
+  await asked({});
+  expect(await wish()).toBe('1');
+  // Another leader has been asked since, or one whose charm wrote the time, by a clock that is years ahead.
+  await asked({ look: '7' });
+  expect(await wish()).toBe('8');
+  expect([latestWish('7', '8'), latestWish('10', '9'), latestWish('2036-01-01T00:00:00.000Z', '1')]).toEqual([
+    '8',
+    '10',
+    '1',
+  ]);
 });
