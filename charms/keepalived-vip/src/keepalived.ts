@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '@maas-ha/host';
@@ -9,6 +10,16 @@ import { PEERS_NFT } from './render/peers-nft.ts';
 /** Has systemd read what was written for keepalived.service. */
 export async function daemonReload(): Promise<void> {
   await run(['systemctl', 'daemon-reload']);
+}
+
+/**
+ * Has the kernel keep the other addresses of a subnet when the primary one goes, until the next boot. A keepalived of an
+ * older revision holds addresses with their subnet: such a one may have become the primary, and the machine's own would
+ * go with it. systemd sets that on most machines; a container that may not leaves it as it is.
+ */
+export async function keepSecondaries(devices: readonly string[]): Promise<void> {
+  for (const device of devices)
+    await writeFile(`/proc/sys/net/ipv4/conf/${device}/promote_secondaries`, '1').catch(() => {});
 }
 
 /** Loads the firewall rules that have gone; keepalived goes on meanwhile. */

@@ -12,7 +12,7 @@ import {
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints, Report } from './endpoints.ts';
 import { ownVips, placeVips, priorityOf, type Instance } from './instances.ts';
-import { daemonReload, loadFilter, settle } from './keepalived.ts';
+import { daemonReload, keepSecondaries, loadFilter, settle } from './keepalived.ts';
 import { ownersOf } from './owners.ts';
 import { CHECK_ADDRESS_SCRIPT, CHECK_ADDRESS_SCRIPT_CONTENT } from './render/check-address.ts';
 import { CHECK_SCRIPT, CHECK_SCRIPT_CONTENT } from './render/check-service.ts';
@@ -272,7 +272,14 @@ function service(state: State, instances: readonly Instance[]): readonly Resourc
     ...(authPass && { authPass }),
     track: options.track,
   });
+  const wide = state.addresses.filter(
+    ({ address, prefix, family }) => family === 'ipv4' && prefix < 32 && state.managed.includes(address),
+  );
+  const devices = [...new Set(wide.map((own) => own.interface))];
   return [
+    ...(devices.length > 0
+      ? [{ kind: 'step', id: 'secondaries', run: () => keepSecondaries(devices) } as const]
+      : []),
     {
       kind: 'file',
       path: PEERS_NFT,

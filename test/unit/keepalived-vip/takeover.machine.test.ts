@@ -74,6 +74,92 @@ test('a stranger who claims the router number takes nothing', async () => {
   expect(await holderOf(machines)).toBe(holder);
 });
 
+/** An advert of router 51 with the highest priority, from a sender that the client only claims to be. */
+async function forge(from: string, to: string, hops: number): Promise<void> {
+  const packet = `my ($from, $to) = map { pack('C4', split /\\./) } '${from}', '${to}';
+    my $body = pack('CCCCnn', 0x31, 51, 255, 1, 10, 0) . pack('C4', split /\\./, '${VIP}');
+    my $sum = 0; $sum += $_ for unpack('n*', $from . $to . pack('CCn', 0, 112, length $body) . $body);
+    $sum = ($sum & 0xffff) + ($sum >> 16) while $sum >> 16; substr($body, 6, 2) = pack('n', ~$sum & 0xffff);
+    my $ip = pack('CCnnnCCn', 0x45, 0, 20 + length $body, 0, 0, ${hops}, 112, 0) . $from . $to;
+    use Socket; socket(my $s, PF_INET, SOCK_RAW, 255) or die $!;
+    for (1 .. 20) { send($s, $ip . $body, 0, sockaddr_in(0, $to)) or die $!; select(undef, undef, undef, 0.05) }`;
+  await client.run(['perl', '-e', packet]);
+}
+
+test('whoever claims to be another unit from behind a router takes nothing', async () => {
+  const holder = await holderOf(machines);
+  const since = (): Promise<string> => holder.machine.run(['cat', `${STATE_DIRECTORY}/vip-eth0-ipv4.state`]);
+  const before = await since();
+  const [other] = others(holder);
+  await forge(`10.9.0.1${other?.number}`, `10.9.0.1${holder.number}`, 254);
+  expect(await since()).toBe(before);
+  expect(await holderOf(machines)).toBe(holder);
+  // So it is the hop that counts: without one the same advert makes the holder step down.
+  await forge(`10.9.0.1${other?.number}`, `10.9.0.1${holder.number}`, 255);
+  await until(async () => (await since()) !== before);
+  await holderOf(machines);
+}, 30_000);
+
+test("the machine's own address goes and comes back on the holder: nothing moves, and its own connections are its own", async () => {
+  const holder = await holderOf(machines);
+  const { machine, number } = holder;
+  const own = `10.9.0.1${number}`;
+  const sourceTo = async (address: string): Promise<string | undefined> =>
+    / src (\S+)/.exec(await machine.run(['ip', 'route', 'get', address]))?.[1];
+  await machine.run(['sysctl', '-qw', 'net.ipv4.conf.all.promote_secondaries=0']);
+  await machine.run(['sysctl', '-qw', 'net.ipv4.conf.eth0.promote_secondaries=0']);
+  await machine.run(['sh', '-c', `ip address del ${own}/24 dev eth0 && ip address add ${own}/24 dev eth0`]);
+  expect(await sourceTo('10.9.0.200')).toBe(own);
+  // Where no address fits the next hop the kernel takes the first that there is.
+  await machine.run(['ip', 'route', 'add', '192.0.2.0/24', 'dev', 'eth0']);
+  expect(await sourceTo('192.0.2.1')).toBe(own);
+  expect(await sourceTo('239.1.1.1').catch(() => own)).toBe(own);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await holderOf(machines);
+  await machine.signal('haproxy', 'SIGSTOP');
+  await until(async () => (await stateOf(holder)) === 'FAULT');
+  expect(await machine.run(['ip', '-oneline', 'address', 'show', 'dev', 'eth0'])).toContain(`${own}/24`);
+  await machine.signal('haproxy', 'SIGCONT');
+  await until(async () => (await stateOf(holder)) === 'BACKUP');
+  expect(await holderOf(machines)).not.toBe(holder);
+}, 30_000);
+
+test('a holder that loses the address it sends from gives up what it holds, until it has it again', async () => {
+  const holder = await holderOf(machines);
+  const own = `10.9.0.1${holder.number}/24`;
+  await holder.machine.run(['ip', 'address', 'del', own, 'dev', 'eth0']);
+  const next = await holderOf(others(holder));
+  await until(async () => !(await holder.holds(VIP)));
+  await holder.machine.run(['ip', 'address', 'add', own, 'dev', 'eth0']);
+  await until(async () => (await stateOf(holder)) === 'BACKUP');
+  expect(await holderOf(machines)).toBe(next);
+}, 30_000);
+
+test('addresses that an older revision holds with their subnet: the new one takes them over where they are', async () => {
+  const holder = await holderOf(machines);
+  const [current, filter] = [CONFIG, PEERS_NFT].map(
+    (path) => charmFiles(holder.number, UNITS, OPTIONS).get(path)?.text ?? '',
+  );
+  const load = async (conf: string): Promise<void> => {
+    await holder.machine.write(CONFIG, conf, 0o600);
+    await holder.machine.write(PEERS_NFT, filter ?? '');
+    await holder.machine.signal('keepalived', 'SIGHUP', 'oldest');
+  };
+  const shows = async (prefix: number): Promise<boolean> =>
+    (await holder.machine.run(['ip', '-oneline', 'address'])).includes(`${VIP}/${prefix} `);
+  await load((current ?? '').replaceAll('/32 dev eth0 scope host', '/24 dev eth0'));
+  await until(() => shows(24));
+  const seen = await watch(client, `http://${VIP}/`, 6000, async () => {
+    await load(current ?? '');
+    await until(() => shows(32));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+  });
+  expect(seen).toMatchObject({ failed: 0, kinds: [] });
+  expect(await shows(24)).toBe(false);
+  expect(await holderOf(machines)).toBe(holder);
+  expect(await holder.machine.run(['ip', '-oneline', 'address'])).toContain(`10.9.0.1${holder.number}/24`);
+}, 30_000);
+
 test('the holder loses its power: another takes over, and keeps the addresses when it comes back', async () => {
   const holder = await holderOf(machines);
   await holder.machine.kill();
