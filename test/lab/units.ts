@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { Status } from 'juju-ts-ops';
+import { Redacted, type Status } from 'juju-ts-ops';
 import { VrrpState } from '../../charms/keepalived-vip/src/endpoints.ts';
 import {
   CONFIG,
@@ -120,7 +120,6 @@ export class VipUnit {
       running,
     });
     if (conf === undefined) return state;
-    const { Redacted } = await import('juju-ts-ops');
     return { ...state, conf: new Redacted(conf) };
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { Redacted } from 'juju-ts-ops';
 import { priorityOf } from '../../../charms/keepalived-vip/src/instances.ts';
 import { ownersOf } from '../../../charms/keepalived-vip/src/owners.ts';
 import { leave } from '../../../charms/keepalived-vip/src/plan.ts';
@@ -175,6 +176,143 @@ describe('a unit that joins', () => {
     });
     expect(conf(half)).toContain('vip-eth0-ipv4');
     expect(conf(half)).not.toContain('vip-eth0-ipv6');
+  });
+});
+
+describe('where VRRP comes from', () => {
+  const two = [
+    { interface: 'eth0', address: '10.213.1.11', prefix: 24, family: 'ipv4' },
+    { interface: 'eth0', address: '10.99.7.11', prefix: 24, family: 'ipv4' },
+  ] as const;
+  const source = (state: State): string | undefined => /unicast_src_ip (\S+)/.exec(conf(state))?.[1];
+  const there = { peers: [peerOf(2, { addresses: ['10.213.1.12', '10.99.7.12'] })] };
+
+  test('it depends neither on the order of the option nor on that of the machine', () => {
+    for (const vip of ['10.99.7.200 10.213.1.200', '10.213.1.200 10.99.7.200'])
+      for (const addresses of [two, two.toReversed()])
+        expect(source(stateOf(1, { options: { vip }, addresses, ...there }))).toBe('10.213.1.11');
+  });
+
+  test('it stays while it can, and a new unit follows those that run', () => {
+    const options = { vip: '10.213.1.200' };
+    const now = { source: '10.99.7.11', vips: ['10.99.7.200'], state: 'MASTER', since: NOON } as const;
+    const stays = stateOf(1, {
+      options,
+      addresses: two,
+      ...there,
+      running: new Map([['vip-eth0-ipv4', now]]),
+    });
+    expect(source(stays)).toBe('10.99.7.11');
+    const peers = [
+      peerOf(2, {
+        addresses: ['10.99.7.12'],
+        sendsTo: ['10.99.7.11'],
+        instances: [{ source: '10.99.7.12', vips: ['10.213.1.200'], state: 'MASTER', since: NOON }],
+      }),
+    ];
+    expect(source(stateOf(1, { options, addresses: two, peers }))).toBe('10.99.7.11');
+  });
+
+  test.each([
+    ['that another program holds', { held: ['10.9.0.50'] }],
+    ['that this keepalived held under another option', { managed: ['10.9.0.50'] }],
+    [
+      'that another unit says it holds',
+      { peers: [peerOf(2, { instances: [{ ...report(2, 'MASTER'), vips: ['10.9.0.50'] }] })] },
+    ],
+  ])('it is never an address %s', (_, more) => {
+    const own = stateOf(1).addresses;
+    const foreign = { interface: 'eth0', address: '10.9.0.50', prefix: 24, family: 'ipv4' } as const;
+    const state = stateOf(1, { addresses: [foreign, ...own], ...more });
+    expect(planOf(state).databags?.[0]?.unit).toMatchObject({ addresses: ['10.9.0.11'] });
+  });
+
+  test('a subnet that the machine is not in gets a route, and its connections there are its own', () => {
+    const text = conf(stateOf(1, { options: { vip: '10.77.7.200/24', interface: 'eth0' } }));
+    expect(text).toContain('10.77.7.200/32 dev eth0 scope host');
+    expect(text).toContain('src 10.9.0.11 to 10.77.7.0/24 dev eth0 scope link no_track');
+    expect(conf(stateOf(1, { options: { vip: '10.9.0.200/16' } }))).not.toContain('virtual_routes');
+  });
+});
+
+describe('options that the units must share', () => {
+  const old = 'router 51 version 3 unicast every 0.1 10.9.0.100';
+  const now = 'router 52 version 3 unicast every 0.1 10.9.0.100';
+  const options = { 'virtual-router-id': 52 };
+  const before = conf(stateOf(1, { peers: [peerOf(2)] }));
+  const here = { interface: 'eth0', address: '10.9.0.100', prefix: 32, family: 'ipv4' } as const;
+  const runs = (state: 'MASTER' | 'BACKUP') =>
+    new Map([
+      ['vip-eth0-ipv4', { state, since: NOON, source: '10.9.0.11', vips: ['10.9.0.100'], speaks: old }],
+    ]);
+  const peer = (speaks: string, state: 'MASTER' | 'BACKUP') =>
+    peerOf(2, { sendsTo: ['10.9.0.11'], instances: [{ ...report(2, state), speaks }] });
+  const common = { options, managed: ['10.9.0.100'], conf: new Redacted(before) };
+  const holder = { ...common, running: runs('MASTER'), addresses: [here, ...stateOf(1).addresses] };
+  const idle = { ...common, running: runs('BACKUP') };
+  const says = { level: 'waiting', message: 'keepalived-vip/2 to take the new options' };
+
+  test('who only stands by stops, and waits for the holder', () => {
+    const planned = planOf(stateOf(1, { ...idle, peers: [peer(old, 'MASTER')] }));
+    expect(planned.machine.slice(-2)).toMatchObject([
+      { kind: 'service', state: 'stopped' },
+      { kind: 'absent-file', path: CONFIG },
+    ]);
+    expect(planned.status[0]).toEqual(says);
+  });
+
+  test('the holder goes on as it is while another runs as before, says so, and changes when it is alone', () => {
+    const waits = planOf(stateOf(1, { ...holder, peers: [peer(old, 'BACKUP')] }));
+    expect(waits.machine.filter(({ kind }) => kind === 'service')).toEqual([]);
+    expect(waits.status[0]).toEqual(says);
+    expect(waits.databags?.[0]?.unit).toMatchObject({ instances: [{ state: 'MASTER', speaks: old }] });
+    expect(conf(stateOf(1, { ...holder, peers: [peerOf(2)] }))).toContain(`# speaks ${now}`);
+  });
+
+  test('the others join it once it has changed and sends to them', () => {
+    const joins = stateOf(1, { options, isLeader: false, peers: [peer(now, 'MASTER')] });
+    expect(conf(joins)).toContain(`# speaks ${now}`);
+  });
+
+  test('the leader does not start while another goes on as before', () => {
+    expect(planOf(stateOf(1, { options, peers: [peer(old, 'MASTER')] })).files.has(CONFIG)).toBe(false);
+  });
+
+  test('units of an older revision, which do not say, are heeded as before', () => {
+    const older = peerOf(2, { sendsTo: ['10.9.0.11'], instances: [report(2, 'MASTER')] });
+    expect(planOf(stateOf(1, { ...idle, options: {}, peers: [older] })).status[0]?.level).toBe('active');
+  });
+
+  test('one family waits, and the other goes on', () => {
+    const vip = '10.9.0.100 fd09::100';
+    const both = conf(stateOf(1, { options: { vip }, peers: [peerOf(2)] }));
+    const speaks6 = 'router 51 version 3 unicast every 0.1 fd09::100';
+    const state = stateOf(1, {
+      ...holder,
+      options: { ...options, vip },
+      managed: ['10.9.0.100', 'fd09::100'],
+      conf: new Redacted(both),
+      running: new Map([
+        ...runs('MASTER'),
+        [
+          'vip-eth0-ipv6',
+          { state: 'BACKUP', since: NOON, source: 'fd09::11', vips: ['fd09::100'], speaks: speaks6 },
+        ],
+      ]),
+      peers: [
+        peerOf(2, {
+          sendsTo: ['10.9.0.11', 'fd09::11'],
+          instances: [
+            { ...report(2, 'BACKUP'), speaks: old },
+            { source: 'fd09::12', vips: ['fd09::100'], state: 'MASTER', since: NOON, speaks: speaks6 },
+          ],
+        }),
+      ],
+    });
+    // What holds stays word for word, and what stands by is taken out: else two holders would wait for each other.
+    expect(conf(state)).toContain('virtual_router_id 51');
+    expect(conf(state)).toContain('vrrp_instance vip-eth0-ipv4');
+    expect(conf(state)).not.toContain('vrrp_instance vip-eth0-ipv6');
   });
 });
 
@@ -417,8 +555,7 @@ test('whoever leaves takes every file of its plan along', () => {
   expect(deleted.toSorted()).toEqual(written.toSorted());
 });
 
-test('the password of version 2 is in the file alone, which only root can read', async () => {
-  const { Redacted } = await import('juju-ts-ops');
+test('the password of version 2 is in the file alone, which only root can read', () => {
   const state = stateOf(1, {
     options: { 'vrrp-version': 2, 'advert-interval': 1 },
     authPass: new Redacted('s3cr3t-8'),
