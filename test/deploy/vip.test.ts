@@ -55,6 +55,40 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
       });
   });
 
+  test('a reload of the firewall of the machine leaves the filter in its place', async () => {
+    const { machine } = await holder();
+    await model.on(machine, 'systemctl start nftables.service');
+    expect(await model.on(machine, 'nft list table inet keepalived-vip')).toContain('ip ttl != 255 drop');
+    await model.on(machine, 'nft delete table inet keepalived-vip; systemctl reload nftables.service');
+    expect(await model.on(machine, 'nft list table inet keepalived-vip')).toContain('ip ttl != 255 drop');
+    await model.on(machine, 'systemctl stop nftables.service');
+    expect(await model.on(machine, 'nft list tables')).toContain('table inet keepalived-vip');
+  });
+
+  test(
+    'a second keepalived-vip on the same machines names the first, and touches nothing, also as it goes',
+    async () => {
+      const before = await holder();
+      const files = (): Promise<string> =>
+        model.on(before.machine, 'cat /etc/keepalived/* | sha256sum; systemctl show keepalived -p MainPID');
+      const seen = await files();
+      await model.juju('deploy', charmFile('keepalived-vip'), 'second');
+      await model.juju('config', 'second', `vip=${await model.freeAddress(202)}`);
+      await model.juju('integrate', 'second:juju-info', 'web:juju-info');
+      await eventually(120, async () => {
+        const units = await model.unitsOf('second');
+        expect(units).toHaveLength(3);
+        for (const { message } of units)
+          expect(message).toMatch(/^keepalived-vip\/\d has keepalived on this machine/);
+      });
+      await model.juju('remove-application', 'second', '--no-prompt');
+      await eventually(120, async () => expect(await model.unitsOf('second')).toEqual([]));
+      expect(await files()).toBe(seen);
+      expect((await holder()).name).toBe(before.name);
+    },
+    6 * MINUTE,
+  );
+
   test('HTTPS is served there with a certificate of the CA', async () => {
     expect(await secure(`https://${vip}/`, model.authority())).toMatch(/^web\/\d https\n$/);
     // On every unit, with a key of its own.

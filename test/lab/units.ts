@@ -185,11 +185,13 @@ export class Holdings {
         holdings.#lines.push(...lines.map((line) => ({ number, line })));
       });
       holdings.#monitors.push({ end: () => monitor.kill() });
-      // Seen, so it listens.
-      const mark = `10.254.0.${number}`;
-      await machine.run(['ip', 'address', 'add', `${mark}/32`, 'dev', 'lo']);
-      await until(() => Promise.resolve(holdings.#lines.some(({ line }) => line.includes(mark))));
-      await machine.run(['ip', 'address', 'delete', `${mark}/32`, 'dev', 'lo']);
+      // Once it sees what happens it listens.
+      const mark = `10.254.0.${number}/32`;
+      await until(async () => {
+        await machine.run(['ip', 'address', 'add', mark, 'dev', 'lo']);
+        await machine.run(['ip', 'address', 'delete', mark, 'dev', 'lo']);
+        return holdings.#lines.some(({ line }) => line.includes(mark));
+      });
       for (const vip of vips)
         if (await holdings.#units.find((unit) => unit.number === number)?.holds(vip))
           holdings.#lines.unshift({ number, line: `[0] eth0 inet ${vip}/32 scope` });
