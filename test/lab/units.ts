@@ -55,7 +55,9 @@ export class VipUnit {
   /** A hook: what it says in the end. */
   async hook(options: Partial<RawOptions>): Promise<readonly Status[]> {
     for (let round = 1; ; round += 1) {
-      const { machine: resources, databags = [], status } = planOf(await this.#read(options));
+      const state = await this.#read(options);
+      const { machine: resources, databags = [], status } = planOf(state);
+      const held = state.addresses.map(({ address }) => address).filter((own) => state.managed.includes(own));
       let hasChanged = false;
       for (const resource of resources) {
         if (resource.kind === 'file' && resource.path.startsWith('/etc/keepalived/')) {
@@ -71,7 +73,7 @@ export class VipUnit {
         hasChanged = true;
       }
       if (hasChanged && round < 4) {
-        await this.#settle();
+        await this.#settle(held);
         continue;
       }
       const bag = databags.find(({ endpoint }) => endpoint === 'vrrp-cluster');
@@ -147,15 +149,17 @@ export class VipUnit {
     return true;
   }
 
-  /** Until every instance has said what it is, and would have taken an address that it hears nobody on. */
-  async #settle(): Promise<void> {
+  /** Until every instance has said what it is, and a holder has again what it held and is still to hold. */
+  async #settle(held: readonly string[]): Promise<void> {
     if (!this.#isRunning) return;
-    const names = [...renderedInstances((await this.#cat(CONFIG)) ?? '').keys()];
+    const conf = (await this.#cat(CONFIG)) ?? '';
+    const names = [...renderedInstances(conf).keys()];
     await until(async () => {
       const states = await Promise.all(names.map((name) => this.#cat(`${STATE_DIRECTORY}/${name}.state`)));
       return states.every((state) => state !== undefined);
     });
     await sleep(600);
+    for (const vip of managedAddresses(conf)) if (held.includes(vip)) await until(() => this.holds(vip));
   }
 
   async #cat(path: string): Promise<string | undefined> {

@@ -49,23 +49,27 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => lab.stop());
 
+// To keepalived one that sends otherwise is another instance: the holder drops the address, and takes it as soon as it would a
+// lost one.
 test.each([
-  ['the order of the addresses', { vip: `${HIGH} ${LOW}` }, [LOW, HIGH], 'last'],
-  ['one address in the place of another, in the other subnet', { vip: HIGH }, [HIGH], 'first'],
-  ['back again, and one more', { vip: '10.99.7.201 10.213.1.200' }, [HIGH, '10.99.7.201'], 'last'],
-  ['another router number', { vip: HIGH, 'virtual-router-id': 52 }, [HIGH], 'first'],
-  ['multicast', { vip: HIGH, unicast: false }, [HIGH], 'last'],
-  ['VRRP version 2', { vip: HIGH, 'vrrp-version': 2, 'advert-interval': 1 }, [HIGH], 'first'],
+  ['the order of the addresses', { vip: `${HIGH} ${LOW}` }, [LOW, HIGH], 'last', 1],
+  ['one address in the place of another, in the other subnet', { vip: HIGH }, [HIGH], 'first', 1],
+  ['back again, and one more', { vip: '10.99.7.201 10.213.1.200' }, [HIGH, '10.99.7.201'], 'last', 1],
+  ['another router number', { vip: HIGH, 'virtual-router-id': 52 }, [HIGH], 'first', 0],
+  ['multicast', { vip: HIGH, unicast: false }, [HIGH], 'last', 0],
+  ['VRRP version 2', { vip: HIGH, 'vrrp-version': 2, 'advert-interval': 1 }, [HIGH], 'first', 0],
 ] as const)(
-  '%s changes: one holder all the time, and never two',
-  async (_, changed, vips, place) => {
+  '%s: the holder stays, and never are there two',
+  async (_, changed, vips, place, fewest) => {
     const before = await holderOf(HIGH);
     const others = units.filter((unit) => unit !== before);
     options = changed;
     const holdings = await Holdings.watch(units, [...vips, LOW]);
     await settle(place === 'first' ? [before, ...others] : [...others, before]);
     expect(await holderOf(HIGH)).toBe(before);
-    expect(await holdings.end(HIGH)).toEqual({ most: 1, fewest: 1 });
+    const seen = await holdings.end(HIGH);
+    expect(seen.most).toBe(1);
+    expect(seen.fewest).toBeGreaterThanOrEqual(fewest);
     for (const vip of [...vips, LOW]) expect([vip, (await holdings.end(vip)).most <= 1]).toEqual([vip, true]);
     for (const vip of vips) await holderOf(vip);
   },
