@@ -55,8 +55,13 @@ test.each([
   ['the order of the addresses', { vip: `${HIGH} ${LOW}` }, [LOW, HIGH], 'last', 1],
   ['one address in the place of another, in the other subnet', { vip: HIGH }, [HIGH], 'first', 1],
   ['back again, and one more', { vip: '10.99.7.201 10.213.1.200' }, [HIGH, '10.99.7.201'], 'last', 1],
-  ['another router number', { vip: HIGH, 'virtual-router-id': 52 }, [HIGH], 'first', 0],
-  ['multicast', { vip: HIGH, unicast: false }, [HIGH], 'last', 0],
+  [
+    'another router number, by multicast',
+    { vip: HIGH, 'virtual-router-id': 52, unicast: false },
+    [HIGH],
+    'last',
+    0,
+  ],
   ['VRRP version 2', { vip: HIGH, 'vrrp-version': 2, 'advert-interval': 1 }, [HIGH], 'first', 0],
 ] as const)(
   '%s: the holder stays, and never are there two',
