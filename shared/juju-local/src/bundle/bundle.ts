@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { parseAllDocuments } from 'yaml';
+import { isMap, isSeq, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import { LIKE_JUJU } from '../yaml.ts';
@@ -18,6 +18,7 @@ const Application = z.looseObject({
   options: z.record(z.string(), Scalar.nullable()).nullish(),
   resources: z.record(z.string(), z.unknown()).nullish(),
   trust: z.boolean().nullish(),
+  constraints: z.string().nullish(),
   offers: z.unknown().optional(),
   'exposed-endpoints': z.unknown().optional(),
 });
@@ -59,10 +60,14 @@ const ENDPOINT = /^[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*(:[a-z][a-z0-9]*([_-
  * Reads a bundle and lays overlays over it, as `juju deploy` does: those behind `---` in the same file first.
  * @throws {UsageError} with all that is wrong, in Juju's words.
  */
-export async function readBundle(path: string, overlays: readonly string[]): Promise<Bundle> {
-  const [base, ...inline] = await readDocuments(path);
+export async function readBundle(
+  path: string,
+  overlays: readonly string[],
+  warn: (message: string) => void = () => undefined,
+): Promise<Bundle> {
+  const [base, ...inline] = await readDocuments(path, warn);
   if (!base) throw new UsageError(`${path} has no bundle in it`);
-  const others = (await Promise.all(overlays.map(readDocuments))).flat();
+  const others = (await Promise.all(overlays.map((file) => readDocuments(file, warn)))).flat();
   // Juju wants the first document to be right by itself, too.
   refuse([...onlyInOverlays(base), ...problemsOf(base)]);
   const merged = [...inline, ...others].reduce(overlay, base);
@@ -75,7 +80,7 @@ function refuse(problems: readonly string[]): void {
   throw new UsageError(`the provided bundle has the following errors:\n${problems.join('\n')}`);
 }
 
-async function readDocuments(path: string): Promise<Document[]> {
+async function readDocuments(path: string, warn: (message: string) => void): Promise<Document[]> {
   const text = await readFile(path, 'utf8').catch(() => {
     throw new UsageError(`no bundle was found at "${path}"`);
   });
@@ -83,11 +88,81 @@ async function readDocuments(path: string): Promise<Document[]> {
   const documents = parseAllDocuments(text, LIKE_JUJU).map((document) => {
     const [problem] = document.errors;
     if (problem) throw new UsageError(`${path}: ${problem.message}`);
-    const parsed = Document.safeParse(document.toJS());
-    if (!parsed.success) throw new UsageError(`${path}: ${z.prettifyError(parsed.error)}`);
+    for (const key of twice(document.contents))
+      warn(`WARNING ${path}: key "${key}" stands twice, the last counts`);
+    const content: unknown = document.toJS();
+    const parsed = Document.safeParse(content);
+    if (!parsed.success) throw new UsageError(inWords(path, parsed.error));
+    for (const field of unknownFields(parsed.data))
+      warn(`WARNING ${path}: field "${field}" is not known, and ignored`);
     return parsed.data;
   });
   return Promise.all(documents.map((document) => resolvePaths(document, folder)));
+}
+
+/** What is of the wrong type, each with where it is. */
+function inWords(path: string, { issues }: z.ZodError): string {
+  const hasApplications = !issues.some(
+    ({ path: at }) => at.length === 0 || (at.length === 1 && at[0] === 'applications'),
+  );
+  if (!hasApplications)
+    return 'the provided bundle has the following errors:\nat least one application must be specified';
+  const problems = issues.map(
+    ({ path: at, message }) => `  ${at.join('.')}: ${message.replace(/^Invalid input: /, '')}`,
+  );
+  return `cannot unmarshal bundle contents of ${path}:\n${problems.join('\n')}`;
+}
+
+/** The keys of a document that stand twice in their map. */
+function twice(node: unknown): string[] {
+  if (isSeq(node)) return node.items.flatMap(twice);
+  if (!isMap(node)) return [];
+  const keys = node.items.map(({ key }) => String(key));
+  const own = keys.filter((key, at) => keys.indexOf(key) < at);
+  return [...own, ...node.items.flatMap(({ value }) => twice(value))];
+}
+
+const FIELDS = new Set(
+  'bundle applications machines saas series default-base relations tags description type'.split(' '),
+);
+const APPLICATION_FIELDS = new Set(
+  'charm channel revision series base resources num_units scale to placement expose exposed-endpoints options annotations constraints storage devices bindings plan trust offers'.split(
+    ' ',
+  ),
+);
+
+function unknownFields({ applications, ...document }: Document): string[] {
+  const own = Object.keys(document).filter((field) => !FIELDS.has(field));
+  const theirs = Object.entries(applications ?? {}).flatMap(([name, app]) =>
+    Object.keys(app ?? {})
+      .filter((field) => !APPLICATION_FIELDS.has(field))
+      .map((field) => `applications.${name}.${field}`),
+  );
+  return [...own, ...theirs];
+}
+
+/** What Juju knows to constrain (core/constraints). */
+const CONSTRAINTS = new Set(
+  'arch allocate-public-ip container cores cpu-cores cpu-power image-id instance-role instance-type mem root-disk root-disk-source spaces tags virt-type zones'.split(
+    ' ',
+  ),
+);
+
+/** Why constraints are none, in Juju's words. */
+function constraintProblem(text: string): string | undefined {
+  for (const word of text.split(/\s+/).filter((part) => part !== '')) {
+    const at = word.indexOf('=');
+    if (at < 1) return `malformed constraint "${word}"`;
+    const [name, value] = [word.slice(0, at), word.slice(at + 1)];
+    if (!CONSTRAINTS.has(name)) return `unknown constraint "${name}"`;
+    if (/^(cores|cpu-cores|cpu-power)$/.test(name) && !/^\d*$/.test(value))
+      return `bad "${name}" constraint: must be a non-negative integer`;
+    if (/^(mem|root-disk)$/.test(name) && !/^(\d+(\.\d+)?[MGTP]?)?$/.test(value))
+      return `bad "${name}" constraint: must be a non-negative float with optional M/G/T/P suffix`;
+    if (name === 'arch' && !/^(|amd64|arm64|ppc64el|s390x|riscv64)$/.test(value))
+      return `bad "arch" constraint: "${value}" not recognized`;
+  }
+  return undefined;
 }
 
 /** Paths are relative to the file that names them. */
@@ -165,6 +240,9 @@ function* problemsOf(document: Document): Generator<string> {
       continue;
     }
     yield* charmProblems(name, app);
+    const constraint = constraintProblem(app.constraints ?? '');
+    if (constraint !== undefined)
+      yield `invalid constraints "${app.constraints ?? ''}" in application "${name}": ${constraint}`;
     const { num_units: units, scale, to } = app;
     if (typeof units === 'number' && typeof scale === 'number')
       yield `cannot specify both scale and num_units for application "${name}"`;

@@ -100,7 +100,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     async ({ model, machines, charms }, { path, overlays, trust, juju }, progress) => {
       requireJuju(model, juju);
       await requireMachines(machines);
-      const bundle = await readBundle(path, overlays);
+      const bundle = await readBundle(path, overlays, progress);
       const untrusted = [...bundle.applications].filter(([, app]) => app.trust && !trust);
       if (untrusted.length > 0) {
         const names = untrusted.map(([name]) => `  - ${name}`).join('\n');

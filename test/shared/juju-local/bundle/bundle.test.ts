@@ -178,3 +178,45 @@ test('a container is refused with what it is', async () => {
     'placement "lxd:0" needs a container on a machine, which juju-local does not make',
   );
 });
+
+test('YAML of a bundle is read as Juju reads it: merge keys, and yes for true', async () => {
+  const { applications } = await read(
+    'applications:\n  web: &web {charm: ./a.charm, num_units: 1, options: {debug: yes, at: 22:04}}\n  db: {<<: *web, num_units: 2}\n',
+  );
+  expect(applications.get('db')).toMatchObject({ numUnits: 2, options: { debug: true, at: '22:04' } });
+});
+
+test('what is not known, and what stands twice, is said and ignored', async () => {
+  const said: string[] = [];
+  const path = write(
+    'bundle.yaml',
+    'name: x\napplications: {web: {charm: ./a.charm, unit: 1, num_units: 1, num_units: 2}}\n',
+  );
+  const { applications } = await readBundle(path, [], (message) => said.push(message));
+  expect(applications.get('web')?.numUnits).toBe(2);
+  expect(said).toEqual([
+    `WARNING ${path}: key "num_units" stands twice, the last counts`,
+    `WARNING ${path}: field "name" is not known, and ignored`,
+    `WARNING ${path}: field "applications.web.unit" is not known, and ignored`,
+  ]);
+});
+
+test.each([
+  ['cores=many', 'bad "cores" constraint: must be a non-negative integer'],
+  ['memory=4G', 'unknown constraint "memory"'],
+  ['mem', 'malformed constraint "mem"'],
+  ['mem=4X', 'bad "mem" constraint: must be a non-negative float with optional M/G/T/P suffix'],
+])('constraints %s are refused', async (constraints, why) => {
+  await expect(read(`applications: {web: {charm: ./a.charm, constraints: ${constraints}}}`)).rejects.toThrow(
+    `invalid constraints "${constraints}" in application "web": ${why}`,
+  );
+});
+
+test.each([
+  ['applications: [web]', 'at least one application must be specified'],
+  ['just a text', 'at least one application must be specified'],
+  ['applications: {web: {charm: ./a.charm, num_units: two}}', 'applications.web.num_units: expected'],
+])('%s is answered in words', async (text, words) => {
+  await expect(read(text)).rejects.toThrow(words);
+  await expect(read(text)).rejects.not.toThrow('✖');
+});
