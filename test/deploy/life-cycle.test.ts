@@ -41,10 +41,13 @@ describeOnMachines('the life of a MAAS', () => {
 
   test('the regions stand behind the virtual address, and use the database that the relation gave', async () => {
     expect(await regionsOf(await model.freeAddress())).toEqual(await model.hostNamesOf('maas-region'));
-    const { address } = await model.unit('postgresql/0');
+    const { name, address } = await model.unit('postgresql/0');
     const confs = await onRegions('cat /etc/maas/regiond.conf');
     expect(confs).toHaveLength(2);
-    for (const conf of confs) expect(conf).toContain(`database_host: "${address}"`);
+    // An address of their own machine, from which the kernel sends them on.
+    for (const conf of confs) expect(conf).toContain('database_host: "127.54.32.1"');
+    for (const { message } of await model.unitsOf('maas-region'))
+      expect(message).toContain(`writes to ${name}, ${address}, since`);
   });
 
   test(
