@@ -94,7 +94,9 @@ test.each([true, false])(
 
 test('a program that listens where MAAS would is named', async () => {
   const holders = (port: number, ...names: readonly string[]): string =>
-    `case "$*" in *:${port}*) ${names.map((name) => `echo 'LISTEN 0 32 0.0.0.0:${port} 0.0.0.0:* users:(("${name}",pid=7,fd=4))'`).join('; ')};; esac`;
+    names
+      .map((name) => `echo 'LISTEN 0 32 0.0.0.0:${port} 0.0.0.0:* users:(("${name}",pid=7,fd=4))'`)
+      .join('\n');
   await programs.program('ss', [holders(53, 'systemd-resolve', 'named'), holders(5240, 'nginx')].join('\n'));
   expect(await findPortConflict()).toBeUndefined();
   await programs.program('ss', holders(53, 'systemd-resolve', 'dnsmasq'));
