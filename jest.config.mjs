@@ -16,9 +16,10 @@ const MACHINES = [
   'shared/host/machine',
   'build',
 ];
-/** Files whose tests are about processes, and take seconds each. */
-const PROCESSES = [
+/** Files that take long for what they tell of one change: daemons, stand-ins, and every event in every state. */
+const THOROUGH = [
   'unit/.+\\.machine',
+  'unit/.+/events',
   'unit/maas-(double|snap)/.+',
   'shared/host/crash',
   'shared/juju-ts-ops/package',
@@ -40,8 +41,8 @@ const project = (displayName, testRegex, testPathIgnorePatterns = []) => ({
 
 export default {
   projects: [
-    project('quick', files(['.+']), files([...MACHINES, ...PROCESSES])),
-    project('processes', files(PROCESSES)),
+    project('quick', files(['.+']), files([...MACHINES, ...THOROUGH])),
+    project('thorough', files(THOROUGH)),
     project('machines', files(MACHINES)),
   ],
   reporters: ['default', '<rootDir>/test/reporter.mjs'],
