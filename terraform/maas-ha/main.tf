@@ -13,6 +13,7 @@ resource "juju_application" "postgresql" {
   config = merge({
     experimental-max-connections = "300"
     plugin-btree-gin-enable      = "true"
+    plugin-pgcrypto-enable       = "true"
   }, var.postgresql.config)
   constraints = var.postgresql.constraints
   units       = var.postgresql.units
