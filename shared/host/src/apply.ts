@@ -2,9 +2,12 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createTwoFilesPatch } from 'diff';
 import {
+  heldPackages,
+  holdPackages,
   installedPackages,
   installPackages,
   packagesBroughtBy,
+  removablePackages,
   removePackages,
   removePpa,
   setSource,
@@ -93,21 +96,25 @@ async function differenceOf(
       return sourceDifference(resource, memory);
     case 'packages': {
       const installed = await installedPackages(resource.names);
-      const { names, version } = resource;
+      const { names, version, held = false } = resource;
       const missing = names.filter((name) => !installed.has(name));
       const other = names.filter(
         (name) => version !== undefined && installed.has(name) && installed.get(name) !== version,
       );
-      if (missing.length + other.length === 0) return undefined;
+      const alreadyHeld = held ? await heldPackages(names) : new Set();
+      const unheld = held ? names.filter((name) => !alreadyHeld.has(name)) : [];
+      if (missing.length + other.length + unheld.length === 0) return undefined;
       return {
         how: [
           ...(missing.length > 0 ? [`installed ${missing.join(', ')}`] : []),
           ...(other.length > 0 ? [`upgraded ${other.join(', ')} to ${version}`] : []),
+          ...(unheld.length > 0 ? [`held ${unheld.join(', ')}`] : []),
         ].join(', '),
         mend: async () => {
           await memory.rememberPackages(missing);
           if (missing.length > 0) await memory.rememberBrought(await packagesBroughtBy(missing));
-          await installPackages([...missing, ...other], version);
+          if (missing.length + other.length > 0) await installPackages([...missing, ...other], version, held);
+          if (held) await holdPackages(names);
         },
       };
     }
@@ -116,10 +123,21 @@ async function differenceOf(
       const ours = resource.names.filter(
         (name) => installed.has(name) && memory.applied.packages.includes(name),
       );
-      const unneeded = await unneededPackages(memory.applied.brought, ours);
-      const all = [...ours, ...unneeded];
-      if (all.length === 0) return undefined;
-      return { how: `removed ${all.join(', ')}`, mend: () => removePackages(all) };
+      const removable = await removablePackages(ours, memory.applied.brought);
+      const unneeded = await unneededPackages(memory.applied.brought, removable);
+      const all = [...removable, ...unneeded];
+      const held = [...(await heldPackages(ours.filter((name) => !removable.includes(name))))];
+      if (all.length + held.length === 0) return undefined;
+      return {
+        how: [
+          ...(all.length > 0 ? [`removed ${all.join(', ')}`] : []),
+          ...(held.length > 0 ? [`holds ${held.join(', ')} no more`] : []),
+        ].join(', '),
+        mend: async () => {
+          if (all.length > 0) await removePackages(all);
+          await holdPackages(held, 'unhold');
+        },
+      };
     }
     case 'snap':
       return snapDifference(resource);

@@ -4,16 +4,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HostError } from './errors.ts';
 import { deleteFile, readFileIfExists, replaceFile } from './files.ts';
 import { osRelease } from './os.ts';
+import { proxyEnvironment } from './proxy.ts';
 import { lastLines, run, tryRun, type Argv, type RunResult } from './run.ts';
 import { hideCredentials, renderSource, type Source } from './source.ts';
 
 /** Seconds to wait for another program that uses apt or dpkg, for example unattended-upgrades. */
 const LOCK_TIMEOUT = 600;
-const ENVIRONMENT = {
-  DEBIAN_FRONTEND: 'noninteractive',
-  APT_LISTCHANGES_FRONTEND: 'none',
-  NEEDRESTART_SUSPEND: '1',
-};
+/** How often a removal is tried, and how long it waits for the next time, in milliseconds: scripts of packages fail for a moment. */
+const REMOVAL_TRIES = 3;
+const REMOVAL_PAUSE = 5000;
+
+/** What is never removed, though a charm brought it: who may become root with it could not any more, and it refuses where root has no password. */
+const NEVER_REMOVED = ['sudo'];
+
+function environment(): Readonly<Record<string, string>> {
+  return {
+    DEBIAN_FRONTEND: 'noninteractive',
+    APT_LISTCHANGES_FRONTEND: 'none',
+    NEEDRESTART_SUSPEND: '1',
+    ...proxyEnvironment(),
+  };
+}
 const OPTIONS = [
   '-o',
   `DPkg::Lock::Timeout=${LOCK_TIMEOUT}`,
@@ -69,31 +80,63 @@ export async function refreshPackageLists(): Promise<void> {
  * @throws {HostError} `apt`
  */
 export async function downloadPackages(names: readonly string[], version: string): Promise<void> {
-  const result = await apt('install', ['--download-only', ...names.map((name) => `${name}=${version}`)]);
+  const wanted = names.map((name) => `${name}=${version}`);
+  const result = await withFreshLists(() => apt('install', ['--download-only', ...CHANGES_HELD, ...wanted]));
   if (result.exitCode !== 0) throw aptError(`${names.join(', ')} ${version} cannot be installed`, result);
 }
 
 /**
  * @param version of every one of them; absent: the one that apt prefers
+ * @param isHeld whether they are held back from upgrades of the whole machine, which this is none of
  * @throws {HostError} `apt`
  */
-export async function installPackages(names: readonly string[], version?: string): Promise<void> {
-  if (!(await hasPackageLists())) await update([]);
-  const wanted = version === undefined ? names : names.map((name) => `${name}=${version}`);
-  let result = await apt('install', wanted);
-  if (/dpkg was interrupted/.test(result.stderr)) {
-    await run(['dpkg', '--configure', '-a', '--force-confdef', '--force-confold'], { env: ENVIRONMENT });
-    result = await apt('install', wanted);
-  }
-  if (
-    /Unable to locate package|404 +Not Found|has no installation candidate|^E: Version .* was not found/m.test(
-      result.stderr,
-    )
-  ) {
-    await update([]);
-    result = await apt('install', wanted);
-  }
+export async function installPackages(
+  names: readonly string[],
+  version?: string,
+  isHeld = false,
+): Promise<void> {
+  const wanted = [
+    ...(isHeld ? CHANGES_HELD : []),
+    ...(version === undefined ? names : names.map((name) => `${name}=${version}`)),
+  ];
+  const result = await withFreshLists(async () => {
+    const first = await apt('install', wanted);
+    if (!/dpkg was interrupted/.test(first.stderr)) return first;
+    await run(['dpkg', '--configure', '-a', '--force-confdef', '--force-confold'], { env: environment() });
+    return apt('install', wanted);
+  });
   if (result.exitCode !== 0) throw aptError(`${names.join(', ')} could not be installed`, result);
+}
+
+/** What is held is changed as well. */
+const CHANGES_HELD = ['--allow-change-held-packages'];
+
+/** What apt says where its lists do not fit what the archive has now, or do not fit each other. */
+const STALE =
+  /Unable to locate package|404 +Not Found|has no installation candidate|^E: Version .* was not found|unmet dependencies|Hash Sum mismatch|could not be parsed|Unable to correct problems/m;
+
+/** Tries again with lists that were just read, where it may be those that are in the way. */
+async function withFreshLists(attempt: () => Promise<RunResult>): Promise<RunResult> {
+  if (!(await hasPackageLists())) await update([]);
+  const result = await attempt();
+  if (result.exitCode === 0 || !STALE.test(result.stdout + result.stderr)) return result;
+  await update([]);
+  return attempt();
+}
+
+/** Which of these packages are held back from upgrades of the whole machine. */
+export async function heldPackages(names: readonly string[]): Promise<ReadonlySet<string>> {
+  if (names.length === 0) return new Set();
+  const { stdout } = await tryRun(['apt-mark', 'showhold', ...names]);
+  return new Set(stdout.split('\n').filter((name) => names.includes(name)));
+}
+
+/** @throws {HostError} */
+export async function holdPackages(
+  names: readonly string[],
+  verb: 'hold' | 'unhold' = 'hold',
+): Promise<void> {
+  if (names.length > 0) await run(['apt-mark', verb, ...names]);
 }
 
 /** The packages that are not installed, and would be with these: themselves, and what they depend on. */
@@ -110,15 +153,67 @@ export async function unneededPackages(
   gone: readonly string[],
 ): Promise<readonly string[]> {
   if (names.length === 0) return [];
-  const { stdout } = await apt('purge', ['--simulate', '--autoremove', ...gone]);
-  const unneeded = new Set([...stdout.matchAll(/^(?:Remv|Purg) (\S+) /gm)].map(([, name]) => name));
-  return names.filter((name) => unneeded.has(name) && !gone.includes(name));
+  const unneeded = await removedWith(['--autoremove', ...gone]);
+  const essential = await essentialPackages(names);
+  return names.filter((name) => unneeded.has(name) && !gone.includes(name) && !essential.has(name));
 }
 
-/** With their configuration. @throws {HostError} `apt` */
-export async function removePackages(names: readonly string[]): Promise<void> {
-  const result = await apt('purge', names);
-  if (result.exitCode !== 0) throw aptError(`${names.join(', ')} could not be removed`, result);
+/**
+ * Those of these packages that may go: each without another one going with it, other than those.
+ * @param brought what came with them, and goes with them
+ */
+export async function removablePackages(
+  names: readonly string[],
+  brought: readonly string[],
+): Promise<readonly string[]> {
+  const essential = await essentialPackages(names);
+  let removable = names.filter((name) => !essential.has(name));
+  for (;;) {
+    const wanted = await wantedPackages(brought);
+    const mayGo = new Set([...removable, ...brought.filter((name) => !wanted.has(name))]);
+    const fits = await Promise.all(
+      removable.map(async (name) => [...(await removedWith([name]))].every((gone) => mayGo.has(gone))),
+    );
+    const left = removable.filter((_, index) => fits[index]);
+    if (left.length === removable.length) return left;
+    removable = left;
+  }
+}
+
+/** What would be removed with these packages, themselves included. */
+async function removedWith(args: readonly string[]): Promise<ReadonlySet<string>> {
+  const { stdout } = await apt('purge', ['--simulate', ...CHANGES_HELD, ...args]);
+  return new Set([...stdout.matchAll(/^(?:Remv|Purg) (\S+) /gm)].map(([, name = '']) => name));
+}
+
+/** Those of these packages that somebody has installed for their own sake since. */
+async function wantedPackages(names: readonly string[]): Promise<ReadonlySet<string>> {
+  if (names.length === 0) return new Set();
+  return new Set((await tryRun(['apt-mark', 'showmanual', ...names])).stdout.split('\n'));
+}
+
+/** Those of these packages that a machine cannot do without. https://www.debian.org/doc/debian-policy/ch-archive.html#priorities */
+async function essentialPackages(names: readonly string[]): Promise<ReadonlySet<string>> {
+  if (names.length === 0) return new Set();
+  const format = '${Package} ${Essential} ${Protected} ${Priority}\\n';
+  const { stdout } = await tryRun(['dpkg-query', '--show', `--showformat=${format}`, ...names]);
+  const lines = stdout.split('\n').filter((line) => / (yes|required|important)( |$)/.test(line));
+  return new Set([...lines.map((line) => line.split(' ')[0] ?? ''), ...NEVER_REMOVED]);
+}
+
+/**
+ * With their configuration. What dpkg says of a try that fails is in the log of the hook.
+ * @param pause before the next try, in milliseconds
+ * @throws {HostError} `apt`, when every try failed
+ */
+export async function removePackages(names: readonly string[], pause = REMOVAL_PAUSE): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const result = await apt('purge', [...CHANGES_HELD, ...names]);
+    if (result.exitCode === 0) return;
+    process.stderr.write(`apt-get purge ${names.join(' ')}:\n${result.stdout}\n${result.stderr}\n`);
+    if (attempt === REMOVAL_TRIES) throw aptError(`${names.join(', ')} could not be removed`, result);
+    await sleep(pause);
+  }
 }
 
 /** Where an apt source is written. */
@@ -162,7 +257,7 @@ export async function setSource(name: string, source: Source): Promise<void> {
           'APT::Get::List-Cleanup=0',
         ]);
         // Beside the others it may be in conflict with one of them, which stops all of apt.
-        const all = await tryRun(['apt-get', 'indextargets', '-q'], { env: ENVIRONMENT });
+        const all = await tryRun(['apt-get', 'indextargets', '-q'], { env: environment() });
         if (all.exitCode !== 0) throw aptError('apt cannot use it', all);
       } catch (error) {
         // The same text from before is what a crash kept from being taken away again.
@@ -182,7 +277,7 @@ function unusable({ uri, suite }: Extract<Source, { kind: 'deb' }>, error: unkno
 
 /** Takes a PPA away that `setSource` put in place; the packages from it stay. */
 export async function removePpa(owner: string, name: string): Promise<void> {
-  await tryRun(['add-apt-repository', '--yes', '--remove', `ppa:${owner}/${name}`], { env: ENVIRONMENT });
+  await tryRun(['add-apt-repository', '--yes', '--remove', `ppa:${owner}/${name}`], { env: environment() });
 }
 
 async function addPpa(owner: string, name: string): Promise<void> {
@@ -195,7 +290,9 @@ async function addPpa(owner: string, name: string): Promise<void> {
     );
   }
   if (!existsSync('/usr/bin/add-apt-repository')) await installPackages(['software-properties-common']);
-  const result = await tryRun(['add-apt-repository', '--yes', `ppa:${owner}/${name}`], { env: ENVIRONMENT });
+  const result = await tryRun(['add-apt-repository', '--yes', `ppa:${owner}/${name}`], {
+    env: environment(),
+  });
   if (result.exitCode !== 0) {
     throw new HostError(
       'source',
@@ -209,7 +306,7 @@ async function update(options: readonly string[]): Promise<void> {
   const argv: Argv = ['apt-get', 'update', '-q', ...OPTIONS, '-o', 'APT::Update::Error-Mode=any', ...options];
   const end = performance.now() + LOCK_TIMEOUT * 1000;
   for (;;) {
-    const result = await tryRun(argv, { env: ENVIRONMENT, timeout: 1_800_000 });
+    const result = await tryRun(argv, { env: environment(), timeout: 1_800_000 });
     if (result.exitCode === 0) return;
     // The timeout of apt is for dpkg alone: of two that read the lists, one fails at once.
     if (!/^E: Could not get lock/m.test(result.stderr) || performance.now() > end)
@@ -220,7 +317,7 @@ async function update(options: readonly string[]): Promise<void> {
 
 function apt(verb: 'install' | 'purge', names: readonly string[]): Promise<RunResult> {
   return tryRun(['apt-get', verb, '-y', '-q', ...OPTIONS, ...names], {
-    env: ENVIRONMENT,
+    env: environment(),
     timeout: 3_600_000,
   });
 }
@@ -228,8 +325,8 @@ function apt(verb: 'install' | 'purge', names: readonly string[]): Promise<RunRe
 function aptError(what: string, { stdout, stderr }: RunResult): HostError {
   const errors = (stderr || stdout)
     .split('\n')
-    .filter((line) => /^(E|W): /.test(line))
-    .map((line) => line.slice(3));
+    .filter((line) => /^(E: |W: |dpkg: error)/.test(line))
+    .map((line) => line.replace(/^[EW]: /, ''));
   const missing = NO_PACKAGE.exec(stderr)
     ?.slice(1)
     .find((name) => name !== undefined);

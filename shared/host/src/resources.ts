@@ -30,11 +30,14 @@ export interface PackagesResource {
   readonly names: readonly string[];
   /** The version that every one of them is to have. */
   readonly version?: string;
+  /** Whether an upgrade of the whole machine leaves them alone. */
+  readonly held?: boolean;
 }
 
 /**
  * Debian packages that are not installed; only those that an earlier `packages` of the same charm brought are removed,
- * with their configuration, and with what came along because of them and nothing else needs.
+ * with their configuration, and with what came along because of them and nothing else needs. What something else needs
+ * now stays, and what a machine cannot do without.
  */
 export interface AbsentPackagesResource {
   readonly kind: 'absent-packages';

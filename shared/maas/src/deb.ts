@@ -120,7 +120,8 @@ export const DEB: Installation = {
   install: (role, source, tools) => [
     { kind: 'source', name: 'maas', source },
     ...(role === 'region' ? unitSettings() : []),
-    { kind: 'packages', names: [PACKAGES[role], ...tools] },
+    { kind: 'packages', names: [PACKAGES[role]], held: true },
+    ...(tools.length > 0 ? [{ kind: 'packages', names: tools } satisfies Resource] : []),
     { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity(DEB, role) },
   ],
   async stopFresh(role) {
@@ -130,7 +131,7 @@ export const DEB: Installation = {
   offered: (name) => offeredVersion(name),
   fetch: downloadPackages,
   follow: () => Promise.resolve(),
-  upgrade: (names, version) => [{ kind: 'packages', names, version }],
+  upgrade: (names, version) => [{ kind: 'packages', names, version, held: true }],
   removeRegion: (services, hasRack, tools) => [
     ...[...services, ...(hasRack ? [] : ['maas-http'])].map(stopped),
     { kind: 'absent-packages', names: [PACKAGES.region, ...tools] },

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { refreshPackageLists } from '../../../shared/host/src/apt.ts';
+import { installPackages, refreshPackageLists, removePackages } from '../../../shared/host/src/apt.ts';
 
 const PATH = process.env['PATH'] ?? '';
 let folder: string;
@@ -38,4 +38,62 @@ test('what else is wrong is said at once', async () => {
   await aptGet('E: Type "nonsense" is not known on line 1 in source list /etc/apt/sources.list');
   await expect(refreshPackageLists()).rejects.toThrow(/is not known on line 1/);
   expect(await runs()).toBe('update\n');
+});
+
+/** An apt-get that answers each `install` or `purge` with the next of these scripts, and `update` well. */
+async function answers(...scripts: readonly string[]): Promise<void> {
+  const cases = scripts.map((script, index) => `${index + 1}) ${script};;`).join('\n');
+  const script = `#!/bin/sh
+echo "$@" >>${folder}/argv
+[ "$1" = update ] && exit 0
+echo "$1" >>${folder}/runs
+case "$(wc -l <${folder}/runs)" in
+${cases}
+esac
+`;
+  await writeFile(join(folder, 'apt-get'), script, { mode: 0o755 });
+}
+const verbs = async (): Promise<readonly string[]> =>
+  (await readFile(join(folder, 'argv'), 'utf8')).split('\n').flatMap((line) => line.split(' ')[0] || []);
+
+test.each([
+  'E: Unable to locate package maas-region-api',
+  'E: Unable to correct problems, you have held broken packages.',
+  'The following packages have unmet dependencies:',
+  'E: Failed to fetch http://archive/x.deb  404  Not Found',
+])('lists that do not fit are asked for again by the next hook, and once in one: %s', async (says) => {
+  await answers(`echo '${says}' >&2; exit 100`, `echo '${says}' >&2; exit 100`, 'true');
+  const attempt = (): Promise<void> => installPackages(['maas-region-api']);
+  await expect(attempt()).rejects.toThrow();
+  await attempt();
+  expect((await verbs()).join(' ').replace(/^update /, '')).toBe('install update install install');
+});
+
+test('a removal that fails for a moment is tried again; what it said at last is in the error', async () => {
+  const fails = `echo 'dpkg: error processing package maas-common (--purge):' >&2; exit 100`;
+  await answers(fails, 'true');
+  await removePackages(['maas-common'], 1);
+  expect(await verbs()).toEqual(['purge', 'purge']);
+  await answers('true', 'true', fails, fails, fails);
+  await expect(removePackages(['maas-common'], 1)).rejects.toThrow(
+    'dpkg: error processing package maas-common (--purge):',
+  );
+  expect(await verbs()).toHaveLength(5);
+});
+
+test('apt goes out through the proxies of the model', async () => {
+  await answers(`env >${folder}/environment`);
+  process.env['JUJU_CHARM_HTTP_PROXY'] = 'http://proxy:3128';
+  process.env['JUJU_CHARM_HTTPS_PROXY'] = '';
+  process.env['JUJU_CHARM_NO_PROXY'] = '127.0.0.1,10.0.0.0/24';
+  try {
+    await installPackages(['maas-region-api']);
+  } finally {
+    for (const name of ['HTTP', 'HTTPS', 'NO']) delete process.env[`JUJU_CHARM_${name}_PROXY`];
+  }
+  const environment = (await readFile(join(folder, 'environment'), 'utf8')).split('\n');
+  expect(environment).toEqual(
+    expect.arrayContaining(['http_proxy=http://proxy:3128', 'no_proxy=127.0.0.1,10.0.0.0/24']),
+  );
+  expect(environment.filter((line) => line.startsWith('https_proxy='))).toEqual([]);
 });

@@ -40,7 +40,7 @@ async function sh(script: string): Promise<string> {
 async function makeArchive(): Promise<void> {
   await mkdir(join(shared, 'archive'), { recursive: true });
   const entries = [
-    await makePackage('greeter', 'Depends: greeter-words\n', {
+    await makePackage('greeter', 'Depends: greeter-words, greeter-base\n', {
       'lib/systemd/system/greeter.service': `[Service]
 Type=notify
 NotifyAccess=all
@@ -51,6 +51,8 @@ WantedBy=multi-user.target
 `,
     }),
     await makePackage('greeter-words', '', { 'usr/share/greeter/words': 'hello\n' }),
+    await makePackage('greeter-base', 'Priority: important\n', {}),
+    await makePackage('guest', 'Depends: greeter\n', {}),
   ];
   await writeFile(join(shared, 'archive/Packages'), entries.join('\n'));
 }
@@ -253,6 +255,25 @@ describe('on a machine', () => {
     expect(refused.error?.message).toContain('this machine does not let net.ipv4.no_such be 1');
   });
 
+  test('what is held is held, whoever lets it go, and is upgraded and removed all the same', async () => {
+    const held: Resource = { kind: 'packages', names: ['greeter'], held: true };
+    expect((await apply(held)).changes).toEqual([{ what: 'packages:greeter', how: 'held greeter' }]);
+    expect(await apply(held)).toEqual({ changes: [] });
+    expect(await sh('apt-mark showhold')).toBe('greeter');
+    await sh('dpkg --force-all --purge greeter; apt-mark hold greeter');
+    expect((await apply(held)).changes[0]?.how).toContain('installed greeter');
+    expect(await sh('apt-mark showhold')).toBe('greeter');
+  }, 60_000);
+
+  test('what something else needs that came later, stays until that has gone', async () => {
+    await sh('apt-get install -y -q guest');
+    const leaving: Resource = { kind: 'absent-packages', names: ['greeter'] };
+    expect((await apply(leaving)).changes.map(({ how }) => how)).toEqual(['holds greeter no more']);
+    expect(await apply(leaving)).toEqual({ changes: [] });
+    expect(await sh('dpkg-query --show guest greeter greeter-words')).toMatch(/guest.*greeter.*words/s);
+    await sh('apt-get purge -y -q guest');
+  }, 60_000);
+
   test('what is to go, goes, once, and what came along with it', async () => {
     await apply(greeter);
     expect(await sh('ls /usr/share/greeter')).toBe('words');
@@ -261,6 +282,11 @@ describe('on a machine', () => {
       { kind: 'absent-packages', names: ['greeter', 'bash'] },
       source(''),
     ];
+    // Its script fails for a moment.
+    const once = '[ "$1" != purge ] || [ -e /run/tried ] || { touch /run/tried; exit 1; }';
+    await sh(
+      `printf '%s\\n' '#!/bin/sh' '${once}' >/var/lib/dpkg/info/greeter.postrm; chmod 755 /var/lib/dpkg/info/greeter.postrm`,
+    );
     expect((await apply(...leaving)).changes.map(({ how }) => how)).toEqual([
       'stopped, disabled',
       'removed greeter, greeter-words',
@@ -269,5 +295,8 @@ describe('on a machine', () => {
     expect(await apply(...leaving)).toEqual({ changes: [] });
     expect(await sh('ls /etc/apt/sources.list.d/test.sources /bin/bash')).toContain('/bin/bash');
     expect(await sh('dpkg-query --show greeter greeter-words')).not.toContain('1.0');
+    // What a machine cannot do without stays, whoever brought it.
+    expect(await sh('dpkg-query --show greeter-base')).toContain('1.0');
+    expect(await sh('ls /run/tried')).toBe('/run/tried');
   }, 30_000);
 });

@@ -273,7 +273,7 @@ describe('a rack whose source has a newer MAAS', () => {
 
   test('then takes it', () => {
     expect(upgradesOf(connected({ ...old, region: regions('3.7') }))).toEqual([
-      { kind: 'packages', names: ['maas-rack-controller'], version: MAAS_37 },
+      { kind: 'packages', names: ['maas-rack-controller'], version: MAAS_37, held: true },
     ]);
     expect(upgradesOf(connected({ region: regions('3.7') }))).toEqual([]);
   });
