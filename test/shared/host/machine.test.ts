@@ -257,6 +257,7 @@ describe('on a machine', () => {
 
   test('what is held is held, whoever lets it go, and is upgraded and removed all the same', async () => {
     const held: Resource = { kind: 'packages', names: ['greeter'], held: true };
+    await apply(source(GOOD));
     expect((await apply(held)).changes).toEqual([{ what: 'packages:greeter', how: 'held greeter' }]);
     expect(await apply(held)).toEqual({ changes: [] });
     expect(await sh('apt-mark showhold')).toBe('greeter');

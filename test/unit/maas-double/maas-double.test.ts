@@ -37,6 +37,25 @@ async function keyOf(host: DoubleHost): Promise<Redacted> {
   return new Redacted((await host.region(['apikey', '--username', 'admin'])).stdout);
 }
 
+test('every address of a region is static in MAAS, and is of the one that told of it last', async () => {
+  const hosts = [await migrated(1, '3.7'), await machine(2, '3.7')] as const;
+  const VIRTUAL = '127.0.7.200';
+  const holds = async (host: DoubleHost, addresses: string): Promise<void> =>
+    host.write(
+      'etc/maas/double.conf',
+      `${(await host.read('etc/maas/double.conf')).replace(/^addresses:.*\n/m, '')}addresses: [${addresses}]\n`,
+    );
+  await holds(hosts[0], VIRTUAL);
+  for (const [index, host] of hosts.entries()) await host.serve(`region-${index + 1}`);
+  const maas = await api(hosts[0]);
+  const known = async (): Promise<readonly (readonly string[])[]> =>
+    (await maas.regionControllers()).map(({ ip_addresses }) => ip_addresses);
+  await until(known, (now) => JSON.stringify(now) === `[["127.0.7.1","${VIRTUAL}"],["127.0.7.2"]]`);
+  // Whoever held it may be dead, and tell of nothing.
+  await holds(hosts[1], VIRTUAL);
+  await until(known, (now) => JSON.stringify(now) === `[["127.0.7.1"],["127.0.7.2","${VIRTUAL}"]]`);
+});
+
 describe('dbupgrade', () => {
   test('two at once: exactly one fails, on an empty database and on a migrated one', async () => {
     const regions = [await machine(1), await machine(2)];

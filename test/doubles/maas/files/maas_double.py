@@ -4,6 +4,11 @@ What the real MAAS 3.4 refuses, this refuses in the same words. Times that MAAS 
 `time_scale` of /etc/maas/double.conf, so that tests need not wait for them. Below another root (MAAS_ROOT) several
 controllers run on one machine, each with an `address` and a `hostname` in its double.conf. Inside a snap (see
 snap_double.py) it has the snap's paths, its command `maas` and its one service.
+
+What the real one does and this does not: its DHCP server, and the name servers that it tells of (of every region all static
+addresses, the virtual one among them); the agent of a rack, and the addresses of a rack beside the one that it connects
+from; the API server and Temporal in the snap; regiond starts Temporal itself, with sudo, once it has configured it; Temporal
+was once seen to hang at a stop as well; images; Vault. Which of the real one's migrations there are is said by three names.
 """
 
 import argparse
@@ -64,6 +69,8 @@ SETTINGS = {
     "dbupgrade_seconds": 3.0,
     "region_start_seconds": 2.0,
     "address": "",
+    # Those beside it, where the machine is none.
+    "addresses": [],
     "hostname": "",
     "group": "root" if SNAP else "maas",
 }
@@ -236,7 +243,8 @@ CREATE TABLE IF NOT EXISTS maasserver_config (name text PRIMARY KEY, value text)
 CREATE TABLE IF NOT EXISTS maasserver_secret (path text PRIMARY KEY, value text);
 CREATE TABLE IF NOT EXISTS maasserver_node (
   system_id text PRIMARY KEY, hostname text UNIQUE, node_type int, address text, version text,
-  reported boolean NOT NULL DEFAULT false);
+  reported boolean NOT NULL DEFAULT false, addresses text[] NOT NULL DEFAULT '{}');
+ALTER TABLE maasserver_node ADD COLUMN IF NOT EXISTS addresses text[] NOT NULL DEFAULT '{}';
 CREATE TABLE IF NOT EXISTS maasserver_regionprocess (
   system_id text, pid int, address text, port int, updated timestamptz, PRIMARY KEY (system_id, pid));
 CREATE TABLE IF NOT EXISTS maasserver_vlan (
@@ -881,15 +889,29 @@ class Region:
             time.sleep(1)
 
     def report(self):
-        """What hardware and networks it has a region tells itself, and that goes through the URL that all have in common."""
+        """What hardware it has a region tells itself, through the URL that all have in common; and its networks, when they change."""
+        is_known, told = False, None
         while True:
             try:
-                with urllib.request.urlopen(f"{self.conf['maas_url']}/rpc/", timeout=5):
-                    query(self.conf, "UPDATE maasserver_node SET reported = true WHERE system_id = %s", (self.system_id,))
-                return
-            except (OSError, psycopg2.Error, http.client.HTTPException) as error:
+                if not is_known:
+                    with urllib.request.urlopen(f"{self.conf['maas_url']}/rpc/", timeout=5):
+                        is_known = True
+                addresses = static_addresses()
+                if addresses != told:
+                    self.tell(addresses)
+                    told = addresses
+            except (OSError, psycopg2.Error, http.client.HTTPException, subprocess.CalledProcessError) as error:
                 log(f"Couldn't report test results: URL error [{getattr(error, 'reason', error)}]")
             time.sleep(scaled(30))
+
+    def tell(self, addresses):
+        """Every address is static, a virtual one as well, and is of the one controller that told of it last."""
+        query(
+            self.conf,
+            "UPDATE maasserver_node SET reported = reported OR system_id = %s, addresses = CASE system_id WHEN %s THEN %s "
+            "ELSE array(SELECT unnest(addresses) EXCEPT SELECT unnest(%s)) END",
+            (self.system_id, self.system_id, addresses, addresses),
+        )
 
     def configure_web(self):
         """Writes what the web server follows, where it is not so already. Its presence starts the web server."""
@@ -1013,6 +1035,16 @@ def own_address():
         return probe.getsockname()[0]
 
 
+def static_addresses():
+    """What MAAS takes for a controller's own, the virtual ones included; its own address is the first."""
+    own = own_address()
+    if settings()["address"]:
+        return [own, *settings()["addresses"]]
+    said = subprocess.run(["ip", "-json", "-4", "address", "show", "scope", "global"], capture_output=True, check=True).stdout
+    found = [info["local"] for link in json.loads(said) for info in link.get("addr_info", [])]
+    return [own, *sorted({address for address in found if address != own})]
+
+
 def read_own(name):
     try:
         with open(f"{HOME}/{name}") as file:
@@ -1131,7 +1163,7 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
             kind = 3 if "region" in path else 2
             rows = query(
                 conf,
-                "SELECT node_type, system_id, hostname, address, version, reported FROM maasserver_node WHERE node_type IN (%s, 4) ORDER BY 3",
+                "SELECT node_type, system_id, hostname, address, version, reported, addresses FROM maasserver_node WHERE node_type IN (%s, 4) ORDER BY 3",
                 (kind,),
             )
             self.answer(200, [controller(kind == 2, *row) for row in rows])
@@ -1310,9 +1342,14 @@ def set_config(conf, name, value):
 NODE_TYPES = {2: "Rack controller", 3: "Region controller", 4: "Region and rack controller"}
 
 
-def controller(is_rack, kind, system_id, name, address, version, reported):
-    """As the API shows it. Every controller has one interface with a static address, on the one VLAN; once that is known."""
-    link = {"name": "eth0", "vlan": {"id": 5001, "vid": 0, "fabric_id": 0}, "links": [{"mode": "static", "ip_address": address}]}
+def controller(is_rack, kind, system_id, name, address, version, reported, addresses):
+    """
+    As the API shows it. Every controller has one interface with static addresses, on the one VLAN; once that is known. Unlike
+    the real ones, racks tell only of the address that they connect from.
+    """
+    addresses = addresses or [address]
+    links = [{"mode": "static", "ip_address": each} for each in addresses]
+    link = {"name": "eth0", "vlan": {"id": 5001, "vid": 0, "fabric_id": 0}, "links": links}
     services = {"service_set": [{"name": "rackd", "status": "running", "status_info": ""}]} if is_rack else {}
     return {
         "system_id": system_id,
@@ -1321,7 +1358,7 @@ def controller(is_rack, kind, system_id, name, address, version, reported):
         "node_type": kind,
         "node_type_name": NODE_TYPES[kind],
         "version": version,
-        "ip_addresses": [address],
+        "ip_addresses": addresses,
         "interface_set": [link] if reported or kind != 3 else [],
         **services,
     }
