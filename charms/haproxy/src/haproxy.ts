@@ -45,7 +45,7 @@ export const CHECK = ['haproxy', '-c', '-f', '{}'] as const;
 
 /** Warnings that say that HAProxy does something else than what is written. Of the rest most are that newer words exist. */
 const IGNORED =
-  /ignor|never|no effect|not be applied|not work|ineffective|useless|fall(s|ing)? ?back|overrid|overwrit|truncat|will fail|still be processed before|misplaced|requires? HTTP mode/i;
+  /ignor|never|no effect|not be applied|not work|ineffective|useless|falling back to round robin|overridden|truncat|will fail|still be processed before|misplaced|requires? HTTP mode/i;
 /** What HAProxy says after what is wrong. */
 const SUMMARY = /Fatal errors found in configuration|Error\(s\) found in configuration/;
 

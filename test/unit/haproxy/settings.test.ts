@@ -171,6 +171,7 @@ describe('what HAProxy says', () => {
   test.each([
     "[WARNING]  (7) : config : parsing [a.cfg:5]: 'tune.ssl.capture-cipherlist-size' is deprecated and will be removed in version 2.7. Please use 'tune.ssl.capture-buffer-size' instead.",
     "[WARNING]  (7) : config : [a.cfg:8] : 'server a/b' : could not resolve address 'b.example', disabling server.",
+    "[WARNING]  (7) : config : parsing [a.cfg:9] : 'option httplog' not usable with proxy 'x' (needs 'mode http'). Falling back to 'option tcplog'.",
     'Configuration file is valid',
   ])('no other warning does: %s', (said) => {
     expect(complaintOf(0, said)).toBeUndefined();
