@@ -19,7 +19,7 @@ type HaproxyPlan = Plan<typeof charmcraft, typeof endpoints, Resource, typeof st
 
 export function plan(state: State): HaproxyPlan {
   // Whoever was here first: its files, its package and its service stay as they are.
-  if (state.occupant) return { machine: [], status: [occupied(state.occupant, state)] };
+  if (state.occupant) return { machine: [], status: [occupied(state.occupant)] };
   if (state.isLeaving) return farewell(state);
   const { web, options, tls, given } = state;
   const ports = [
@@ -37,11 +37,11 @@ export function plan(state: State): HaproxyPlan {
   };
 }
 
-function occupied(occupant: Occupant, { unit }: State): Status {
+function occupied(occupant: Occupant): Status {
   return occupant.kind === 'program'
     ? blocked(`${occupant.name} looks after the HAProxy of this machine: juju remove-relation one of the two`)
     : blocked(
-        `${occupant.config} was written by hand and stays: to hand it over, juju exec -u ${unit} -- mv ${occupant.config} ${occupant.config}.own`,
+        `HAProxy was set up by hand here; to hand it over: mv ${occupant.config} ${occupant.config}.by-hand`,
       );
 }
 

@@ -618,7 +618,7 @@ describe('a machine on which somebody else looks after HAProxy', () => {
     ],
     [
       { kind: 'person', config: '/etc/haproxy/haproxy.cfg' } as const,
-      '/etc/haproxy/haproxy.cfg was written by hand and stays: to hand it over, juju exec -u haproxy/0 -- mv /etc/haproxy/haproxy.cfg /etc/haproxy/haproxy.cfg.own',
+      'HAProxy was set up by hand here; to hand it over: mv /etc/haproxy/haproxy.cfg /etc/haproxy/haproxy.cfg.by-hand',
     ],
   ])('%j: nothing is touched, also while this unit goes', (occupant, message) => {
     for (const isLeaving of [false, true])
