@@ -4,6 +4,7 @@ import { majorMinor, REGION_HTTP_PORT } from '@maas-ha/maas';
 import type { DatabagPlan } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import type { Departed } from './controllers.ts';
+import { nameOfDatabase } from './database.ts';
 import type { endpoints, Hostnames, SoleDhcp, TlsServed } from './endpoints.ts';
 import { schemaOf, type Known } from './known.ts';
 import { observability } from './observability.ts';
@@ -22,15 +23,18 @@ export interface Standing {
   /** Known once the database has been migrated. */
   readonly known: Known | undefined;
   readonly upgrade: Upgrade | undefined;
+  /** Whether the database has lost what it was migrated to. */
+  readonly isTakenBack: boolean;
   readonly tls: TlsServed | undefined;
 }
 
 /** What a region says on each of its relations. */
-export function databagsOf(state: State, { url, known, upgrade, tls }: Standing): readonly Databag[] {
+export function databagsOf(state: State, standing: Standing): readonly Databag[] {
+  const { url, known, tls } = standing;
   const { request } = state.tls;
   return [
     ...databaseRequests(state),
-    ...clusterBags(state, url, known, upgrade),
+    ...clusterBags(state, standing),
     ...(known ? apiBags(state, tls) : []),
     ...(state.secret && url !== undefined ? rpcBags(state, url, known) : []),
     ...observerBags(state, tls),
@@ -39,8 +43,9 @@ export function databagsOf(state: State, { url, known, upgrade, tls }: Standing)
 }
 
 /** Old servers read the request from each unit, newer ones from the application. */
-function databaseRequests({ databaseRelations, options }: State): readonly Databag[] {
-  const database = options['database-name'];
+function databaseRequests({ databaseRelations, options, cluster }: State): readonly Databag[] {
+  const ids = [...databaseRelations.database, ...databaseRelations.db].map((id) => ({ id }));
+  const database = nameOfDatabase(options['database-name'], ids, cluster?.schema);
   return [
     ...databaseRelations.db.map(
       (relation) => ({ endpoint: 'db', relation, app: { database }, unit: { database } }) as const,
@@ -56,13 +61,7 @@ function databaseRequests({ databaseRelations, options }: State): readonly Datab
   ];
 }
 
-/** @param known once the database has been migrated */
-function clusterBags(
-  state: State,
-  url: string | undefined,
-  known: Known | undefined,
-  upgrade: Upgrade | undefined,
-): readonly Databag[] {
+function clusterBags(state: State, { url, known, upgrade, isTakenBack }: Standing): readonly Databag[] {
   const { cluster, hostname, address, unit, peers, racks, departed, packageVersion, preparation } = state;
   if (cluster === undefined) return [];
   const present = Object.fromEntries([
@@ -74,7 +73,7 @@ function clusterBags(
       endpoint: 'region-cluster',
       relation: cluster.id,
       app: {
-        schema: known ? schemaOf(state, known) : cluster.schema,
+        schema: known ? schemaOf(state, known) : isTakenBack ? undefined : cluster.schema,
         url,
         target: known ? undefined : upgrade?.to,
         rotation: rotationOf(state) || undefined,
@@ -88,9 +87,22 @@ function clusterBags(
             : cluster.settings,
         tls: servedTls(state, known?.relation),
       },
-      unit: { hostname, address, version: packageVersion, ready: preparation.version },
+      unit: {
+        hostname,
+        address,
+        version: packageVersion,
+        ready: preparation.version,
+        database: known?.relation ?? lastDatabase(state),
+      },
     },
   ];
+}
+
+/** The database that a region goes on serving which cannot be configured now; none where it stands still. */
+function lastDatabase({ cluster, database, databaseRelations, services }: State): number | undefined {
+  const [relation] = [...databaseRelations.database, ...databaseRelations.db];
+  const isUntouched = database.kind !== 'ready' && services.length > 0;
+  return isUntouched && cluster?.schema?.relation === relation ? relation : undefined;
 }
 
 /** Who has to be remembered: of those that are gone, only who MAAS still knows; all of them while it cannot be asked. */

@@ -3,6 +3,16 @@ import type { DatabaseConnection } from '@maas-ha/interfaces/database';
 import type { Installation } from '@maas-ha/maas';
 import { NotYetError } from 'juju-ts-ops';
 import { z } from 'zod';
+import type { Schema } from './endpoints.ts';
+
+/** What the database of a relation is called: what it was when it was migrated, whatever the option says since. */
+export function nameOfDatabase(
+  option: string,
+  [relation]: readonly { readonly id: number }[],
+  schema: Schema | undefined,
+): string {
+  return (schema && schema.relation === relation?.id ? schema.database : undefined) ?? option;
+}
 
 /** What the charm needs of PostgreSQL is asked with its own client. */
 export const CLIENT_PACKAGE = 'postgresql-client';

@@ -13,10 +13,15 @@ const Hostnames = z.record(z.string(), z.string());
 export type Hostnames = Readonly<z.infer<typeof Hostnames>>;
 
 /**
- * The version of MAAS' packages that a database was migrated to, from which one where it had another before, and the
- * relation over which that database was got.
+ * The version of MAAS' packages that a database was migrated to, from which one where it had another before, the
+ * relation over which that database was got, and its name.
  */
-const Schema = z.object({ version: z.string(), from: z.string().optional(), relation: z.int() });
+const Schema = z.object({
+  version: z.string(),
+  from: z.string().optional(),
+  relation: z.int(),
+  database: z.string().optional(),
+});
 export type Schema = Readonly<z.infer<typeof Schema>>;
 
 /** What MAAS has been told to set, because options say so, and over which relation its database was got. */
@@ -62,6 +67,8 @@ const regionCluster = definePeerInterface({
     version: raw,
     /** The version that could be installed at once. */
     ready: raw,
+    /** The relation whose database it may be serving; absent while it serves none. */
+    database: json(z.int()),
   },
 });
 

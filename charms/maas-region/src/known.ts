@@ -58,28 +58,45 @@ export function twinOf({ unit, hostname, peers }: State): string | undefined {
   return peers.find((peer) => peer.hostname === hostname && unitNumber(peer.unit) < unitNumber(unit))?.unit;
 }
 
-/** Whether this very database has the schema of the installed MAAS: another one may be empty. */
-export function isMigrated({ cluster }: State, { packageVersion, relation }: Known): boolean {
-  return cluster?.schema?.version === packageVersion && cluster.schema.relation === relation;
+/** Whether this very database has the schema of the installed MAAS: another one may be empty, and it may have been restored. */
+export function isMigrated(state: State, known: Known): boolean {
+  return isSaidToBe(state.cluster?.schema, known) && !isTakenBack(state, known);
+}
+
+/** Whether the database is said to be migrated, and says itself that it is not: then it has been restored. */
+export function isTakenBack({ cluster, isLeader, hasMigrated }: State, known: Known): boolean {
+  return isLeader && hasMigrated === false && isSaidToBe(cluster?.schema, known);
+}
+
+function isSaidToBe(schema: Schema | undefined, { packageVersion, relation }: Known): boolean {
+  return schema?.version === packageVersion && schema.relation === relation;
+}
+
+/** The regions that may still serve another database, or this one as it was before it is migrated. */
+export function notStopped({ peers }: State): readonly string[] {
+  return peers.filter(({ database }) => database !== undefined).map(({ unit }) => unit);
 }
 
 /**
- * Whether the leader may migrate: a database that no region uses yet, or one whose regions have all stopped to be
- * upgraded. What somebody has installed on one machine by hand is no reason to.
+ * Whether the leader may migrate: a database that no region uses, nor another one, or one whose regions have all stopped
+ * to be upgraded. What somebody has installed on one machine by hand is no reason to.
  */
 export function canMigrate(state: State, { relation }: Known, upgrade: Upgrade | undefined): boolean {
   if (!state.isLeader || obstacleOf(state) !== undefined) return false;
   if (upgrade) return !upgrade.isBehind && upgrade.lagging.length === 0;
-  return state.cluster?.schema?.relation !== relation;
+  // Never two databases behind the balancers: who serves the one of before has to stop first.
+  return state.cluster?.schema?.relation !== relation && notStopped(state).length === 0;
 }
 
 /** What the database is at once this unit serves. */
-export function schemaOf({ cluster }: State, { packageVersion, relation }: Known): Schema {
+export function schemaOf({ cluster }: State, { packageVersion, relation, database }: Known): Schema {
   const before = cluster?.schema;
-  if (before?.version === packageVersion && before.relation === relation) return before;
+  const named = { database: database.database };
+  if (before?.version === packageVersion && before.relation === relation) return { ...before, ...named };
   return {
     version: packageVersion,
     relation,
+    ...named,
     ...(before?.relation === relation && { from: before.version }),
   };
 }

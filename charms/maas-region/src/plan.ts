@@ -15,7 +15,7 @@ import { databagsOf } from './databags.ts';
 import { migrateDnsOptions, startNamed } from './dns.ts';
 import type { endpoints } from './endpoints.ts';
 import { extensionsToDrop } from './extensions.ts';
-import { canMigrate, isMigrated, knownOf, schemaOf, urlOf, type Known } from './known.ts';
+import { canMigrate, isMigrated, isTakenBack, knownOf, schemaOf, urlOf, type Known } from './known.ts';
 import { hasTemporal, portsOf } from './ports.ts';
 import { awaitAnother, awaitServing, restartRegion } from './regiond.ts';
 import { rotation } from './secret.ts';
@@ -55,20 +55,28 @@ export function plan(state: State): RegionPlan {
                   ...(mayMigrate ? [migration(state, known)] : []),
                 ]
               : []),
+            // A region whose database has been taken away would serve it beside the next one.
+            ...(state.database.kind === 'none' ? state.maas.standstill(state.services) : []),
             ...(known && mayServe ? atOnce(state, known) : []),
           ],
           inTurn: known && mayServe ? oneByOne(state, known) : [],
           afterTurn: [
             ...(known && mayServe && state.isDatabaseProxyLeft ? withoutDatabaseProxy() : []),
             ...(known && mayServe ? serving(state) : []),
-            ...(state.isServing ? dutiesOf(state) : []),
+            ...(state.isServing && state.database.kind !== 'none' ? dutiesOf(state) : []),
             ...(known && state.isServing && state.isLeader
               ? [...settingSteps(state, known), ...tlsSteps(state, known.relation)]
               : []),
           ],
         }),
     secrets: tlsSecrets(state),
-    databags: databagsOf(state, { url, known: mayServe ? known : undefined, upgrade, tls }),
+    databags: databagsOf(state, {
+      url,
+      known: mayServe ? known : undefined,
+      upgrade,
+      isTakenBack: known !== undefined && isTakenBack(state, known),
+      tls,
+    }),
     ports: portsOf(state, tls),
     ...(state.version !== undefined && { version: state.version }),
     status: statusesOf(state, url, known, { mayServe, upgrade }),

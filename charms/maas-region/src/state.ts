@@ -32,7 +32,7 @@ import {
 import { z } from 'zod';
 import type { charmcraft } from './charmcraft.ts';
 import { askForSoleDhcp, departedUnits, type Departed } from './controllers.ts';
-import { serverFacts, type ServerFacts } from './database.ts';
+import { nameOfDatabase, serverFacts, type ServerFacts } from './database.ts';
 import { databaseProxyOptions, readDatabasePath, type DatabasePath } from './database-proxy/state.ts';
 import { findDnsProblem, isNamedDown } from './dns.ts';
 import type { endpoints, Hostnames, Schema, SettingsSet, SoleDhcp, TlsServed } from './endpoints.ts';
@@ -71,6 +71,8 @@ export interface Peer {
   /** The version of the packages that are installed there, and of those that could be at once. */
   readonly version?: string;
   readonly ready?: string;
+  /** The relation whose database it may be serving. */
+  readonly database?: number;
 }
 
 /** What Juju and the machine say, and what the leader has asked PostgreSQL, where it answers. */
@@ -243,7 +245,12 @@ export async function read(juju: RegionJuju): Promise<State> {
     hostname: hostname(),
     address,
     ...(await readDatabasePath(
-      await databaseOf(juju, db, database, values['database-name'], network.egressSubnets),
+      await databaseOf(
+        juju,
+        db,
+        database,
+        nameOfDatabase(values['database-name'], [...database, ...db], cluster?.appData.schema),
+      ),
       server,
       values['database-proxy'],
     )),
@@ -361,7 +368,6 @@ async function databaseOf(
   db: Awaited<ReturnType<typeof juju.relations<'db'>>>,
   database: Awaited<ReturnType<typeof juju.relations<'database'>>>,
   name: string,
-  egressSubnets: readonly string[],
 ): Promise<State['database']> {
   const [old] = db;
   const [today] = database;
@@ -371,7 +377,10 @@ async function databaseOf(
     );
   }
   if (today) return todaysDatabase(juju, today);
-  if (old) return pgsqlConnection(old, name, egressSubnets);
+  if (old) {
+    const { egressSubnets } = await juju.network('db', old.id);
+    return pgsqlConnection(old, name, egressSubnets);
+  }
   return { kind: 'none' };
 }
 

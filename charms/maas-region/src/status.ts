@@ -2,7 +2,7 @@ import { inWords, tooOld } from '@maas-ha/maas';
 import { active, blocked, maintenance, waiting, type Status } from 'juju-ts-ops';
 import { connectionsNeeded } from './database.ts';
 import { databaseProxyNotes, databaseProxyStatus } from './database-proxy/plan.ts';
-import { twinOf, type Known } from './known.ts';
+import { isTakenBack, notStopped, twinOf, type Known } from './known.ts';
 import { passwordProblem } from './password.ts';
 import type { State } from './state.ts';
 import { tlsStatus } from './tls.ts';
@@ -28,6 +28,8 @@ export function statusesOf(
   const databaseProblem = state.databaseProxy && databaseProxyStatus(state.databaseProxy);
   if (databaseProblem) return [databaseProblem];
   if (!state.isServing) return [waiting('regiond to serve')];
+  const renamed = renamedDatabase(state, known);
+  if (renamed !== undefined) return [blocked(renamed)];
   if (state.dnsProblem !== undefined)
     return [blocked(`named does not take its configuration, mend /etc/bind: ${state.dnsProblem}`)];
   if (state.isNamedDown)
@@ -61,12 +63,17 @@ function missingForConfig(state: State, url: string | undefined): Status | undef
   return waiting(isLeader ? 'this unit to have an address' : 'the leader to say where MAAS is reached');
 }
 
+/** The name of a database cannot be changed under a MAAS that is in it. */
+function renamedDatabase({ options, app }: State, { database: { database } }: Known): string | undefined {
+  return options['database-name'] === database
+    ? undefined
+    : `database-name cannot change, MAAS is in ${database}: juju config ${app} database-name=${database}`;
+}
+
 /** What a region waits for that could run and does not, because the database is not that of its MAAS. */
-function notServing(
-  { isLeader, cluster, app }: State,
-  { packageVersion, relation }: Known,
-  upgrade: Upgrade | undefined,
-): Status {
+function notServing(state: State, known: Known, upgrade: Upgrade | undefined): Status {
+  const { isLeader, cluster, app } = state;
+  const { packageVersion, relation } = known;
   if (upgrade) {
     const what = isLeader && upgrade.lagging.length > 0 ? `${upgrade.lagging.join(', ')} to stop` : undefined;
     return maintenance(
@@ -74,8 +81,14 @@ function notServing(
     );
   }
   const schema = cluster?.schema;
-  if (schema === undefined || schema.relation !== relation)
-    return waiting('the leader to migrate the database');
+  if (schema === undefined || schema.relation !== relation || isTakenBack(state, known)) {
+    const others = notStopped(state);
+    return waiting(
+      isLeader && others.length > 0
+        ? `${others.join(', ')} to stop, before the database is migrated`
+        : 'the leader to migrate the database',
+    );
+  }
   const [here, there] = inWords(packageVersion, schema.version);
   return blocked(
     `MAAS ${here} is installed here, and the database is that of ${there}: juju run ${app}/leader upgrade`,

@@ -102,6 +102,28 @@ test('another version migrates again', async () => {
   expect(await logged()).toEqual([...ONCE, ...ONCE]);
 });
 
+test('a database that was restored since is migrated again, whatever is written down in it', async () => {
+  await server.sql(
+    'CREATE TABLE django_migrations (app text, name text); ALTER TABLE django_migrations OWNER TO maas',
+  );
+  const migrate = (): Promise<void> => migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
+  try {
+    await dbupgrade(
+      `echo "INSERT INTO django_migrations VALUES ('maasserver', '0001')" | PGPASSWORD=${server.connection.password.reveal()} psql -qX -h 127.0.0.1 -p ${server.connection.port} -U maas maasdb`,
+    );
+    await migrate();
+    expect(await hasMigrated(server.connection, '3.7')).toBe(true);
+    await server.sql('TRUNCATE django_migrations');
+    expect(await hasMigrated(server.connection, '3.7')).toBe(false);
+    expect(await serverFacts(server.connection, '3.7')).toMatchObject({ hasMigrated: false, isEmpty: false });
+    await migrate();
+    expect(await logged()).toEqual([...ONCE, ...ONCE]);
+    expect(await hasMigrated(server.connection, '3.7')).toBe(true);
+  } finally {
+    await server.sql('DROP TABLE django_migrations');
+  }
+});
+
 test('a migration that fails is tried again, and counts only once it has succeeded', async () => {
   await dbupgrade('false');
   const failed = migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
