@@ -119,7 +119,7 @@ export async function read(juju: RackJuju): Promise<State> {
     isInitialised: maas.isInitialised('rack'),
     preparation: await preparation(juju.context, source),
     ...(region && { region }),
-    currentConf: parseMaasConfig(conf ?? ''),
+    currentConf: parseMaasConfig(conf ?? '', maas.conf.rack),
     hostname: hostname(),
     relations: relations.map(({ id }) => id),
     observers: observers.map(({ id }) => id),

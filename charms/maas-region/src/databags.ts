@@ -120,7 +120,7 @@ function soleDhcpOf({ soleDhcp, cluster }: State): SoleDhcp | undefined {
 }
 
 function apiBags(state: State, tls: TlsServed | undefined): readonly Databag[] {
-  const { api, address } = state;
+  const { api, webAddress } = state;
   const ports = [...extraPorts(state), ...tlsPorts(tls)];
   return api.map(
     (relation) =>
@@ -128,7 +128,7 @@ function apiBags(state: State, tls: TlsServed | undefined): readonly Databag[] {
         endpoint: 'api',
         relation,
         unit: {
-          hostname: address,
+          hostname: webAddress,
           port: REGION_HTTP_PORT,
           'health-check': '/MAAS/rpc/',
           ...(ports.length > 0 && { 'tcp-ports': ports }),

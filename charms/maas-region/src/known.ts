@@ -1,5 +1,5 @@
 import type { DatabaseConnection } from '@maas-ha/interfaces/database';
-import { maasUrl, REGION_HTTP_PORT, tooOld } from '@maas-ha/maas';
+import { maasUrl, REGION_HTTP_PORT, shortName, tooOld } from '@maas-ha/maas';
 import { unitNumber } from 'juju-ts-ops';
 import type { Schema } from './endpoints.ts';
 import type { State } from './state.ts';
@@ -42,9 +42,9 @@ function decideUrl({ options, vip, balancer, unit, address, peers }: State): str
 }
 
 export function knownOf(state: State, url: string | undefined): Known | undefined {
-  const { database, databaseRelations, version, packageVersion, isServing } = state;
-  // One that serves already goes on, whoever has come with its name.
-  if (!isServing && twinOf(state) !== undefined) return undefined;
+  const { database, databaseRelations, version, packageVersion } = state;
+  // Nothing of this machine is changed: who serves by that name may be the other one.
+  if (twinOf(state) !== undefined) return undefined;
   const [relation] = [...databaseRelations.database, ...databaseRelations.db];
   if (database.kind !== 'ready' || url === undefined || version === undefined || relation === undefined)
     return undefined;
@@ -53,9 +53,14 @@ export function knownOf(state: State, url: string | undefined): Known | undefine
   return { url, database: database.connection, version, packageVersion, relation };
 }
 
-/** An earlier region with the same host name, by which MAAS would take the two for one. */
+/** An earlier region of the same name, by which MAAS would take the two for one: it knows no domains. */
 export function twinOf({ unit, hostname, peers }: State): string | undefined {
-  return peers.find((peer) => peer.hostname === hostname && unitNumber(peer.unit) < unitNumber(unit))?.unit;
+  return peers.find(
+    (peer) =>
+      peer.hostname !== undefined &&
+      shortName(peer.hostname) === shortName(hostname) &&
+      unitNumber(peer.unit) < unitNumber(unit),
+  )?.unit;
 }
 
 /** Whether this very database has the schema of the installed MAAS: another one may be empty, and it may have been restored. */

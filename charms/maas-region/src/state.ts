@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { osRelease, readFileIfExists } from '@maas-ha/host';
+import { heldAddresses, osRelease, ownAddress, readFileIfExists } from '@maas-ha/host';
 import type { DatabaseState } from '@maas-ha/interfaces/database';
 import type { Frontend } from '@maas-ha/interfaces/http';
 import { pgsqlConnection } from '@maas-ha/interfaces/pgsql';
@@ -113,7 +113,10 @@ export interface State extends Partial<ServerFacts> {
   /** Whether no region may start on this machine, because it is being upgraded. */
   readonly isHeld: boolean;
   readonly hostname: string;
+  /** Where the other regions reach this one. */
   readonly address: string;
+  /** Where balancers do. */
+  readonly webAddress: string;
   /** As MAAS reaches it. */
   readonly database: DatabasePath['database'];
   readonly databaseProxy?: DatabasePath['databaseProxy'];
@@ -191,6 +194,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     live,
     dnsProblem,
     asked,
+    held,
   ] = await Promise.all([
     juju.isLeader(),
     juju.relations('db'),
@@ -207,20 +211,22 @@ export async function read(juju: RegionJuju): Promise<State> {
     liveRegions(),
     findDnsProblem(maas),
     readFileIfExists(lookFile(juju.context)),
+    heldAddresses(),
   ]);
   const [cluster] = clusters;
   const [vip] = vips;
   const [balancer] = api;
   const [server] = [...database, ...db];
-  const virtual = new Set(vips.flatMap(({ appData }) => appData.vips ?? []).map(({ address }) => address));
+  const known = vips.flatMap(({ appData }) => appData.vips ?? []).map((one) => one.address);
+  const virtual = { known, held };
   const { id: hook, unit, app, model, leaving } = juju.context;
   const restoreFile = join(juju.context.stateDirectory, 'restoring');
   const isServing = live?.has(shortName(hostname())) ?? false;
   const { version: packageVersion, packages, note } = installed;
   // The leader is asked itself, and tells the others. What an earlier leader was asked counts until then.
   const look = latestWish(cluster?.appData.look, isLeader ? asked : undefined);
-  // The unit that holds the virtual address has it too, and Juju may name that one first.
-  const address = network.bindAddresses.find((one) => !virtual.has(one)) ?? '';
+  const address = ownAddress(network, virtual) ?? '';
+  const webNetwork = balancer && (await juju.network('api', balancer.id));
   const peerAddresses = (cluster?.units ?? []).flatMap(({ data }) => data.address ?? []);
   const found: State = {
     hook,
@@ -244,6 +250,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     isHeld: maas.isRegionHeld(),
     hostname: hostname(),
     address,
+    webAddress: (webNetwork && ownAddress(webNetwork, virtual)) ?? address,
     ...(await readDatabasePath(
       await databaseOf(
         juju,
@@ -275,7 +282,7 @@ export async function read(juju: RegionJuju): Promise<State> {
     api: api.map(({ id }) => id),
     observers: observers.map(({ id }) => id),
     services: maas.regionServices(),
-    currentConf: parseMaasConfig(conf ?? ''),
+    currentConf: parseMaasConfig(conf ?? '', maas.conf.region),
     ...(secret !== undefined && MAAS_SECRET.test(secret.trim()) && { secret: new Redacted(secret.trim()) }),
     isServing,
     ...(dnsProblem !== undefined && { dnsProblem }),

@@ -1,4 +1,4 @@
-import { inWords, tooOld } from '@maas-ha/maas';
+import { inWords, shortName, tooOld } from '@maas-ha/maas';
 import { active, blocked, maintenance, waiting, type Status } from 'juju-ts-ops';
 import { connectionsNeeded } from './database.ts';
 import { databaseProxyNotes, databaseProxyStatus } from './database-proxy/plan.ts';
@@ -28,6 +28,8 @@ export function statusesOf(
   const databaseProblem = state.databaseProxy && databaseProxyStatus(state.databaseProxy);
   if (databaseProblem) return [databaseProblem];
   if (!state.isServing) return [waiting('regiond to serve')];
+  const sharing = sharingAddress(state);
+  if (sharing !== undefined) return [blocked(sharing)];
   const renamed = renamedDatabase(state, known);
   if (renamed !== undefined) return [blocked(renamed)];
   if (state.dnsProblem !== undefined)
@@ -53,7 +55,7 @@ function missingForConfig(state: State, url: string | undefined): Status | undef
   const twin = twinOf(state);
   if (twin !== undefined) {
     return blocked(
-      `${twin} has the host name ${state.hostname} too, and MAAS would take the two for one: hostnamectl set-hostname <another>`,
+      `${twin} is called ${shortName(state.hostname)} too, and MAAS would take the two for one: hostnamectl set-hostname <another>`,
     );
   }
   if (url !== undefined) return undefined;
@@ -61,6 +63,15 @@ function missingForConfig(state: State, url: string | undefined): Status | undef
   if (vip && vip.address === undefined) return waiting(`${vip.app} to have a virtual address`);
   if (balancer && !balancer.frontend) return waiting(`${balancer.app} to say where it listens`);
   return waiting(isLeader ? 'this unit to have an address' : 'the leader to say where MAAS is reached');
+}
+
+/** Two units at one address are one to balancers and to other regions. */
+function sharingAddress({ address, peers, app }: State): string | undefined {
+  const same = address === '' ? undefined : peers.find((peer) => peer.address === address);
+  return (
+    same &&
+    `${same.unit} has the address ${address} too: juju bind ${app} <the space of the machines' network>`
+  );
 }
 
 /** The name of a database cannot be changed under a MAAS that is in it. */

@@ -1,17 +1,26 @@
-import { Redacted } from 'juju-ts-ops';
-import { parse, stringify } from 'yaml';
+import { Redacted, UserError } from 'juju-ts-ops';
+import { LineCounter, parseDocument, stringify } from 'yaml';
 import { z } from 'zod';
 
-const Config = z.record(z.string(), z.unknown()).catch({});
+const Config = z.record(z.string(), z.unknown());
 export type MaasConfig = z.infer<typeof Config>;
 
-/** The keys of a regiond.conf or rackd.conf as it stands; none where the file is missing or no mapping. */
-export function parseMaasConfig(text: string): MaasConfig {
-  try {
-    return Config.parse(parse(text));
-  } catch {
-    return {};
-  }
+/**
+ * The keys of a regiond.conf or rackd.conf as it stands, as MAAS reads it: YAML 1.1, and of a key that is there twice the
+ * last one counts. What is wrong is said by its line alone: the file has passwords.
+ * @param path for the message
+ * @throws {UserError} where MAAS could not read it either; what others have written there is kept
+ */
+export function parseMaasConfig(text: string, path: string): MaasConfig {
+  const lineCounter = new LineCounter();
+  const quiet = { logLevel: 'silent', prettyErrors: false } as const;
+  const document = parseDocument(text, { version: '1.1', uniqueKeys: false, lineCounter, ...quiet });
+  const [problem] = [...document.errors, ...document.warnings];
+  const where = problem ? ` (line ${lineCounter.linePos(problem.pos[0]).line})` : '';
+  const parsed = problem ? undefined : Config.nullable().safeParse(document.toJS());
+  if (!parsed?.success)
+    throw new UserError(`MAAS cannot read ${path}${where}: mend it, or move it away to have a new one`);
+  return parsed.data ?? {};
 }
 
 /**

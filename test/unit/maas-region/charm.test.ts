@@ -173,3 +173,11 @@ test('a collector is told on the unit, also before MAAS is there', async () => {
     dashboards: [expect.stringMatching(/^\/Td6WFoA/)],
   });
 });
+
+test('on several networks a region tells others the address that Juju has them come in at, on each its own', async () => {
+  const docker = { interface: 'docker0', address: '172.17.0.1', cidr: '172.17.0.0/16' };
+  const lan = { interface: 'enp5s0', address: '10.20.0.90', cidr: '10.20.0.0/24' };
+  const networks = { 'region-cluster': { addresses: [docker, lan], ingressAddresses: ['10.20.0.90'] } };
+  const { state: after } = await inProcess(charm).run('config-changed', state({ networks }));
+  expect(after.relations[0]?.ownData).toMatchObject({ address: '10.20.0.90' });
+});

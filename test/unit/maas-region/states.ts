@@ -57,6 +57,7 @@ export function serving(known: Partial<State> = {}): State {
     isHeld: false,
     hostname: 'region-0',
     address: '10.0.0.10',
+    webAddress: '10.0.0.10',
     database: {
       kind: 'ready',
       connection: {

@@ -1,5 +1,5 @@
 // The traps of TRAPS.md that no other test is about, and whether TRAPS.md names tests that there are.
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
-import { DEB, forgetIdentity, MAAS_SECRET, renderMaasConfig, SNAP } from '@maas-ha/maas';
+import { DEB, forgetIdentity, MAAS_SECRET, parseMaasConfig, renderMaasConfig, SNAP } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { createAdmin } from '../../../charms/maas-region/src/controllers.ts';
@@ -170,6 +170,36 @@ test.each(['12345', '0777', 'yes', 'abc #x', '@abc', `a'b"c: #x`, 'a\\b', 'null'
   },
 );
 
+test('a key that is there twice is what MAAS takes it for, and no other key is lost', () => {
+  const text = 'vault_url: http://vault\nnum_workers: 2\nnum_workers: 6\ndebug: yes\n';
+  expect(parseMaasConfig(text, 'regiond.conf')).toEqual({
+    vault_url: 'http://vault',
+    num_workers: 6,
+    debug: true,
+  });
+  expect(parseMaasConfig('', 'regiond.conf')).toEqual({});
+});
+
+test.each([
+  ['a: 1\ndatabase_pass: !vault hunter2\n', ' (line 2)'],
+  ['database_pass: [hunter2\n', ' (line'],
+  ['- hunter2\n', ''],
+  ['hunter2', ''],
+])('what MAAS cannot read is kept, and named by its line alone: %j', (text, where) => {
+  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  let problem: unknown;
+  try {
+    parseMaasConfig(text, '/etc/maas/regiond.conf');
+  } catch (error) {
+    problem = error;
+  }
+  expect(problem).toMatchObject({ remedy: 'user' });
+  expect(String(problem)).toContain(`MAAS cannot read /etc/maas/regiond.conf${where}`);
+  expect(String(problem)).not.toContain('hunter2');
+  expect(warned).not.toHaveBeenCalled();
+  warned.mockRestore();
+});
+
 test('a region whose host name another one has is not started, and told what to type', () => {
   const state = serving({
     unit: 'maas-region/2',
@@ -186,12 +216,36 @@ test('a region whose host name another one has is not started, and told what to 
     {
       level: 'blocked',
       message:
-        'maas-region/1 has the host name region-1 too, and MAAS would take the two for one: hostnamectl set-hostname <another>',
+        'maas-region/1 is called region-1 too, and MAAS would take the two for one: hostnamectl set-hostname <another>',
     },
   ]);
   expect(machineOf(serving({ unit: 'maas-region/0', hostname: 'region-1' }))).toContain(
     'service:maas-regiond:running',
   );
+});
+
+test('two host names that differ in their domains only are one to MAAS, also where the first one answers for the second', () => {
+  const state = serving({
+    unit: 'maas-region/1',
+    hostname: 'maas.b.example.com',
+    isLeader: false,
+    isServing: true,
+    peers: [{ unit: 'maas-region/0', hostname: 'maas.a.example.com', address: '10.0.0.11' }],
+  });
+  expect(machineOf(state).join()).not.toContain('running');
+  expect(plan(state).status[0]).toMatchObject({
+    level: 'blocked',
+    message: expect.stringContaining('maas-region/0 is called maas too'),
+  });
+});
+
+test('one address for two units is named', () => {
+  const peers = [{ unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.10' }];
+  expect(plan(serving({ peers })).status[0]).toEqual({
+    level: 'blocked',
+    message:
+      "maas-region/1 has the address 10.0.0.10 too: juju bind maas-region <the space of the machines' network>",
+  });
 });
 
 test('balancers ask for what only a region that serves can answer, also with TLS', () => {
