@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastLines, readFileIfExists, replaceFile, run, tryRun } from '@maas-ha/host';
 import { majorMinor, type Installation } from '@maas-ha/maas';
@@ -37,7 +37,8 @@ const HERE: BackupPlace = { root: '/', folder: BACKUP_FOLDER };
 
 /**
  * Archives what the database does not have, for root alone, and returns where. Whatever stops it in the middle, there is
- * a whole backup or none.
+ * a whole backup or none, and nothing that is half made stays.
+ * @throws {UserError} where the disk has no room for it, or cannot be written to
  */
 export async function writeBackup(
   { backedUp }: Installation,
@@ -46,16 +47,72 @@ export async function writeBackup(
 ): Promise<string> {
   const file = join(folder, `${manifest.id}.tar`);
   const unfinished = join(folder, 'unfinished');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
-  await rm(unfinished, { recursive: true, force: true });
-  await mkdir(unfinished);
-  await writeFile(join(unfinished, MANIFEST), JSON.stringify(manifest), { mode: 0o600 });
-  const archive = await open(join(unfinished, 'archive'), 'wx', 0o600);
   try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chmod(folder, 0o700);
+    await rm(unfinished, { recursive: true, force: true });
     const present = backedUp.map((path) => path.slice(1)).filter((path) => existsSync(join(root, path)));
+    await requireRoom(folder, root, present);
+    await mkdir(unfinished);
+    await archive(manifest, present, { root, folder });
+    await rename(join(unfinished, 'archive'), file);
+  } catch (error) {
+    throw isDiskError(error) ? new UserError(`the backup could not be made: ${error.message}`) : error;
+  } finally {
+    await rm(unfinished, { recursive: true, force: true }).catch(() => undefined);
+  }
+  return file;
+}
+
+/** Beside what is archived: what `tar` adds to it, and what the machine needs to go on, in bytes. */
+const SPARE = 64 * 1024 * 1024;
+
+/** @throws {UserError} */
+async function requireRoom(folder: string, root: string, present: readonly string[]): Promise<void> {
+  const sizes =
+    present.length === 0
+      ? ''
+      : await run([
+          'du',
+          '--summarize',
+          '--apparent-size',
+          '--block-size=1',
+          '--',
+          ...present.map((path) => join(root, path)),
+        ]);
+  const needed = sizes.split('\n').reduce((sum, line) => sum + (Number.parseInt(line, 10) || 0), SPARE);
+  const { bavail, bsize } = await statfs(folder);
+  if (bavail * bsize < needed)
+    throw new UserError(
+      `the backup needs ${inMegabytes(needed)} MB, and ${folder} has ${inMegabytes(bavail * bsize)} free: make room there`,
+    );
+}
+
+function inMegabytes(bytes: number): number {
+  return Math.ceil(bytes / 1024 / 1024);
+}
+
+/** A disk that is full, or cannot be written to. */
+function isDiskError(error: unknown): error is Error {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'].includes(String(error.code))
+  );
+}
+
+async function archive(
+  manifest: Manifest,
+  present: readonly string[],
+  { root, folder }: BackupPlace,
+): Promise<void> {
+  const unfinished = join(folder, 'unfinished');
+  await writeFile(join(unfinished, MANIFEST), JSON.stringify(manifest), { mode: 0o600 });
+  const handle = await open(join(unfinished, 'archive'), 'wx', 0o600);
+  try {
     const { exitCode, stderr } = await tryRun(
       [
+        ...alone(folder),
         'tar',
         '--create',
         `--file=${join(unfinished, 'archive')}`,
@@ -68,13 +125,18 @@ export async function writeBackup(
     );
     if (exitCode !== 0)
       throw new NotYetError(`the backup could not be made, try again: ${lastLines(stderr, 1)}`);
-    await archive.sync();
+    await handle.sync();
   } finally {
-    await archive.close();
+    await handle.close();
   }
-  await rename(join(unfinished, 'archive'), file);
-  await rm(unfinished, { recursive: true });
-  return file;
+}
+
+/**
+ * Has a program wait for one that an earlier hook has begun, which goes on although that hook was killed: the lock is held
+ * for as long as it runs.
+ */
+function alone(folder: string): readonly [string, ...string[]] {
+  return ['flock', '--exclusive', folder];
 }
 
 /** The backups that are on this unit, the newest last. What is no backup is left out. */
@@ -132,7 +194,15 @@ export async function unpackBackup(
     (name) => name !== maas.idFile.slice(1) || hostname === here,
   );
   await run(
-    ['tar', '--extract', `--file=${file}`, `--directory=${root}`, '--preserve-permissions', ...names],
+    [
+      ...alone(folder),
+      'tar',
+      '--extract',
+      `--file=${file}`,
+      `--directory=${root}`,
+      '--preserve-permissions',
+      ...names,
+    ],
     {
       timeout: ARCHIVE_TIMEOUT,
     },

@@ -54,8 +54,12 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<string>
   const { exitCode, stdout, stderr } = await tryRun(argv, options);
   if (exitCode === 0) return stdout;
   const [program, verb = ''] = commandOf(argv);
-  throw new HostError('command', 'bug', `${program} ${verb} failed: ${lastLines(stderr || stdout)}`);
+  const remedy = DISK_PROBLEM.test(stderr) ? 'user' : 'bug';
+  throw new HostError('command', remedy, `${program} ${verb} failed: ${lastLines(stderr || stdout)}`);
 }
+
+/** What the C library calls a disk that is full, or cannot be written to. */
+const DISK_PROBLEM = /No space left on device|Disk quota exceeded|Read-only file system/;
 
 /** The program and its arguments, without what `env` gives it. */
 export function commandOf(argv: Argv): readonly string[] {

@@ -113,5 +113,12 @@ export function remedyOf(error: unknown): Remedy {
   if (error instanceof Error && 'remedy' in error && (error.remedy === 'user' || error.remedy === 'retry')) {
     return error.remedy;
   }
-  return 'bug';
+  return isDiskError(error) ? 'user' : 'bug';
+}
+
+/** A disk that is full, or cannot be written to: no change of a charm mends that. Node says which file it was. */
+function isDiskError(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(error.code))
+  );
 }

@@ -8,6 +8,12 @@ test('a program that fails is told by its last lines, without what it got on std
   await expect(failure).rejects.toMatchObject({ code: 'command', message: 'sh -c failed: one | two' });
 });
 
+test('a program that finds the disk full fails for the user to mend it, and is no bug', async () => {
+  const full = run(['sh', '-c', 'head -c 1 /dev/zero >/dev/full']);
+  await expect(full).rejects.toMatchObject({ remedy: 'user' });
+  await expect(run(['false'])).rejects.toMatchObject({ remedy: 'bug' });
+});
+
 test('a program that is not there, or takes too long, has no exit code', async () => {
   expect((await tryRun(['no-such-program'])).stderr).toContain('ENOENT');
   const { exitCode, stderr } = await tryRun(['sleep', '5'], { timeout: 50 });

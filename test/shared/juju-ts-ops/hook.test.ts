@@ -434,6 +434,16 @@ test('a secret that is not granted yet is waited for, and named', async () => {
   ]);
 });
 
+test('a disk that is full is a status, and no crash', async () => {
+  const { exitCode, state } = await hook({}, () =>
+    Promise.reject(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })),
+  );
+  expect([exitCode, state.status]).toEqual([
+    0,
+    { level: 'blocked', message: 'ENOSPC: no space left on device, write' },
+  ]);
+});
+
 describe('what the unit keeps in the controller', () => {
   test('is written where it differs, and a key that the plan leaves out goes', async () => {
     const seen: unknown[] = [];

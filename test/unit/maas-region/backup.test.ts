@@ -2,7 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DEB } from '@maas-ha/maas';
 import {
   listBackups,
@@ -12,6 +15,7 @@ import {
   type BackupPlace,
   type Manifest,
 } from '../../../charms/maas-region/src/backup.ts';
+import { programsOnPath } from '../programs.ts';
 import { bagOf, MAAS_34, MAAS_37, machineOf, SECRET, serving } from './states.ts';
 
 const FILES = {
@@ -103,6 +107,50 @@ test('a copy that is not whole changes nothing', async () => {
   expect(await contents()).toMatchObject({ '/var/lib/maas/secret': 'as it is' });
 });
 
+describe('a backup that cannot be made', () => {
+  const programs = programsOnPath();
+
+  test('for want of room is refused before it begins, and says how much it needs', async () => {
+    await programs.program('du', 'echo 9000000000000000 x');
+    await expect(writeBackup(DEB, MANIFEST, place)).rejects.toMatchObject({
+      remedy: 'user',
+      message: expect.stringMatching(/^the backup needs \d+ MB, and .* has \d+ free: make room there$/),
+    });
+    expect(await readdir(place.folder)).toEqual([]);
+  });
+
+  test('because the disk fills up in the middle leaves nothing', async () => {
+    await programs.program(
+      'tar',
+      `for word; do case "$word" in --file=*) head -c 100000 /dev/zero >"\${word#--file=}";; esac; done; echo 'tar: Cannot write: No space left on device' >&2; exit 2`,
+    );
+    await expect(writeBackup(DEB, MANIFEST, place)).rejects.toThrow('No space left on device');
+    expect(await readdir(place.folder)).toEqual([]);
+  });
+
+  test('waits for one that a killed hook has left, which still reads and writes', async () => {
+    await mkdir(place.folder, { recursive: true });
+    const earlier = spawn('flock', [place.folder, 'sh', '-c', 'echo held; read line'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    await once(earlier.stdout, 'data');
+    let isDone = false;
+    const backup = writeBackup(DEB, MANIFEST, place).then(() => (isDone = true));
+    while (!(await waitsForLock())) await sleep(20);
+    expect(isDone).toBe(false);
+    earlier.stdin.end('\n');
+    await backup;
+    expect(await readdir(place.folder)).toEqual([`${MANIFEST.id}.tar`]);
+  });
+});
+
+/** Whether somebody waits for a lock of a file: the kernel marks it with an arrow. */
+async function waitsForLock(): Promise<boolean> {
+  const { ino } = await stat(place.folder);
+  const locks = await readFile('/proc/locks', 'utf8');
+  return locks.split('\n').some((line) => line.includes('->') && line.includes(`:${ino} `));
+}
+
 describe('a backup is refused', () => {
   const database = MANIFEST['database-backup'];
   const alone = serving({ peers: [] });
@@ -138,6 +186,6 @@ describe('a backup is refused', () => {
 test('while something is restored nothing else happens on the machine', () => {
   const state = serving({ isRestoring: true, isServing: false });
   expect(machineOf(state).at(-1)).toBe('step:restore-backup');
-  expect(machineOf(state).join()).not.toMatch(/regiond/);
+  expect(machineOf(state).join()).not.toMatch(/service:maas-regiond|restart-regiond|regiond.conf/);
   expect(bagOf(state, 'region-cluster', 'unit')).toBeDefined();
 });
