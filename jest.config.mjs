@@ -22,7 +22,7 @@ const THOROUGH = [
   'unit/.+/events',
   'unit/maas-(double|snap)/.+',
   'shared/host/crash',
-  'shared/juju-ts-ops/package',
+  'shared/juju-ts-ops/(package|init)',
 ];
 
 const files = (names) => names.map((name) => `/test/${name}\\.test\\.ts$`);
