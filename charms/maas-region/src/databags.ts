@@ -5,7 +5,7 @@ import type { DatabagPlan } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import type { Departed } from './controllers.ts';
 import { nameOfDatabase } from './database.ts';
-import type { endpoints, Hostnames, SoleDhcp, TlsServed } from './endpoints.ts';
+import type { endpoints, Hostnames, Schema, SoleDhcp, TlsServed } from './endpoints.ts';
 import { schemaOf, type Known } from './known.ts';
 import { observability } from './observability.ts';
 import { extraPorts } from './ports.ts';
@@ -36,7 +36,7 @@ export function databagsOf(state: State, standing: Standing): readonly Databag[]
     ...databaseRequests(state),
     ...clusterBags(state, standing),
     ...(known ? apiBags(state, tls) : []),
-    ...(state.secret && url !== undefined ? rpcBags(state, url, known) : []),
+    ...(state.secret && url !== undefined ? rpcBags(state, url, schemaSaid(state, standing)) : []),
     ...observerBags(state, tls),
     ...(request ? [{ endpoint: 'certificates', relation: request.relation, app: request.bag } as const] : []),
   ];
@@ -61,7 +61,8 @@ function databaseRequests({ databaseRelations, options, cluster }: State): reado
   ];
 }
 
-function clusterBags(state: State, { url, known, upgrade, isTakenBack }: Standing): readonly Databag[] {
+function clusterBags(state: State, standing: Standing): readonly Databag[] {
+  const { url, known, upgrade } = standing;
   const { cluster, hostname, address, unit, peers, racks, departed, packageVersion, preparation } = state;
   if (cluster === undefined) return [];
   const present = Object.fromEntries([
@@ -73,7 +74,7 @@ function clusterBags(state: State, { url, known, upgrade, isTakenBack }: Standin
       endpoint: 'region-cluster',
       relation: cluster.id,
       app: {
-        schema: known ? schemaOf(state, known) : isTakenBack ? undefined : cluster.schema,
+        schema: schemaSaid(state, standing),
         url,
         target: known ? undefined : upgrade?.to,
         rotation: rotationOf(state) || undefined,
@@ -96,6 +97,12 @@ function clusterBags(state: State, { url, known, upgrade, isTakenBack }: Standin
       },
     },
   ];
+}
+
+/** What the database is said to be: of one that has lost it, nothing. */
+function schemaSaid(state: State, { known, isTakenBack }: Standing): Schema | undefined {
+  if (known) return schemaOf(state, known);
+  return isTakenBack ? undefined : state.cluster?.schema;
 }
 
 /** The database that a region goes on serving which cannot be configured now; none where it stands still. */
@@ -156,10 +163,9 @@ function observerBags(
   );
 }
 
-/** @param known once the database has been migrated */
-function rpcBags(state: State, url: string, known: Known | undefined): readonly Databag[] {
-  const { rpc, hostname, peers, cluster } = state;
-  const schema = known ? schemaOf(state, known) : cluster?.schema;
+/** @param schema as it is said to the other regions */
+function rpcBags(state: State, url: string, schema: Schema | undefined): readonly Databag[] {
+  const { rpc, hostname, peers } = state;
   const secret = rpcSecret(state);
   const regions = [hostname, ...peers.flatMap((peer) => peer.hostname ?? [])].toSorted();
   return rpc.map(

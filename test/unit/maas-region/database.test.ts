@@ -163,7 +163,8 @@ test.each(['SIGKILL', 'SIGTERM', 'SIGHUP', 'SIGINT'] as const)(
     await dbupgrade(UNTIL_TOLD);
     const holder = hook(60_000);
     await begun();
-    process.kill(-(holder.pid ?? 0), signal);
+    if (holder.pid === undefined) throw new Error('the hook did not start');
+    process.kill(-holder.pid, signal);
     await holder;
     const next = migrateDatabase(DEB, server.connection, '3.7', 'maas-region/1');
     while ((await server.sql(WAITING)) === '0') await sleep(50);

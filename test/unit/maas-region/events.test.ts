@@ -256,6 +256,20 @@ testEvents(charm, actions, {
     seen: on({ rotation: 0 }),
     statuses: ['active'],
   },
+  'another database in place of the one it had, which another region still serves': {
+    ...grown({ rotation, schema: JSON.stringify({ version: VERSION, relation: 3 }) }),
+    seen: on({ isServing: false, peers: [{ unit: 'maas-region/2', hostname: 'region-2', database: 3 }] }),
+    statuses: ['waiting'],
+  },
+  'a database that was restored, which another region still serves': {
+    ...grown({ rotation }),
+    seen: on({
+      hasMigrated: false,
+      peers: [{ unit: 'maas-region/2', hostname: 'region-2', database: 4 }],
+    }),
+    // Only the leader asks the database.
+    statuses: ['waiting', 'active'],
+  },
   'an option that cannot be': {
     state: stateOf(charm, {
       options: { ...options, 'num-workers': 11 },
