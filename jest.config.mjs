@@ -8,14 +8,7 @@ const transform = {
 };
 
 /** Files that make machines, or ask a registry: they need this machine's own network. */
-const MACHINES = [
-  'deploy/.+',
-  'walk/walk',
-  'chaos/.+',
-  'shared/.+\\.machine',
-  'shared/host/machine',
-  'build',
-];
+const MACHINES = ['deploy/.+', 'chaos/.+', 'shared/.+\\.machine', 'shared/host/machine', 'build'];
 /** Files that take long for what they tell of one change: daemons, stand-ins, and every event in every state. */
 const THOROUGH = [
   'unit/.+\\.machine',
