@@ -112,7 +112,9 @@ async function lookFrom(instance: Instance, state: Known, hasTime: boolean): Pro
   ]);
   const fresh = instance.vips.map(({ address }) => address).filter((address) => !known.has(address));
   const waits = strangersTo(instance, state).length > 0;
-  if (waits ? !hasTime : fresh.length === 0) return NOBODY;
+  // One that runs looks before it stops for new options: nobody stops for an address that is not to be had.
+  const runs = state.running.has(instance.name);
+  if (waits && !(runs && fresh.length > 0) ? !hasTime : fresh.length === 0) return NOBODY;
   const own = instance.peers.map(({ address }) => address);
   const router = String(options['virtual-router-id']);
   const { exitCode, stdout } = await tryRun(['perl', '-', instance.interface, router, ...fresh, ...own], {
@@ -121,7 +123,8 @@ async function lookFrom(instance: Instance, state: Known, hasTime: boolean): Pro
   });
   if (exitCode !== 0) return NOBODY;
   const sighted = sightedIn(stdout, own);
-  return strangersTo(instance, state, sighted.silent).length > 0 ? NOBODY : sighted;
+  if (strangersTo(instance, state, sighted.silent).length === 0) return sighted;
+  return runs ? { ...sighted, silent: [] } : NOBODY;
 }
 
 /**
