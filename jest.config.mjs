@@ -7,11 +7,10 @@ const transform = {
   ],
 };
 
-/** Files that make machines, or ask a registry: they need this machine's own network. */
-const MACHINES = ['deploy/.+', 'chaos/.+', 'shared/.+\\.machine', 'shared/host/machine', 'build'];
+/** Files that make machines or namespaces with daemons in them, or ask a registry: they need this machine's own network, and time. */
+const MACHINES = ['deploy/.+', 'chaos/.+', '.+\\.machine', 'shared/host/machine', 'build'];
 /** Files that take long for what they tell of one change: daemons, stand-ins, and every event in every state. */
 const THOROUGH = [
-  'unit/.+\\.machine',
   'unit/.+/events',
   'unit/maas-(double|snap)/.+',
   'shared/host/crash',
@@ -39,8 +38,8 @@ export default {
     project('machines', files(MACHINES)),
   ],
   reporters: ['default', '<rootDir>/test/reporter.mjs'],
-  // One more than there are cores: somebody always waits.
-  maxWorkers: availableParallelism() + 1,
+  // A core is left to the machines.
+  maxWorkers: Math.max(1, availableParallelism() - 1),
   // Milliseconds; nothing is measured by it, and a machine may be five times slower than another.
   testTimeout: 180_000,
 };

@@ -1,10 +1,8 @@
-// Runs the files of the project `machines` two at a time, and beside them all others. Each worker of those has a
-// network of its own: two of them can have MAAS' ports on 127.0.0.1, and so can another run of the tests on this machine.
+// Runs the files of the project `machines` one at a time, because failovers are timed and cores are few, and beside them
+// all others. Each worker of those has a network of its own: two of them can have MAAS' ports on 127.0.0.1, and so can another run of the tests on this machine.
 import { join } from 'node:path';
 import TestRunner, { EmittingTestRunner } from 'jest-runner';
 
-/** How many files have machines at the same time. */
-const DEPLOYMENTS = 2;
 const OWN_NETWORK = join(import.meta.dirname, 'own-network.sh');
 
 export default class Runner extends EmittingTestRunner {
@@ -13,8 +11,7 @@ export default class Runner extends EmittingTestRunner {
 
   constructor(config, context) {
     super(config, context);
-    const maxWorkers = Math.min(DEPLOYMENTS, config.maxWorkers);
-    this.#machines = new TestRunner({ ...config, maxWorkers }, context);
+    this.#machines = new TestRunner({ ...config, maxWorkers: 1 }, context);
     this.#others = new TestRunner(config, context);
   }
 
