@@ -154,7 +154,8 @@ export async function unneededPackages(
 ): Promise<readonly string[]> {
   if (names.length === 0) return [];
   const unneeded = await removedWith(['--autoremove', ...gone]);
-  const essential = await essentialPackages(names);
+  // What a charm has not asked for by its name is no less part of the machine than what was there before.
+  const essential = await essentialPackages(names, ['required', 'important']);
   return names.filter((name) => unneeded.has(name) && !gone.includes(name) && !essential.has(name));
 }
 
@@ -166,7 +167,7 @@ export async function removablePackages(
   names: readonly string[],
   brought: readonly string[],
 ): Promise<readonly string[]> {
-  const essential = await essentialPackages(names);
+  const essential = await essentialPackages(names, ['required']);
   let removable = names.filter((name) => !essential.has(name));
   for (;;) {
     const wanted = await wantedPackages(brought);
@@ -192,12 +193,20 @@ async function wantedPackages(names: readonly string[]): Promise<ReadonlySet<str
   return new Set((await tryRun(['apt-mark', 'showmanual', ...names])).stdout.split('\n'));
 }
 
-/** Those of these packages that a machine cannot do without. https://www.debian.org/doc/debian-policy/ch-archive.html#priorities */
-async function essentialPackages(names: readonly string[]): Promise<ReadonlySet<string>> {
+/**
+ * Those of these packages that a machine cannot do without.
+ * @param priorities of packages that count as such: https://www.debian.org/doc/debian-policy/ch-archive.html#priorities
+ */
+async function essentialPackages(
+  names: readonly string[],
+  priorities: readonly string[],
+): Promise<ReadonlySet<string>> {
   if (names.length === 0) return new Set();
   const format = '${Package} ${Essential} ${Protected} ${Priority}\\n';
   const { stdout } = await tryRun(['dpkg-query', '--show', `--showformat=${format}`, ...names]);
-  const lines = stdout.split('\n').filter((line) => / (yes|required|important)( |$)/.test(line));
+  const lines = stdout
+    .split('\n')
+    .filter((line) => line.split(' ').some((word) => word === 'yes' || priorities.includes(word)));
   return new Set([...lines.map((line) => line.split(' ')[0] ?? ''), ...NEVER_REMOVED]);
 }
 
