@@ -75,12 +75,12 @@ export class PostgresqlServer implements AsyncDisposable {
   }
 
   /** A connection of MAAS' own from another address than that of this machine's. */
-  async connectedElsewhere(): Promise<AsyncDisposable & { end(): Promise<void> }> {
-    const which = "FROM pg_stat_activity WHERE application_name = 'regiond'";
+  async connectedElsewhere(name = 'regiond'): Promise<AsyncDisposable & { end(): Promise<void> }> {
+    const which = `FROM pg_stat_activity WHERE application_name = '${name}'`;
     const where = ['--host', this.#data, '--port', String(this.#port), '--username', 'maas', '--dbname'];
     const held = this.#as('psql', [
       ...where,
-      'dbname=maasdb application_name=regiond',
+      `dbname=maasdb application_name=${name}`,
       '-c',
       'SELECT pg_sleep(600)',
     ]).catch(() => '');

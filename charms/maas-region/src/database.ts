@@ -4,6 +4,7 @@ import type { Installation } from '@maas-ha/maas';
 import { NotYetError } from 'juju-ts-ops';
 import { z } from 'zod';
 import type { Schema } from './endpoints.ts';
+import { OWN_SESSIONS } from './sessions.ts';
 
 /** What the database of a relation is called: what it was when it was migrated, whatever the option says since. */
 export function nameOfDatabase(
@@ -27,9 +28,6 @@ const MIGRATION_TIMEOUT = 60 * 60_000;
 const QUESTION_TIMEOUT = 10_000;
 /** What `journalctl -t` finds the migration's own words by. */
 const JOURNAL = 'maas-dbupgrade';
-
-/** What the charm is called in PostgreSQL's list of connections. */
-const OWN_NAME = 'maas-ha';
 
 const PSQL = [
   'psql',
@@ -125,7 +123,7 @@ BEGIN
   FOR waited IN 0..10 LOOP
     PERFORM pg_stat_clear_snapshot();
     SELECT string_agg(DISTINCT coalesce(host(client_addr), 'the database server'), ', ') INTO users FROM pg_stat_activity
-      WHERE datname = current_database() AND usename = current_user AND application_name <> '${OWN_NAME}'
+      WHERE datname = current_database() AND usename = current_user AND application_name NOT IN ('${Object.values(OWN_SESSIONS).join("', '")}')
         AND client_addr IS DISTINCT FROM inet_client_addr()
         AND greatest(backend_start, state_change) > clock_timestamp() - interval '5 minutes';
     IF users IS NULL THEN RETURN; END IF;
@@ -300,7 +298,7 @@ function environment({ host, port, database, user, password }: DatabaseConnectio
     PGUSER: user,
     PGPASSWORD: password.reveal(),
     PGCONNECT_TIMEOUT: '5',
-    PGAPPNAME: OWN_NAME,
+    PGAPPNAME: OWN_SESSIONS.charm,
   };
 }
 

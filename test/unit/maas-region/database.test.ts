@@ -13,6 +13,7 @@ import {
   migrateDatabase,
   serverFacts,
 } from '../../../charms/maas-region/src/database.ts';
+import { OWN_SESSIONS } from '../../../charms/maas-region/src/sessions.ts';
 import { DoubleHost } from '../maas-double/host.ts';
 import { PostgresqlServer } from '../postgresql.ts';
 import { programsOnPath } from '../programs.ts';
@@ -84,6 +85,12 @@ describe('a region that Juju says has gone, and that runs on', () => {
     },
     2 * 60_000,
   );
+
+  test('is not taken for one that only looks for the primary: every region does', async () => {
+    await using _checker = await server.connectedElsewhere(OWN_SESSIONS.checker);
+    await migrateDatabase(DEB, server.connection, '3.7', 'maas-region/0');
+    expect(await logged()).toEqual(ONCE);
+  });
 
   test('is waited for while it stops', async () => {
     await using region = await server.connectedElsewhere();

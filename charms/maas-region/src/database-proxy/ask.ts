@@ -1,5 +1,6 @@
 import type { Client, ClientConfig } from 'pg';
 import { z } from 'zod';
+import { OWN_SESSIONS } from '../sessions.ts';
 import type { Answer, Server } from './choose.ts';
 
 /** How MAAS logs in at any of the servers. */
@@ -99,7 +100,7 @@ async function open(
     database,
     user,
     password,
-    application_name: 'maas-ha-database-proxy',
+    application_name: OWN_SESSIONS.checker,
     connectionTimeoutMillis: LOGIN_TIMEOUT,
     query_timeout: ANSWER_TIMEOUT,
     keepAlive: true,
