@@ -33,10 +33,7 @@ describeOnMachines('MAAS from the snap store', () => {
     const unit = await machine.unit(region);
 
     // The region.
-    const alone = regionState(server);
-    const racks = { id: 9, endpoint: 'rpc', app: 'maas-rack', units: { 'maas-rack/0': {} } } as const;
-    const start = { ...alone, relations: [...alone.relations, racks] };
-    let state = await run(unit, start, 'install', 'config-changed');
+    let state = await run(unit, regionState(server), 'install', 'config-changed');
     expect(state.status).toEqual(SERVES);
     expect(state.workloadVersion).toBe('3.4');
     const calls = await machine.calls();

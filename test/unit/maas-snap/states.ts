@@ -11,7 +11,7 @@ export const MAAS_URL = 'http://127.0.0.1:5240/MAAS';
 export const SOURCE_34 = { source: 'snap:3.4/stable', 'maas-url': MAAS_URL };
 export const SOURCE_37 = { source: 'snap:3.7/stable', 'maas-url': MAAS_URL };
 
-/** A region that leads, with a database. */
+/** A region that leads, with a database and racks. */
 export function regionState(
   { connection: { host, port, user, password } }: PostgresqlServer,
   known: Partial<RegionState> = {},
@@ -27,11 +27,12 @@ export function regionState(
     },
     units: { 'postgresql/0': {} },
   } as const;
+  const racks = { id: 9, endpoint: 'rpc', app: 'maas-rack', units: { 'maas-rack/0': {} } } as const;
   const content = { username: user, password: password.reveal() };
   return stateOf(region, {
     isLeader: true,
     options: SOURCE_34,
-    relations: [{ id: 1, endpoint: 'region-cluster', app: 'maas-region' }, database],
+    relations: [{ id: 1, endpoint: 'region-cluster', app: 'maas-region' }, database, racks],
     secrets: [{ id: '9m4e2mr0ui3e8a215n4g', owner: 'other', revisions: [{ number: 1, content }] }],
     ...known,
   });
