@@ -5,6 +5,7 @@ import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { follow } from './database-proxy/follow.ts';
 import { PROGRAM } from './database-proxy/plan.ts';
+import { isDatabaseProxyLeft } from './database-proxy/state.ts';
 import { endpoints } from './endpoints.ts';
 import { leave, plan } from './plan.ts';
 import { options, read } from './state.ts';
@@ -17,7 +18,9 @@ export const charm = defineCharm(charmcraft, {
   plan,
   leave: () => {
     const maas = installationHere('region');
-    return Promise.resolve(leave(maas, maas.regionServices(), maas.isInstalled('rack')));
+    return Promise.resolve(
+      leave(maas, maas.regionServices(), maas.isInstalled('rack'), isDatabaseProxyLeft()),
+    );
   },
   machine,
   // A region waits up to a minute for another one to serve, and may take a minute and a half to start: twice that, and more.

@@ -106,11 +106,12 @@ export function leave(
   maas: Installation,
   services: readonly string[],
   hasRack: boolean,
+  hasDatabaseProxy: boolean,
 ): readonly Resource[] {
   return [
     ...(services.length > 0 ? [goodbye(maas)] : []),
     ...maas.removeRegion(services, hasRack, [CLIENT_PACKAGE]),
-    ...withoutDatabaseProxy(),
+    ...(hasDatabaseProxy ? withoutDatabaseProxy() : []),
     { kind: 'absent-packages', names: PROXY_PACKAGES },
   ];
 }

@@ -317,7 +317,7 @@ describe('a region that is being removed', () => {
 
   test('leaves no package, configuration or secret', () => {
     expect(
-      leave(DEB, ['maas-regiond'], false).map((resource) =>
+      leave(DEB, ['maas-regiond'], false, true).map((resource) =>
         'path' in resource ? resource.path : resource.kind,
       ),
     ).toEqual([
@@ -338,12 +338,16 @@ describe('a region that is being removed', () => {
     ]);
   });
 
+  test('has nothing left to do in later hooks', () => {
+    expect(leave(DEB, [], false, false).filter(({ kind }) => kind === 'step')).toEqual([]);
+  });
+
   test('leaves a rack on the same machine what they share', () => {
-    const paths = leave(DEB, ['maas-regiond'], true).flatMap((resource) =>
+    const paths = leave(DEB, ['maas-regiond'], true, true).flatMap((resource) =>
       'path' in resource ? resource.path : [],
     );
     expect(paths).toEqual([REGIOND_CONF, ...UNIT_FILES, '/etc/systemd/system/maas-database-proxy.service']);
-    expect(JSON.stringify(leave(DEB, ['maas-regiond'], true))).not.toContain('maas-http');
+    expect(JSON.stringify(leave(DEB, ['maas-regiond'], true, true))).not.toContain('maas-http');
   });
 });
 

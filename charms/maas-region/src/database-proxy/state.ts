@@ -70,7 +70,7 @@ export async function readDatabasePath(
   if (found.kind !== 'ready' || relation === undefined)
     return { database: found, isDatabaseProxyLeft: false };
   if (!isWanted || !canFollow(found.connection))
-    return { database: found, isDatabaseProxyLeft: existsSync(FOLDER) };
+    return { database: found, isDatabaseProxyLeft: isDatabaseProxyLeft() };
   const { connection: direct, standbys, authority } = found;
   const [before, report, program] = await Promise.all([readConfig(), readReport(REPORT), programHere()]);
   const earlier = before?.relation === relation.id ? [...before.named, ...before.former] : [];
@@ -127,4 +127,9 @@ function parseJson(text: string): unknown {
 async function programHere(): Promise<string> {
   const { size, mtimeMs } = await stat('/proc/self/exe');
   return `${size} ${Math.trunc(mtimeMs)}`;
+}
+
+/** Whether something of the service is on this machine. */
+export function isDatabaseProxyLeft(): boolean {
+  return existsSync(FOLDER);
 }
