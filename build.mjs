@@ -1,6 +1,7 @@
 // Builds the charms of this repository: what `juju-ts-ops` does, for charms by their names.
 //
 //   node build.mjs [--arch x64|arm64] [charm|folder...]   dist/<charm>.charm, or dist/<charm>_<arch>.charm for another machine
+//   node build.mjs --charmcraft ...                 and charms/<charm>/built/<arch>, for `charmcraft pack`
 //   node build.mjs --types                         write charmcraft.yaml out as src/charmcraft.ts
 //   node build.mjs --check                         only check that YAML, types and code agree
 import { existsSync, readdirSync } from 'node:fs';
@@ -13,6 +14,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     arch: { type: 'string', default: process.arch },
+    charmcraft: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
     types: { type: 'boolean', default: false },
   },
@@ -36,4 +38,5 @@ function charmsIn(...parents) {
     .map((folder) => relative(ROOT, folder));
 }
 
-process.exitCode = await builder([command, '--arch', values.arch, ...folders], ROOT);
+const flags = values.charmcraft ? ['--charmcraft'] : [];
+process.exitCode = await builder([command, '--arch', values.arch, ...flags, ...folders], ROOT);

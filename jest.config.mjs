@@ -8,13 +8,13 @@ const transform = {
 };
 
 /** Files that make machines or namespaces with daemons in them, or ask a registry: they need this machine's own network, and time. */
-const MACHINES = ['deploy/.+', 'chaos/.+', '.+\\.machine', 'shared/host/machine', 'build'];
+const MACHINES = ['deploy/.+', 'chaos/.+', 'walk/walk', '.+\\.machine', 'shared/host/machine', 'build'];
 /** Files that take long for what they tell of one change: daemons, stand-ins, and every event in every state. */
 const THOROUGH = [
   'unit/.+/events',
   'unit/maas-(double|snap)/.+',
   'shared/host/crash',
-  'shared/juju-ts-ops/(package|init)',
+  'shared/juju-ts-ops/(package|init|how-to)',
 ];
 
 const files = (names) => names.map((name) => `/test/${name}\\.test\\.ts$`);
@@ -38,8 +38,7 @@ export default {
     project('machines', files(MACHINES)),
   ],
   reporters: ['default', '<rootDir>/test/reporter.mjs'],
-  // A core is left to the machines.
-  maxWorkers: Math.max(1, availableParallelism() - 1),
+  maxWorkers: availableParallelism(),
   // Milliseconds; nothing is measured by it, and a machine may be five times slower than another.
   testTimeout: 180_000,
 };

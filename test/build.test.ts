@@ -1,10 +1,13 @@
 // What `npm run build` makes, and what it refuses to make.
-import { cp, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { parse } from 'yaml';
+import { stateOf } from 'juju-ts-ops/testing';
+import { charm as haproxy } from '../charms/haproxy/src/charm.ts';
+import { environmentOf } from '../shared/juju-ts-ops/src/testing/environment.ts';
 import { CharmStore } from '../shared/juju-local/src/charm/archive.ts';
 import { CACHE } from '../shared/juju-local/src/machines/nspawn.ts';
 
@@ -69,6 +72,10 @@ describe('a charm', () => {
       expect((await stat(join(folder, name))).size).not.toBe(0);
     // Juju would take an unquoted 22.04 for a number.
     expect(await readFile(join(folder, 'manifest.yaml'), 'utf8')).toContain('channel: "22.04"');
+    expect(parse(await readFile(join(folder, 'metadata.yaml'), 'utf8'))).toMatchObject({
+      'display-name': 'HAProxy',
+      website: 'https://www.haproxy.org',
+    });
     for (const action of Object.values(parse(await readFile(join(folder, 'actions.yaml'), 'utf8'))))
       expect(action).toHaveProperty('additionalProperties', false);
   });
@@ -107,6 +114,33 @@ describe('a charm', () => {
     expect(result.stderr).toContain('this program is run by Juju');
   });
 
+  test('that crashes names the line of the source', async () => {
+    const { digest } = await charms.read(join(first, 'dist/haproxy.charm'));
+    const folder = charms.folder(digest);
+    const unit = await mkdtemp(join(tmpdir(), 'build-unit-'));
+    folders.push(unit);
+    for (const name of ['dispatch', 'dispatch.js.map', 'lib'])
+      await cp(join(folder, name), join(unit, name), { recursive: true });
+    // Every tool of Juju says what no tool says, but for the log.
+    await mkdir(join(unit, 'bin'));
+    for (const tool of ['config-get', 'relation-ids', 'is-leader', 'network-get', 'state-get', 'status-get'])
+      await writeFile(join(unit, 'bin', tool), '#!/bin/sh\necho "{nonsense"\n', { mode: 0o755 });
+    await writeFile(join(unit, 'bin/juju-log'), `#!/bin/sh\necho "$@" >>${unit}/log\n`, { mode: 0o755 });
+    const { exitCode } = await execa(join(unit, 'dispatch'), [], {
+      reject: false,
+      extendEnv: false,
+      env: {
+        ...environmentOf(stateOf(haproxy), 'config-changed', unit),
+        PATH: `${unit}/bin:/usr/bin:/bin`,
+      },
+    });
+    expect(exitCode).toBe(1);
+    const [, file = '', line] =
+      /\((charms\/haproxy\/src\/read\.ts):(\d+):\d+\)/.exec(await readFile(join(unit, 'log'), 'utf8')) ?? [];
+    const source = (await readFile(join(ROOT, file), 'utf8')).split('\n');
+    expect(source[Number(line) - 1]).toContain('await Promise.all');
+  });
+
   test(
     'is the same, byte for byte, wherever it is built',
     async () => {
@@ -115,6 +149,22 @@ describe('a charm', () => {
       const charms = [first, second].map((folder) => readFile(join(folder, 'dist/haproxy.charm')));
       const [a, b] = await Promise.all(charms);
       expect(a?.equals(b ?? Buffer.alloc(0))).toBe(true);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    'lies in its own folder where charmcraft packs it from: all but what charmcraft writes itself',
+    async () => {
+      await build(first, '--charmcraft', 'haproxy');
+      const { digest } = await charms.read(join(first, 'dist/haproxy.charm'));
+      const built = join(first, 'charms/haproxy/built', process.arch === 'arm64' ? 'arm64' : 'amd64');
+      expect((await stat(join(built, 'dispatch'))).mode & 0o777).toBe(0o755);
+      const filesIn = async (folder: string) => (await readdir(folder, { recursive: true })).toSorted();
+      const written = ['actions.yaml', 'config.yaml', 'manifest.yaml', 'metadata.yaml'];
+      expect([...(await filesIn(built)), ...written].toSorted()).toEqual(
+        await filesIn(charms.folder(digest)),
+      );
     },
     3 * MINUTE,
   );

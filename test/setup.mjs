@@ -63,12 +63,12 @@ function npm() {
   run('npm', [
     'install',
     '--prefix',
-    'dist/npm',
+    'dist/setup',
     `${node}@${optionalDependencies[node]}`,
     'npm@11',
     ...QUIET,
   ]);
-  return [`dist/npm/node_modules/${node}/bin/node`, 'dist/npm/node_modules/npm/bin/npm-cli.js'];
+  return [`dist/setup/node_modules/${node}/bin/node`, 'dist/setup/node_modules/npm/bin/npm-cli.js'];
 }
 
 function isHere(program) {

@@ -1,39 +1,53 @@
-// Writes docs/reference.md from the doc comments of everything that the package exports.
+// Writes docs/reference.md of each published package, from the doc comments of everything that it exports.
 //
-//   node reference.mjs           writes it
-//   node reference.mjs --check   fails when it is not what the code says
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+//   node reference.mjs           writes them
+//   node reference.mjs --check   fails when one is not what the code says
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
-const folder = import.meta.dirname;
-const target = join(folder, 'docs/reference.md');
+const shared = join(import.meta.dirname, '..');
+const [ops, host, interfaces] = ['juju-ts-ops', 'host', 'interfaces'].map((name) => join(shared, name));
 
 /** The names that a module exports from others, by file, in the order of the file. */
-function exportsOf(entry) {
-  const source = readFileSync(join(folder, 'src', entry), 'utf8');
+function exportsOf(path) {
+  const source = readFileSync(path, 'utf8');
   return [...source.matchAll(/export (?:type )?\{([^}]*)\} from '\.\/([^']+)'/g)].flatMap(([, names, file]) =>
     names
       .split(',')
       .map((name) => name.trim().replace(/^type /, ''))
       .filter((name) => name !== '')
-      .map((name) => ({ name, file })),
+      .map((name) => ({ name, path: join(dirname(path), file) })),
   );
 }
 
+/** The names that a module declares itself, and then exports. A type that a schema of its name has made is that schema. */
+function declaredIn(path) {
+  const names = [
+    ...readFileSync(path, 'utf8').matchAll(
+      /^export (?:async )?(?:class|function|const|interface|type) (\w+)/gm,
+    ),
+  ].map(([, name]) => name);
+  return [...new Set(names)].map((name) => ({ name, path }));
+}
+
 /** A declaration with the comment before it: what is said of it, and its text down to the body. */
-function describe({ name, file }, base) {
-  const source = readFileSync(join(folder, 'src', base, file), 'utf8');
+function describe({ name, path }) {
+  const source = readFileSync(path, 'utf8');
   const found = new RegExp(
     `(?:(/\\*\\*(?:(?!\\*/).)*\\*/)\\n)?export (?:abstract )?(?:async )?(?:class|function|const|interface|type) ${name}\\b`,
     's',
   ).exec(source);
-  if (!found) throw new Error(`reference: ${file} does not declare ${name}`);
+  if (!found) throw new Error(`reference: ${path} does not declare ${name}`);
   const start = found.index + (found[1]?.length ?? -1) + 1;
-  const text = declaration(source.slice(start));
+  const text = declaration(source.slice(start), source);
+  if (text.startsWith('export') && /\nexport /.test(text))
+    throw new Error(`reference: ${path}: where does ${name} end?`);
+  // Of a schema and its type, either may have the comment.
+  const ofType = new RegExp(`(/\\*\\*(?:(?!\\*/).)*\\*/)\\nexport type ${name}\\b`, 's').exec(source)?.[1];
   return [
     `### ${name}`,
     '',
-    ...prose(found[1]),
+    ...prose(found[1] ?? ofType),
     '```ts',
     text,
     '```',
@@ -42,9 +56,14 @@ function describe({ name, file }, base) {
   ];
 }
 
-/** The whole of an interface, type or short constant; of a function or class what stands before the body. */
-function declaration(text) {
-  if (/^export (interface|type)/.test(text)) return wholeOf(text);
+/** The whole of an interface, type, schema or short constant; of a function or class what stands before the body. */
+function declaration(text, source) {
+  const schema = /^export type \w+ = z\.infer<typeof (\w+)>;/.exec(text)?.[1];
+  const own = schema && new RegExp(`^const ${schema} = `, 'm').exec(source);
+  if (own) return `${wholeOf(source.slice(own.index))}\n${wholeOf(text)}`;
+  if (/^export (interface|type)/.test(text)) return wholeOf(text).replace(/\{@link (\w+)\}/g, '`$1`');
+  // An interface is its schema.
+  if (/^export const \w+ = (?:define|z\b|\[|new )/.test(text)) return wholeOf(text);
   if (text.startsWith('export const')) return /^(.*?)(?: = \{| =)?$/m.exec(text)[1];
   return headOf(text);
 }
@@ -55,7 +74,8 @@ function wholeOf(text) {
   let depth = 0;
   for (const line of text.split('\n')) {
     lines.push(line);
-    for (const character of line.replace(/\/\*\*.*|\/\/.*|`[^`]*`|'[^']*'/g, '')) {
+    // A bracket in a comment opens nothing: a URL there would hide the one that closes it.
+    for (const character of line.replace(/^\s*\*.*|\/\*\*.*|\/\/.*|`[^`]*`|'[^']*'/g, '')) {
       if ('({['.includes(character)) depth += 1;
       if (')}]'.includes(character)) depth -= 1;
     }
@@ -72,8 +92,11 @@ function headOf(text) {
     if (character === '(') depth += 1;
     if (character === ')') depth -= 1;
     if (depth > 0) continue;
+    // An overload: what implements it is not for the reader.
+    if (character === ';' && inType === 0) return text.slice(0, index + 1);
     if (character === '{') {
-      if (inType === 0 && !/[:&|]\s*$/.test(text.slice(0, index))) return text.slice(0, index).trim();
+      if (inType === 0 && !/(?:[:&|,<]|=>)\s*$/.test(text.slice(0, index)))
+        return text.slice(0, index).trim();
       inType += 1;
     }
     if (character === '}') inType -= 1;
@@ -81,9 +104,9 @@ function headOf(text) {
   return text;
 }
 
-/** The public methods of a class, each with its comment. */
+/** The public methods of a class or an object, each with its comment. */
 function members(text, head) {
-  if (!head.startsWith('export class')) return [];
+  if (!head.startsWith('export class') && !/^export const \w+ = \{/.test(text)) return [];
   const body = text.slice(0, /^\}/m.exec(text)?.index);
   const pattern =
     /(?:^ {2}(\/\*\*(?:(?!\*\/).)*\*\/)\n)?^ {2}((?:readonly |async )?(?!#|constructor|private)[a-zA-Z]\w*(?:<[^\n]*>)?(?:\(.*?\)): [^\n]*?) \{\n/gms;
@@ -109,13 +132,14 @@ function prose(comment) {
     .replace(/\{@link ([\w.]+)\}/g, '`$1`')
     .replace(/\s*@throws \{(\w+)\}\s*/g, '\n\nThrows `$1` ')
     .replace(/\s*@param (\w+)\s+/g, '\n\n`$1`: ')
+    .replace(/\s*@returns\s+/g, '\n\nReturns ')
     .trim();
   return [text, ''];
 }
 
 /** Juju's hook tools: the members of what hookTools returns. */
 function tools() {
-  const source = readFileSync(join(folder, 'src/tools.ts'), 'utf8');
+  const source = readFileSync(join(ops, 'src/tools.ts'), 'utf8');
   const body = source.slice(source.indexOf('  return {\n'), source.indexOf('export type HookTools'));
   const pattern = /(?: {4}(\/\*\*(?:(?!\*\/).)*\*\/)\n)? {4}async (\w+\(.*?\): [^\n]*?) \{\n/gms;
   return [...body.matchAll(pattern)].flatMap(([, comment, signature]) =>
@@ -123,33 +147,65 @@ function tools() {
   );
 }
 
-const core = exportsOf('index.ts').filter(({ name }) => name !== 'HookTools');
-const page = [
-  '# Reference',
-  '',
-  'Written from the doc comments by `node shared/juju-ts-ops/reference.mjs`.',
-  '',
-  '## juju-ts-ops',
-  '',
-  ...core.flatMap((item) => describe(item, '')),
-  '### HookTools',
-  '',
-  'Juju’s hook tools, one function each, with their answers parsed: `juju.tools`. Nothing is cached here. Every function throws `HookToolError` when Juju refuses, or the subclass that it names.',
-  '',
-  ...tools(),
-  '## juju-ts-ops/testing',
-  '',
-  ...exportsOf('testing/index.ts').flatMap((item) => describe(item, 'testing')),
-  '## juju-ts-ops/driver',
-  '',
-  ...exportsOf('driver/index.ts').flatMap((item) => describe(item, 'driver')),
-]
-  .join('\n')
-  .trimEnd();
+/** The whole of a package's reference. */
+function page(...sections) {
+  const head = [
+    '# Reference',
+    '',
+    'Written from the doc comments by `node shared/juju-ts-ops/reference.mjs`.',
+    '',
+  ];
+  return `${[...head, ...sections.flat()].join('\n').trimEnd()}\n`;
+}
 
-if (process.argv.includes('--check')) {
-  if (readFileSync(target, 'utf8') !== `${page}\n`) {
-    console.error('docs/reference.md is not what the code says; run: node shared/juju-ts-ops/reference.mjs');
+/** What one entry point of a package exports. */
+function section(title, names) {
+  return [`## ${title}`, '', ...names.flatMap(describe)];
+}
+
+const pages = [
+  {
+    folder: ops,
+    text: page(
+      section(
+        'juju-ts-ops',
+        exportsOf(join(ops, 'src/index.ts')).filter(({ name }) => name !== 'HookTools'),
+      ),
+      [
+        '### HookTools',
+        '',
+        'Juju’s hook tools, one function each, with their answers parsed: `juju.tools`. Nothing is cached here. Every function throws `HookToolError` when Juju refuses, or the subclass that it names.',
+        '',
+        ...tools(),
+      ],
+      section('juju-ts-ops/testing', exportsOf(join(ops, 'src/testing/index.ts'))),
+      section('juju-ts-ops/driver', exportsOf(join(ops, 'src/driver/index.ts'))),
+    ),
+  },
+  { folder: host, text: page(section('juju-ts-host', exportsOf(join(host, 'src/index.ts')))) },
+  {
+    folder: interfaces,
+    text: page(
+      section('juju-ts-interfaces/database', declaredIn(join(interfaces, 'src/database.ts'))),
+      ...readdirSync(join(interfaces, 'src'), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name)
+        .sort()
+        .map((name) => {
+          const path = join(interfaces, 'src', name, 'index.ts');
+          return section(`juju-ts-interfaces/${name}`, [...declaredIn(path), ...exportsOf(path)]);
+        }),
+    ),
+  },
+];
+
+for (const { folder, text } of pages) {
+  const target = join(folder, 'docs/reference.md');
+  if (!process.argv.includes('--check')) {
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+  } else if (readFileSync(target, 'utf8') !== text) {
+    console.error(`${target} is not what the code says; run: node shared/juju-ts-ops/reference.mjs`);
     process.exit(1);
   }
-} else writeFileSync(target, `${page}\n`);
+}

@@ -22,7 +22,7 @@ variable "charm_name" {
 }
 
 variable "config" {
-  description = "Options of the charm, by name; its README has them all."
+  description = "Options of the charm, by name; docs/reference/maas-region.md has them all."
   type        = map(string)
   default     = {}
 }

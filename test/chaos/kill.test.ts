@@ -136,6 +136,7 @@ describeOnMachines(`hooks killed with SIGKILL, ${KILLS} for each thing that happ
     'while MAAS is upgraded',
     async () => {
       const source = `source=${await model.sourceOf('3.7')}`;
+      await model.enableExtensions();
       await killing(async () => {
         await model.juju('config', 'maas-region', source);
         await model.juju('config', 'maas-rack', source);
@@ -157,11 +158,11 @@ describeOnMachines(`hooks killed with SIGKILL, ${KILLS} for each thing that happ
       const [before = ''] = await secrets();
       await killing(async () => {
         // An action that was killed has failed; what it had begun goes on with the next hook.
-        await model.juju('run', 'maas-region/leader', 'rotate-secret').catch(() => undefined);
+        await model.juju('run', 'maas-region/leader', 'rotate-secret', '--wait=10m').catch(() => undefined);
         await model.juju('run-hook', 'maas-region/0', 'update-status').catch(() => undefined);
         await settle();
       });
-      await model.juju('run', 'maas-region/leader', 'rotate-secret');
+      await model.juju('run', 'maas-region/leader', 'rotate-secret', '--wait=10m');
       await settle();
       await everythingWorks();
       expect(await secrets()).not.toContain(before);

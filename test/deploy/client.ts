@@ -9,7 +9,7 @@ const PACE = 20;
  * How long it waits for one answer, in milliseconds: a machine that gives its address away on purpose has TCP begin a
  * connection once more, which takes a second or more, and the next holder may do the same.
  */
-const PATIENCE = 10_000;
+const TIMEOUT = 10_000;
 
 /** What a client saw that asked an address all along. */
 export interface Watch {
@@ -22,9 +22,9 @@ export interface Watch {
 
 /**
  * Asks a URL over and over, each time on a connection of its own, while something else happens.
- * @param patience how long it waits for one answer, in milliseconds
+ * @param timeout how long it waits for one answer, in milliseconds
  */
-export async function watching(url: string, what: () => Promise<void>, patience = PATIENCE): Promise<Watch> {
+export async function watching(url: string, what: () => Promise<void>, timeout = TIMEOUT): Promise<Watch> {
   const over = new AbortController();
   const failures: string[] = [];
   let [asked, longestGap] = [0, 0];
@@ -35,7 +35,7 @@ export async function watching(url: string, what: () => Promise<void>, patience 
       try {
         const response = await fetch(url, {
           headers: { connection: 'close' },
-          signal: AbortSignal.timeout(patience),
+          signal: AbortSignal.timeout(timeout),
         });
         await response.arrayBuffer();
         if (!response.ok) throw new Error(`status ${response.status}`);
@@ -62,24 +62,32 @@ function reasonOf(error: unknown): string {
   return error.cause === undefined ? `${error.name}: ${error.message}` : reasonOf(error.cause);
 }
 
-/** What a client of an HTTPS URL reads. @throws when the CA did not sign for who answers */
-export function secure(url: string, ca: string): Promise<string> {
+/**
+ * What a client of an HTTPS URL reads.
+ * @param servername whom it takes to be there; absent: the host of the URL
+ * @throws when the CA did not sign for who answers
+ */
+export function secure(url: string, ca: string, servername?: string): Promise<string> {
+  const options = { ca, agent: false, timeout: 3000, ...(servername !== undefined && { servername }) };
   return new Promise((resolve, reject) => {
-    const request = get(url, { ca, agent: false, timeout: 3000 }, (response) => resolve(text(response)));
+    const request = get(url, options, (response) => resolve(text(response)));
     request.on('timeout', () => request.destroy(new Error('no answer')));
     request.on('error', reject);
   });
 }
 
-/** Tries something until it does not throw. @throws its last error after `seconds`. */
-export async function eventually<T>(seconds: number, attempt: () => Promise<T>): Promise<T> {
+/**
+ * Tries something until it does not throw. @throws its last error after `seconds`.
+ * @param pause between two attempts, in milliseconds
+ */
+export async function eventually<T>(seconds: number, attempt: () => Promise<T>, pause = 500): Promise<T> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
       if (Date.now() > end) throw error;
-      await sleep(200);
+      await sleep(pause);
     }
   }
 }

@@ -3,15 +3,19 @@ import { buildCharms, type LocalModel } from './model.ts';
 
 export const MINUTE = 60_000;
 
-/** Builds the charms and deploys a model before the tests of a `describe`, and destroys the model after them. */
+/**
+ * Builds the charms and deploys a model before the tests of a `describe`, and destroys the model after them. A run that was
+ * cut off may have left a model of that name: it goes first.
+ */
 export function deployed(model: LocalModel, deploy: () => Promise<void>): void {
   beforeAll(async () => {
+    await model.destroyLeftover();
     await buildCharms();
     await deploy();
   }, 12 * MINUTE);
 
   afterAll(async () => {
-    await model.juju('destroy-model', model.name, '--no-prompt');
+    await model.destroy();
   }, MINUTE);
 }
 

@@ -1,5 +1,5 @@
-// What becomes of a MAAS over the years, on machines, with the relation of the HA guide (`maas-region:db postgresql:db`):
-// the tests build on each other.
+// What becomes of a MAAS over the years, on machines, with the relation of the HA guide (`maas-region:db postgresql:db`), as
+// Juju 4 tells of it: not of units that were removed. The tests build on each other.
 import { expect, test } from '@jest/globals';
 import { describeOnMachines } from '../machines.ts';
 import { eventually, secure } from './client.ts';
@@ -35,19 +35,20 @@ describeOnMachines('the life of a MAAS', () => {
       bundle: 'bundle-postgresql-14.yaml',
       version: '3.4',
       units: { 'maas-region': 2, 'maas-rack': 2 },
+      juju: '4',
     });
     await model.settle(600);
   });
 
   test('the regions stand behind the virtual address, and use the database that the relation gave', async () => {
     expect(await regionsOf(await model.freeAddress())).toEqual(await model.hostNamesOf('maas-region'));
-    const { name, address } = await model.unit('postgresql/0');
+    const { name } = await model.unit('postgresql/0');
     const confs = await onRegions('cat /etc/maas/regiond.conf');
     expect(confs).toHaveLength(2);
     // An address of their own machine, from which the kernel sends them on.
     for (const conf of confs) expect(conf).toContain('database_host: "127.54.32.1"');
     for (const { message } of await model.unitsOf('maas-region'))
-      expect(message).toContain(`writes to ${name}, ${address}, since`);
+      expect(message).toContain(`writes to ${name} since`);
   });
 
   test(
@@ -59,6 +60,7 @@ describeOnMachines('the life of a MAAS', () => {
         for (const { message } of await model.unitsOf('maas-rack'))
           expect(message).toContain('is upgraded to 3.7 after the regions');
       });
+      await model.enableExtensions();
       await model.juju('config', 'maas-region', source);
       await eventually(180, async () => {
         for (const app of ['maas-region', 'maas-rack'])
@@ -76,7 +78,9 @@ describeOnMachines('the life of a MAAS', () => {
       // The stand-in refuses to migrate while an old region runs.
       expect(await model.migrations()).toEqual(['3.4', '3.7']);
       const said = (await onRegions('journalctl --output cat --identifier maas-dbupgrade')).join('\n');
-      expect(said.match(/0003_secrets/g)).toHaveLength(2);
+      // One of 3.4's, which the database remembers, and what every migration to 3.7 begins with: each ran once.
+      expect(said.match(/Applying maasserver\.0003_secrets/g)).toHaveLength(1);
+      expect(said.match(/alembic\.runtime\.migration/g)).toHaveLength(1);
       expect(said).not.toMatch(/deadlock|Error/);
       expect(await model.juju('debug-log', '--replay', '--level', 'ERROR')).toBe('');
     },
@@ -170,10 +174,9 @@ describeOnMachines('the life of a MAAS', () => {
       const collectors = await model.unitsOf('collector');
       expect(collectors).toHaveLength(4);
       for (const { name, machine } of collectors) {
-        await model.juju('run-hook', name, 'update-status');
-        const { message } = await model.unit(name);
-        expect(message).toMatch(racks.has(machine) ? /\bmaas-rack_/ : /\bmaas-region_/);
-        if (!racks.has(machine)) expect(message).toMatch(/\bhaproxy_\w+: \d{3,} metrics/);
+        const seen = (await model.action(name, 'show-status')).replaceAll(/\s+/g, ' ');
+        expect(seen).toMatch(racks.has(machine) ? /\bmaas-rack_/ : /\bmaas-region_/);
+        if (!racks.has(machine)) expect(seen).toMatch(/\bhaproxy_\w+: \d{3,} metrics/);
       }
       await model.juju('remove-application', 'collector', '--no-prompt');
       await eventually(60, async () => expect(await model.unitsOf('collector')).toEqual([]));
@@ -198,7 +201,7 @@ describeOnMachines('the life of a MAAS', () => {
       const copy = await model.on(lost.machine, `base64 -w0 ${archive}`);
       const hostname = await model.on(lost.machine, 'hostname');
       await model.juju('stop-machine', lost.machine);
-      await model.juju('remove-unit', lost.name, '--force', '--no-prompt');
+      await model.juju('remove-machine', lost.machine, '--force', '--no-prompt');
       await model.juju('add-unit', 'maas-region');
       await model.settle();
       await eventually(120, async () => {
@@ -271,7 +274,7 @@ describeOnMachines('the life of a MAAS', () => {
       await eventually(60, async () => {
         await model.juju('run-hook', 'maas-region/0', 'update-status');
         expect((await model.unit(last)).message).toMatch(
-          /^connected to .*; the only rack with DHCP on fabric-0, VLAN 0: juju add-unit maas-rack before it goes$/,
+          /^connected to .*; the only rack with DHCP on fabric-0, VLAN 0: add another unit$/,
         );
       });
       // Until its last hooks hide it, which come within seconds.

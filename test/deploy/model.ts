@@ -8,6 +8,7 @@ import { JujuModel, unitsOf, type UnitStatus as DriverStatus } from 'juju-ts-ops
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { lock } from '../../shared/juju-local/src/machines/lock.ts';
+import { eventually } from './client.ts';
 import { buildMaasRepository, MACHINE_FOLDER, type Version } from '../doubles/maas/build.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -20,6 +21,8 @@ export interface Deployment {
   readonly version: Version;
   /** Units of an application, where not as many as the bundle says. */
   readonly units?: Readonly<Record<string, number>>;
+  /** What is laid over the bundle. */
+  readonly overlay?: 'overlay-ha-database.yaml';
   /** Which Juju the model is like, where it is a new one; 3.6 unless it says so. */
   readonly juju?: '3.6' | '4';
 }
@@ -48,9 +51,21 @@ export class LocalModel {
     return this.#model.cli(verb, ...args);
   }
 
+  destroy(): Promise<void> {
+    return this.#model.destroy();
+  }
+
+  /** Destroys a model of this name, where there is one. */
+  async destroyLeftover(): Promise<void> {
+    const names = await this.juju('models');
+    if (names.split('\n').includes(this.name)) await this.destroy();
+  }
+
   /** Runs an action and returns what the user sees: its results, or why it failed. */
   async action(unit: string, action: string, ...params: readonly string[]): Promise<string> {
-    const { all } = await execa(JUJU_LOCAL, ['run', '--model', this.name, unit, action, ...params], {
+    // Longer than a user waits who does not say so; where two are given, the last one counts.
+    const options = ['--model', this.name, '--wait=10m'];
+    const { all } = await execa(JUJU_LOCAL, ['run', ...options, unit, action, ...params], {
       stdin: 'ignore',
       reject: false,
       all: true,
@@ -192,11 +207,21 @@ export class LocalModel {
     await this.juju('model-config', `machine-mounts=${REPOSITORY}:${MACHINE_FOLDER}`);
   }
 
+  /** Gives the database the extensions that MAAS 3.7 needs, and that 3.4 cannot begin with. */
+  async enableExtensions(): Promise<void> {
+    const options = Object.entries(EXTENSIONS).map(([name, value]) => `${name}=${value}`);
+    await this.juju('config', 'postgresql', ...options);
+    await eventually(60, async () => {
+      const names = await this.sql('SELECT extname FROM pg_extension');
+      if (!names.includes('btree_gin') || !names.includes('pgcrypto')) throw new Error(names.join());
+    });
+  }
+
   /** Deploys a bundle with what this machine has in place of Charmhub: a PostgreSQL charm for tests, and on Debian the stand-in MAAS. */
-  async deploy({ bundle, version, units = {}, juju }: Deployment): Promise<void> {
+  async deploy({ bundle, version, units = {}, overlay, juju }: Deployment): Promise<void> {
     if (juju !== undefined) await this.juju('add-model', this.name, '--juju', juju);
     const source = await this.sourceOf(version);
-    const overlay = {
+    const own = {
       applications: {
         postgresql: {
           charm: charmFile('postgresql'),
@@ -209,7 +234,8 @@ export class LocalModel {
         'keepalived-vip': { options: { vip: await this.freeAddress() } },
       },
     };
-    await withFile(overlay, (file) => this.juju('deploy', join(ROOT, bundle), '--overlay', file));
+    const overlays = overlay === undefined ? [] : ['--overlay', join(ROOT, overlay)];
+    await withFile(own, (file) => this.juju('deploy', join(ROOT, bundle), ...overlays, '--overlay', file));
   }
 
   /** Deploys a bundle that no file has. */
@@ -218,13 +244,18 @@ export class LocalModel {
   }
 
   /** One PostgreSQL, two regions, and a rack beside the first of them. */
-  deployRackBesideRegion(source: string): Promise<void> {
+  deployRackBesideRegion(source: string, databaseOptions: object = {}): Promise<void> {
     const options = { source };
     return this.deployBundle({
       'default-base': 'ubuntu@24.04',
       machines: { '0': {}, '1': {}, '2': {} },
       applications: {
-        postgresql: { charm: charmFile('postgresql'), num_units: 1, to: ['0'] },
+        postgresql: {
+          charm: charmFile('postgresql'),
+          num_units: 1,
+          to: ['0'],
+          options: databaseOptions,
+        },
         'maas-region': { charm: charmFile('maas-region'), num_units: 2, to: ['1', '2'], options },
         'maas-rack': { charm: charmFile('maas-rack'), num_units: 1, to: ['1'], options },
       },
@@ -257,6 +288,9 @@ function scale(units: number | undefined): { num_units?: number } {
   return units === undefined ? {} : { num_units: units };
 }
 
+/** The options by which the charm of PostgreSQL makes what MAAS 3.7 needs. */
+export const EXTENSIONS = { 'plugin-btree-gin-enable': true, 'plugin-pgcrypto-enable': true };
+
 /** The charm for tests has the options of charmed PostgreSQL 16, whose names have hyphens. */
 const unsetOptionsOf14 = {
   experimental_max_connections: null,
@@ -271,12 +305,15 @@ async function maasSource(version: Version): Promise<string> {
   return (await buildMaasRepository(REPOSITORY))[version];
 }
 
-/** Builds the charms that are not built yet; of two that want it at a time, one waits for the other. */
-export async function buildCharms(): Promise<void> {
+/**
+ * Builds the charms that are not built yet; of two that want it at a time, one waits for the other.
+ * @param folders of charms that nobody deploys but a test; absent: all others
+ */
+export async function buildCharms(...folders: readonly string[]): Promise<void> {
   await mkdir(join(ROOT, 'dist'), { recursive: true });
   const unlock = await lock(join(ROOT, 'dist/build.lock'), true);
   try {
-    await execa(process.execPath, [join(ROOT, 'build.mjs')], {
+    await execa(process.execPath, [join(ROOT, 'build.mjs'), ...folders], {
       stdout: 'inherit',
       stderr: 'inherit',
       cwd: ROOT,

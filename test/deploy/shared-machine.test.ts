@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals';
 import { describeOnMachines } from '../machines.ts';
 import { eventually } from './client.ts';
 import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
-import { charmFile, LocalModel } from './model.ts';
+import { charmFile, EXTENSIONS, LocalModel, type UnitStatus } from './model.ts';
 
 const model = new LocalModel('test-shared');
 
@@ -32,7 +32,7 @@ function settingOf(name: string): Promise<readonly string[]> {
 
 describeOnMachines('a rack on a region’s machine', () => {
   deployed(model, async () => {
-    await model.deployRackBesideRegion(await model.sourceOf('3.7'));
+    await model.deployRackBesideRegion(await model.sourceOf('3.7'), EXTENSIONS);
     await model.settle(600);
   });
 
@@ -67,7 +67,7 @@ describeOnMachines('a rack on a region’s machine', () => {
     'a new secret reaches the rack whoever writes it first',
     async () => {
       const before = await there(SECRET);
-      await model.juju('run', 'maas-region/leader', 'rotate-secret');
+      await model.juju('run', 'maas-region/leader', 'rotate-secret', '--wait=10m');
       await model.settle();
       await eventually(60, rackIsConnected);
       expect(await there(SECRET)).not.toBe(before);
@@ -154,5 +154,110 @@ describeOnMachines('a rack on a region’s machine', () => {
       });
     },
     5 * MINUTE,
+  );
+
+  test(
+    'a rack that somebody installs by hand is left alone until adopt, and keeps who it is',
+    async () => {
+      const { machine } = await model.unit('maas-region/0');
+      const files = (): Promise<string> =>
+        model.on(machine, 'cd /var/lib/maas; cat maas_id; echo; cat secret; echo; cat /etc/maas/rackd.conf');
+      await model.on(machine, 'apt-get install -y -q maas-rack-controller');
+      await model.on(machine, "echo 'cluster_uuid: f00' >>/etc/maas/rackd.conf");
+      const before = await files();
+      await model.juju('add-unit', 'maas-rack', '--to', machine);
+      const joined = async (): Promise<UnitStatus> => {
+        const [unit] = await model.unitsOf('maas-rack');
+        if (!unit) throw new Error('it has not come yet');
+        return unit;
+      };
+      await eventually(120, async () =>
+        expect((await joined()).message).toMatch(/^MAAS was installed here by hand: run the action adopt/),
+      );
+      expect(await files()).toBe(before);
+      const { name } = await joined();
+      expect(await model.action(name, 'adopt')).toContain('adopted');
+      await model.settle();
+      await eventually(60, async () => {
+        await model.juju('run-hook', name, 'update-status');
+        expect((await joined()).message).toBe('connected to 2 of 2 regions, MAAS 3.7');
+      });
+      const after = await files();
+      // The region on this machine has the same identity and the same secret.
+      expect(after.split('\n').slice(0, 2)).toEqual(before.split('\n').slice(0, 2));
+      expect(after).toContain('cluster_uuid: "f00"');
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    'a region that somebody installed by hand is adopted with its data, as docs/how-to/existing-machines.md has it',
+    async () => {
+      const { machine } = await model.unit('postgresql/0');
+      const psql = (database: string): string => `runuser -u postgres -- psql -qAt -d ${database}`;
+      for (const line of [
+        'echo "deb [trusted=yes] file:/srv/maas-apt/3.7 ./" >/etc/apt/sources.list.d/maas.list',
+        'apt-get update -q && apt-get install -y -q maas-region-api',
+        `${psql('postgres')} -c "CREATE ROLE maas LOGIN PASSWORD 'by-hand'" -c 'CREATE DATABASE byhand OWNER maas'`,
+        `${psql('byhand')} -c 'CREATE EXTENSION btree_gin' -c 'CREATE EXTENSION pgcrypto'`,
+        'maas-region local_config_set --database-host localhost --database-name byhand --database-user maas --database-pass by-hand --maas-url http://localhost:5240/MAAS',
+        'maas-region dbupgrade && maas-region createadmin --username by-hand --password p --email by-hand@example.com',
+        'echo "foreign_key: theirs" >>/etc/maas/regiond.conf && systemctl start maas-regiond',
+      ])
+        await model.on(machine, line);
+      const identity = (): Promise<string> =>
+        model.on(machine, 'cat /var/lib/maas/maas_id /var/lib/maas/secret');
+      await eventually(60, identity);
+      const before = await identity();
+
+      const source = await model.sourceOf('3.7');
+      const options = [`source=${source}`, 'database-name=handdb'].flatMap((option) => ['--config', option]);
+      await model.juju('deploy', charmFile('maas-region'), 'hand', '--to', machine, ...options);
+      await model.juju('integrate', 'hand:database', 'postgresql:database');
+      await eventually(120, async () => {
+        expect((await model.unit('hand/0')).message).toMatch(
+          /^MAAS was installed here by hand: run .* adopt/,
+        );
+        expect(await model.on(machine, `${psql('postgres')} -l`)).toContain('handdb');
+      });
+      await model.on(machine, 'systemctl stop maas-regiond; rm /etc/apt/sources.list.d/maas.list');
+      await model.on(
+        machine,
+        `cd /tmp && runuser -u postgres -- pg_dump --no-owner --no-privileges byhand >maas.sql && ${psql('handdb')} <<'EOF'
+SELECT format('SET ROLE %I', pg_get_userbyid(datdba)) FROM pg_database WHERE datname = current_database() \\gexec
+\\i maas.sql
+EOF`,
+      );
+      expect(await model.action('hand/0', 'adopt')).toContain('adopted');
+      await model.settle();
+      expect((await model.unit('hand/0')).message).toMatch(/^serves http:/);
+      expect(await identity()).toBe(before);
+      expect(await model.on(machine, 'cat /etc/maas/regiond.conf')).toContain('foreign_key: "theirs"');
+      expect(await model.on(machine, 'maas-region apikey --username by-hand')).toMatch(/^\w+:\w+:\w+$/);
+    },
+    8 * MINUTE,
+  );
+
+  test(
+    'a region goes, whose packages take the DNS of both along, and the rack beside it has its own again',
+    async () => {
+      const [rack] = await model.unitsOf('maas-rack');
+      const region = (await model.unitsOf('maas-region')).find(({ machine }) => machine === rack?.machine);
+      if (!rack || !region) throw new Error(await model.juju('status'));
+      const named =
+        'named-checkconf; systemctl is-active named || journalctl --unit named --lines 60 --no-pager';
+      expect(await model.on(rack.machine, named)).toBe('active');
+      await model.juju('remove-unit', region.name, '--no-prompt');
+      await eventually(180, async () => {
+        expect((await model.unitsOf('maas-region')).map(({ name }) => name)).not.toContain(region.name);
+      });
+      await model.settle();
+      expect(await model.on(rack.machine, named)).toBe('active');
+      expect(await model.on(rack.machine, 'stat --format %U /etc/bind/maas/named.conf.maas')).toBe('maas');
+      expect(await model.on(rack.machine, 'grep -h bind/maas /etc/bind/named.conf.local')).toContain(
+        'include',
+      );
+    },
+    6 * MINUTE,
   );
 });

@@ -86,6 +86,7 @@ describeOnMachines('MAAS from the snap store', () => {
   test(
     'another channel: both refresh, and the database is migrated once',
     async () => {
+      await model.enableExtensions();
       await follow('3.7/stable');
       await eventually(240, () => allServe('3.7'));
       await model.settle();

@@ -89,6 +89,41 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
     6 * MINUTE,
   );
 
+  test(
+    'a second haproxy on the same machines names the first, and touches nothing, also as it goes',
+    async () => {
+      const units = await model.unitsOf('haproxy');
+      const files = (): Promise<readonly string[]> =>
+        Promise.all(
+          units.map(({ machine }) =>
+            model.on(
+              machine,
+              'find /etc/haproxy -type f | sort | xargs sha256sum; systemctl show haproxy -p MainPID; dpkg-query -W haproxy',
+            ),
+          ),
+        );
+      const seen = await files();
+      await model.juju('deploy', charmFile('haproxy'), 'second-haproxy');
+      await model.juju('config', 'second-haproxy', 'port=8080');
+      await model.juju('integrate', 'second-haproxy:juju-info', 'web:juju-info');
+      await model.juju('integrate', 'second-haproxy:reverseproxy', 'web:api');
+      await eventually(120, async () => {
+        const second = await model.unitsOf('second-haproxy');
+        expect(second).toHaveLength(3);
+        for (const { workload, message } of second) {
+          expect(workload).toBe('blocked');
+          expect(message).toMatch(/^haproxy\/\d looks after the HAProxy of this machine/);
+        }
+      });
+      expect(await files()).toEqual(seen);
+      await model.juju('remove-application', 'second-haproxy', '--no-prompt');
+      await eventually(120, async () => expect(await model.unitsOf('second-haproxy')).toEqual([]));
+      expect(await files()).toEqual(seen);
+      expect(await (await fetch(`http://${vip}/`)).text()).toMatch(/^web\/\d http\n$/);
+    },
+    6 * MINUTE,
+  );
+
   test('HTTPS is served there with a certificate of the CA', async () => {
     expect(await secure(`https://${vip}/`, model.authority())).toMatch(/^web\/\d https\n$/);
     // On every unit, with a key of its own.
@@ -96,6 +131,35 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
       expect(await secure(`https://${address}/`, model.authority())).toMatch(/https/);
     expect(model.relations().join('\n')).not.toContain('PRIVATE KEY');
   });
+
+  test(
+    'two options with one port are refused, and what served goes on, also when HAProxy starts anew',
+    async () => {
+      const machines = (await model.unitsOf('haproxy')).map(({ machine }) => machine);
+      const configs = (): Promise<readonly string[]> =>
+        Promise.all(machines.map((machine) => model.on(machine, 'sha256sum /etc/haproxy/haproxy.cfg')));
+      const before = await configs();
+      await model.juju('config', 'haproxy', 'port=443');
+      await eventually(60, async () => {
+        for (const { workload, message } of await model.unitsOf('haproxy')) {
+          expect(workload).toBe('blocked');
+          expect(message).toMatch(/^port=443 is not applied: /);
+        }
+      });
+      for (const machine of machines) await model.on(machine, 'systemctl restart haproxy.service');
+      for (const { address } of await model.unitsOf('haproxy')) {
+        await eventually(10, async () =>
+          expect(await (await fetch(`http://${address}/`)).text()).toMatch(/^web\/\d http\n$/),
+        );
+        expect(await secure(`https://${address}/`, model.authority())).toMatch(/https/);
+      }
+      expect(await configs()).toEqual(before);
+      await model.juju('config', 'haproxy', '--reset', 'port');
+      await model.settle();
+      expect(await configs()).toEqual(before);
+    },
+    3 * MINUTE,
+  );
 
   test(
     'another CA: its certificate is taken, and no client notices',
@@ -160,7 +224,7 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
       });
       await eventually(30, async () => {
         expect((await model.unit(before.name)).message).toMatch(
-          new RegExp(`^holds ${vip} since .*, and so does ${other.name}: they cannot hear each other$`),
+          new RegExp(`^holds ${vip}, and so does ${other.name}: they cannot hear each other$`),
         );
         expect((await model.unit(other.name)).message).toMatch(`holds ${vip} since`);
       });
@@ -221,7 +285,7 @@ describeOnMachines('haproxy and keepalived-vip on any principal', () => {
       await model.juju('config', 'keepalived-vip', `vip=${vip} ${taken}`);
       await eventually(60, async () => {
         for (const unit of await model.unitsOf('keepalived-vip'))
-          expect(unit.message).toMatch(`vip=${taken} is in use by another machine, `);
+          expect(unit.message).toMatch(`vip=${taken} is in use by machine `);
       });
       expect((await holder()).name).toBe(name);
       await model.on(machine, `ip address delete ${taken}/24 dev eth0`);

@@ -1,11 +1,11 @@
-// A client of the lab: node client.ts <url> <patience in ms>. It starts a GET every 20 ms, each over a connection of
+// A client of the lab: node client.ts <url> <timeout in ms>. It starts a GET every 20 ms, each over a connection of
 // its own, however long the others take; when its input ends it waits for those under way and prints what it saw as JSON.
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const INTERVAL = 20;
-const [url = '', patience = '5000'] = process.argv.slice(2);
+const [url = '', timeout = '5000'] = process.argv.slice(2);
 const answered: number[] = [];
 const failures: string[] = [];
 let started = 0;
@@ -21,7 +21,7 @@ function ask(): void {
     else failures.push(failure);
   };
   const { get } = url.startsWith('https:') ? https : http;
-  const options = { agent: false, timeout: Number(patience), rejectUnauthorized: false };
+  const options = { agent: false, timeout: Number(timeout), rejectUnauthorized: false };
   const request = get(url, options, (response) => {
     response.resume();
     response.on('end', () => done(response.statusCode === 200 ? undefined : `status ${response.statusCode}`));
@@ -39,7 +39,7 @@ process.stdin.resume().on('end', () => {
 });
 
 async function report(): Promise<void> {
-  const deadline = performance.now() + Number(patience);
+  const deadline = performance.now() + Number(timeout);
   const end = performance.now();
   while (open.size > 0 && performance.now() < deadline) await sleep(10);
   const marks = [begin, ...answered.filter((time) => time <= end), end].toSorted((a, b) => a - b);

@@ -54,12 +54,16 @@ export class Machine {
     return spawn('nsenter', this.#enter(argv), { stdio: ['pipe', 'pipe', 'inherit'] });
   }
 
-  /** Sends a signal to every process of a program on this machine, or to the oldest, by their ids. */
+  /**
+   * Sends a signal to every process of a program on this machine, or to the oldest, by their ids.
+   * @throws when there is none: a test that ends nothing sees nothing
+   */
   async signal(program: string, signal: NodeJS.Signals, which: 'all' | 'oldest' = 'all'): Promise<void> {
     const { output } = await this.try(['pgrep', '--exact', program]);
     const ids = output === '' ? [] : output.split('\n').toSorted((a, b) => Number(a) - Number(b));
     const chosen = which === 'all' ? ids : ids.slice(0, 1);
-    if (chosen.length > 0) await this.try(['kill', `-${signal.slice(3)}`, ...chosen]);
+    if (chosen.length === 0) throw new Error(`${this.name} runs no ${program}`);
+    await this.try(['kill', `-${signal.slice(3)}`, ...chosen]);
   }
 
   /** Runs a program on this machine to its end. @returns what it printed @throws when it fails */

@@ -102,18 +102,18 @@ const Seen = z.object({ started: z.int(), failed: z.int(), gap: z.number(), kind
 /** What a client saw: requests, those without a good answer, and the longest time in ms without any. */
 export type Seen = z.infer<typeof Seen>;
 
-/** Has a client ask a URL every 20 ms while something happens. @param patience ms for each request */
+/** Has a client ask a URL every 20 ms while something happens. @param timeout ms for each request */
 export async function watch(
   client: Machine,
   url: string,
-  patience: number,
+  timeout: number,
   happening: () => Promise<void>,
 ): Promise<Seen> {
   const child = client.spawnPiped([
     process.execPath,
     join(import.meta.dirname, 'client.ts'),
     url,
-    String(patience),
+    String(timeout),
   ]);
   const output = text(child.stdout);
   await sleep(400);
@@ -139,11 +139,11 @@ export async function holderOf(machines: readonly VipMachine[], vip = VIP): Prom
   return holder;
 }
 
-/** @throws when it does not come true within ten seconds */
-export async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
+/** @throws when it does not come true within so many seconds */
+export async function until(isTrue: () => Promise<boolean>, seconds = 10): Promise<void> {
+  for (let tries = 0; tries < 20 * seconds; tries += 1) {
     if (await isTrue()) return;
     await sleep(50);
   }
-  throw new Error('it did not come true within ten seconds');
+  throw new Error(`it did not come true within ${seconds} seconds`);
 }

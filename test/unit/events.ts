@@ -14,12 +14,13 @@ import type {
 } from 'juju-ts-ops';
 import {
   inProcess,
-  situations,
+  possibleEvents,
   type Call,
   type State,
   type StatusState,
   type TestEvent,
 } from 'juju-ts-ops/testing';
+import { expectRight } from './statuses.ts';
 
 /** A state that a charm comes to, and what it must say in it whatever event it hears of. */
 export interface EventCase<C extends Charmcraft, CharmState> {
@@ -30,6 +31,10 @@ export interface EventCase<C extends Charmcraft, CharmState> {
   readonly statuses: readonly StatusState['level'][];
   /** And once the relation of an endpoint has gone, where that is something else. */
   readonly without?: { readonly [N in EndpointName<C>]?: readonly StatusState['level'][] };
+  /** And while the unit goes, where that is something else than that it waits to be removed. */
+  readonly last?: readonly StatusState['level'][];
+  /** How many hooks units take to hand on a turn, before there is nothing more to say. */
+  readonly settling?: number;
   /** What must be seen nowhere but in secrets. */
   readonly secrets?: readonly string[];
 }
@@ -91,30 +96,33 @@ export function testEvents<
   cases: Readonly<Record<string, EventCase<C, CharmState>>>,
 ): void {
   // Juju 3.6 refuses more to a unit that does not lead than Juju 4 does.
-  const units = [
-    { who: 'the leader on Juju 4', known: { isLeader: true, jujuVersion: '4.0.15' } },
-    { who: 'another unit on Juju 3.6', known: { isLeader: false, jujuVersion: '3.6.28' } },
-  ];
-  for (const [name, { state: base, seen, statuses, without, secrets = [] }] of Object.entries(cases)) {
-    describe.each(units)(`${name}, $who`, ({ known }) => {
+  const leader = { who: 'the leader on Juju 4', known: { isLeader: true, jujuVersion: '4.0.15' } };
+  const other = { who: 'another unit on Juju 3.6', known: { isLeader: false, jujuVersion: '3.6.28' } };
+  for (const [name, one] of Object.entries(cases)) {
+    const { state: base, seen, statuses, without, last = ['waiting'], settling = 0, secrets = [] } = one;
+    const isOfJuju4 = base.relations.some(({ gone, isLost }) => gone !== undefined || isLost === true);
+    const other4 = { who: 'another unit on Juju 4', known: { ...other.known, jujuVersion: '4.0.15' } };
+    describe.each([leader, isOfJuju4 ? other4 : other])(`${name}, $who`, ({ known }) => {
       const statusesIn = (event: TestEvent<C>, { relations }: State<C>) => {
         if (typeof event === 'string' || !('relation' in event) || event.relation !== 'broken')
           return statuses;
         const broken = relations.find(({ id }) => id === event.id);
         return (broken && without?.[broken.endpoint]) ?? statuses;
       };
-      test.each(situations(charm, { ...base, ...known }))('$name', async ({ event, state, isLast }) => {
+      test.each(possibleEvents(charm, { ...base, ...known }))('$name', async ({ event, state, isLast }) => {
         const unit = inProcess(seeing(charm, seen));
         ran = [];
         const first = await unit.run(event, state);
         expect([first.exitCode, ...first.logs.filter(({ level }) => level === 'ERROR')]).toEqual([0]);
         const shown = first.state.status;
+        for (const { level, message } of [...first.statuses, ...first.appStatuses])
+          expectRight(charm.charmcraft.name, level, message);
         // Before it is installed, and when it goes, it may say nothing; or then that it waits to be removed.
         const isSilent = isLast || event === 'install' || isAction(event);
         if (!isSilent || first.statuses.length > 0)
           expect([
             shown,
-            (isLast ? [...statuses, 'waiting'] : statusesIn(event, state)).includes(shown.level),
+            (isLast ? [...statuses, ...last] : statusesIn(event, state)).includes(shown.level),
           ]).toEqual([shown, true]);
 
         if (!state.isLeader) expect(first.calls.filter(isOfApplication)).toEqual([]);
@@ -122,10 +130,14 @@ export function testEvents<
         for (const secret of secrets)
           expect(JSON.stringify([visible, first.logs, first.calls, first.action, ran])).not.toContain(secret);
 
+        let settled = first.state;
+        for (let hook = 0; hook < settling; hook += 1) settled = (await unit.run(event, settled)).state;
         const asked = inspect(unit.resources, { depth: null });
-        const again = await unit.run(event, first.state);
+        const again = await unit.run(event, settled);
         expect(again.calls.filter(({ tool }) => WRITES.has(tool))).toEqual([]);
-        expect([again.exitCode, again.logs.filter(({ level }) => level !== 'DEBUG')]).toEqual([
+        // The last hook of a unit that goes does both, what its plan says and what it leaves: it tells so each time.
+        const isQuiet = (level: string) => level === 'DEBUG' || (isLast && level === 'INFO');
+        expect([again.exitCode, again.logs.filter(({ level }) => !isQuiet(level))]).toEqual([
           0,
           first.logs.filter(({ level }) => level === 'WARNING'),
         ]);

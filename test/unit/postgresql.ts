@@ -5,59 +5,58 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DatabaseConnection } from '@maas-ha/interfaces/database';
+import { afterAll, beforeAll } from '@jest/globals';
+import type { DatabaseConnection } from 'juju-ts-interfaces/database';
 import { execa } from 'execa';
 import { Redacted } from 'juju-ts-ops';
 
 const LIBRARY = '/usr/lib/postgresql';
 
-/** A PostgreSQL of this machine's own packages, in a folder of its own, on loopback only. */
-export class PostgresqlServer implements AsyncDisposable {
-  readonly connection: DatabaseConnection;
-  readonly #bin: string;
-  readonly #data: string;
-  readonly #port: number;
+/** The PostgreSQL of the tests of a file, or of a block, for as long as they run. */
+export function postgresqlServer(): PostgresqlServer {
+  const server = new PostgresqlServer();
+  beforeAll(() => server.start());
+  afterAll(() => server.remove());
+  return server;
+}
 
-  private constructor(bin: string, data: string, port: number, connection: DatabaseConnection) {
-    this.#bin = bin;
-    this.#data = data;
-    this.#port = port;
-    this.connection = connection;
+/** A PostgreSQL of this machine's own packages, in a folder of its own, on loopback only. */
+export class PostgresqlServer {
+  #bin = '';
+  #data = '';
+  #port = 0;
+  readonly #password = new Redacted(randomBytes(8).toString('hex'));
+
+  /** How MAAS logs in. */
+  get connection(): DatabaseConnection {
+    return {
+      host: '127.0.0.1',
+      port: this.#port,
+      database: 'maasdb',
+      user: 'maas',
+      password: this.#password,
+    };
   }
 
-  static async start(): Promise<PostgresqlServer> {
+  async start(): Promise<void> {
     const [version] = (await readdir(LIBRARY)).toSorted().toReversed();
     if (version === undefined) throw new Error('PostgreSQL is not installed: npm run setup');
-    const bin = join(LIBRARY, version, 'bin');
-    const data = await mkdtemp(join(tmpdir(), 'postgresql-'));
+    this.#bin = join(LIBRARY, version, 'bin');
+    this.#data = await mkdtemp(join(tmpdir(), 'postgresql-'));
+    this.#port = await freePort();
     // The server refuses to run as root.
     const { stdout: ids } = await execa('id', ['-u', 'postgres']);
     const { stdout: groups } = await execa('id', ['-g', 'postgres']);
-    await chown(data, Number(ids), Number(groups));
-    const port = await freePort();
-    const password = randomBytes(8).toString('hex');
-    const server = new PostgresqlServer(bin, data, port, {
-      host: '127.0.0.1',
-      port,
-      database: 'maasdb',
-      user: 'maas',
-      password: new Redacted(password),
-    });
-    await server.#as('initdb', [
-      '--pgdata',
-      data,
-      '--auth-host=scram-sha-256',
-      '--auth-local=trust',
-      '--no-sync',
-    ]);
+    await chown(this.#data, Number(ids), Number(groups));
+    const auth = ['--auth-host=scram-sha-256', '--auth-local=trust'];
+    await this.#as('initdb', ['--pgdata', this.#data, ...auth, '--no-sync']);
     await writeFile(
-      join(data, 'postgresql.conf'),
-      `listen_addresses = '127.0.0.1'\nport = ${port}\nunix_socket_directories = '${data}'\nfsync = off\n`,
+      join(this.#data, 'postgresql.conf'),
+      `listen_addresses = '127.0.0.1'\nport = ${this.#port}\nunix_socket_directories = '${this.#data}'\nfsync = off\n`,
     );
-    await server.run();
-    await server.sql(`CREATE ROLE maas LOGIN PASSWORD '${password}'; `, 'postgres');
-    await server.sql('CREATE DATABASE maasdb OWNER maas', 'postgres');
-    return server;
+    await this.run();
+    await this.sql(`CREATE ROLE maas LOGIN PASSWORD '${this.#password.reveal()}'; `, 'postgres');
+    await this.sql('CREATE DATABASE maasdb OWNER maas', 'postgres');
   }
 
   async run(): Promise<void> {
@@ -123,7 +122,7 @@ export class PostgresqlServer implements AsyncDisposable {
     return stdout ?? '';
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async remove(): Promise<void> {
     await this.stop().catch(() => undefined);
     await rm(this.#data, { recursive: true, force: true });
   }

@@ -1,5 +1,6 @@
 // What a random walk does to a model, step by step: which steps there are, and which is next. Nothing here asks the model:
 // a seed is enough to know all the steps, and to take them again.
+import type { Version } from '../doubles/maas/build.ts';
 
 /** A machine with one unit of MAAS on it. */
 interface Place {
@@ -17,7 +18,8 @@ export interface Walked {
   readonly down?: string;
   /** The relation that is not there at the moment. */
   readonly cut?: readonly [string, string];
-  readonly isUpgraded: boolean;
+  /** What its database has been migrated to: an upgrade to 3.7 is a step where it has not been there yet. */
+  readonly versions: readonly Version[];
   /** How often a charm was refreshed. */
   readonly refreshes: number;
 }
@@ -28,7 +30,7 @@ export interface Step {
   readonly after: Walked;
 }
 
-/** What the walk begins with: `postgresql/0` on machine 0, then the regions, then the racks. */
+/** A model of MAAS 3.4 in which nothing has happened: `postgresql/0` on machine 0, then the regions, then the racks. */
 export function start(regions: number, racks: number): Walked {
   const places = (app: string, count: number, first: number): Place[] =>
     Array.from({ length: count }, (_, index) => ({
@@ -39,7 +41,7 @@ export function start(regions: number, racks: number): Walked {
     regions: places('maas-region', regions, 1),
     racks: places('maas-rack', racks, 1 + regions),
     next: { 'maas-region': regions, 'maas-rack': racks, machine: 1 + regions + racks },
-    isUpgraded: false,
+    versions: ['3.4'],
     refreshes: 0,
   };
 }
@@ -93,9 +95,9 @@ const CHARMS = ['maas-region', 'maas-rack', 'haproxy', 'keepalived-vip'] as cons
 
 type App = 'maas-region' | 'maas-rack';
 
-/** What can be done now. @param first whether MAAS is still the older one */
+/** What can be done now. */
 export function choices(walked: Walked): readonly Step[] {
-  const { regions, racks, down, cut } = walked;
+  const { regions, racks, down, cut, versions } = walked;
   const steps: Step[] = [];
   const step = (words: readonly string[], changed: Partial<Walked> = {}): void =>
     void steps.push({ words, after: { ...walked, ...changed } });
@@ -114,11 +116,17 @@ export function choices(walked: Walked): readonly Step[] {
       if (running.length - (isDown ? 0 : 1) < least) continue;
       const rest = { [key]: walked[key].filter(({ unit }) => unit !== place.unit) };
       const { down: _gone, ...others } = walked;
+      // Of a region's machine Juju 4 would leave the subordinates, had only the unit been removed by force.
       if (isDown)
-        steps.push({ words: ['remove-unit', place.unit, '--force'], after: { ...others, ...rest } });
+        steps.push({ words: ['remove-machine', place.machine, '--force'], after: { ...others, ...rest } });
       else {
         step(['remove-unit', place.unit], rest);
-        step(['remove-unit', place.unit, '--force', '--no-wait'], rest);
+        step(
+          key === 'racks'
+            ? ['remove-unit', place.unit, '--force', '--no-wait']
+            : ['remove-machine', place.machine, '--force', '--no-wait'],
+          rest,
+        );
       }
     }
   };
@@ -130,13 +138,14 @@ export function choices(walked: Walked): readonly Step[] {
   for (const [unit, action] of ACTIONS) step(['run', unit, action]);
   for (const app of CHARMS) step(['refresh', app, '--path', `<${app}>`], { refreshes: walked.refreshes + 1 });
   const { cut: _cut, ...related } = walked;
-  if (cut) steps.push({ words: ['integrate', ...cut], after: related });
-  else for (const pair of RELATIONS) step(['remove-relation', ...pair], { cut: pair });
+  // On a machine that is down the relation of before does not end, and Juju refuses the next one until it has.
+  if (cut && down === undefined) steps.push({ words: ['integrate', ...cut], after: related });
+  if (!cut) for (const pair of RELATIONS) step(['remove-relation', ...pair], { cut: pair });
   const { down: _down, ...running } = walked;
   if (down !== undefined) steps.push({ words: ['start-machine', down], after: running });
   else if (regions.length > 1 && racks.length > 1)
     for (const { machine } of [...regions, ...racks]) step(['stop-machine', machine], { down: machine });
-  if (!walked.isUpgraded) step(['upgrade'], { isUpgraded: true });
+  if (!versions.includes('3.7')) step(['upgrade'], { versions: [...versions, '3.7'] });
   return steps;
 }
 
@@ -150,7 +159,10 @@ export function nextStep(walked: Walked, random: () => number): Step {
   const all = choices(walked);
   const mends = all.filter(({ words: [verb = ''] }) => ['integrate', 'start-machine'].includes(verb));
   if (mends.length > 0 && random() < 0.35) return pick(mends);
-  const kinds = [...Map.groupBy(all, ({ words }) => words[0]).values()];
+  // A unit goes alone or with its machine: one kind.
+  const kinds = [
+    ...Map.groupBy(all, ({ words: [verb] }) => (verb === 'remove-machine' ? 'remove-unit' : verb)).values(),
+  ];
   return pick(pick(kinds));
 }
 

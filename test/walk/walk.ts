@@ -1,19 +1,21 @@
 // npm run walk -- --steps 100 --seed 7 [--juju 4] [--minutes 60]
 //
-// A model under a seeded random sequence of what users do and what breaks. Whatever is done: no hook fails, and in the end
-// every unit is active. Each step is printed before it is taken, as a command that can be typed; the same seed takes the
-// same steps. It ends by itself, with the log in what it throws.
+// A model under a seeded random sequence of what users do and what breaks. Whatever is done: no hook fails; and whenever
+// the model is whole, every unit becomes active, and MAAS is what its users expect (see `refuseHarm`). Each step is printed
+// before it is taken, as a command that can be typed; the same seed takes the same steps. It ends by itself. When something
+// is wrong, it throws with the log, and the model `walk-<seed>` stays to be looked at.
+import { deepStrictEqual, match } from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { buildCharms, charmFile, LocalModel } from '../deploy/model.ts';
-import { mend, nextStep, randomBy, start, type Step } from './steps.ts';
+import { eventually } from '../deploy/client.ts';
+import { buildCharms, charmFile, LocalModel, regionsOf } from '../deploy/model.ts';
+import { mend, nextStep, randomBy, start, type Step, type Walked } from './steps.ts';
 
 export interface Walk {
   readonly steps: number;
   readonly seed: number;
-  readonly juju: '3.6' | '4';
   /** After how many minutes it takes no further step. */
   readonly minutes: number;
 }
@@ -24,23 +26,36 @@ const RACKS = 1;
 /** How long the model may take to become active once it is whole, in seconds. */
 const SETTLES = 900;
 
-/** @throws when a hook has failed, or when the model does not become active. */
-export async function walk(
-  model: LocalModel,
-  { steps, seed, juju, minutes }: Walk,
-  say: (line: string) => void,
-): Promise<void> {
-  const random = randomBy(seed);
-  const end = Date.now() + minutes * 60_000;
-  say(`# Juju ${juju}, seed ${seed}`);
+/** How long MAAS may take to forget who is gone, and to finish an upgrade, once every unit is active, in seconds. */
+const CALMS = 600;
+
+/** Makes a model to walk in, with {@link REGIONS} and {@link RACKS}, and waits until it is whole. */
+export async function begin(model: LocalModel, juju: '3.6' | '4'): Promise<Walked> {
   await model.deploy({
     bundle: 'bundle-postgresql-14.yaml',
     version: '3.4',
     units: { 'maas-region': REGIONS, 'maas-rack': RACKS },
     juju,
   });
-  await settle(model);
-  let walked = start(REGIONS, RACKS);
+  const beginning = start(REGIONS, RACKS);
+  await settle(model, beginning);
+  return beginning;
+}
+
+/**
+ * Walks on in a model that is whole.
+ * @param say told of each step before it is taken
+ * @throws when a hook has failed, when the model does not become active, or when MAAS is not what its users expect.
+ */
+export async function walk(
+  model: LocalModel,
+  beginning: Walked,
+  { steps, seed, minutes }: Walk,
+  say: (line: string) => void,
+): Promise<void> {
+  const random = randomBy(seed);
+  const end = Date.now() + minutes * 60_000;
+  let walked = beginning;
   for (let taken = 1; taken <= steps && Date.now() < end; taken += 1) {
     const step = nextStep(walked, random);
     const pause = Math.floor(random() * 15);
@@ -51,24 +66,28 @@ export async function walk(
     await sleep(pause * 1000);
     await refuseFailures(model);
     // Now and then all is waited for; else the next step comes in the middle of this one.
-    if (random() < 0.3 && isWhole) await settle(model);
+    if (random() < 0.3 && isWhole) await settle(model, walked);
   }
   for (const words of mend(walked)) {
     say(`      juju-local ${words.join(' ')}`);
-    await model.juju(words[0] ?? '', ...words.slice(1));
+    await take(model, { words, after: walked });
   }
-  await settle(model);
+  await settle(model, walked);
   say('# every unit is active, and no hook has failed');
 }
 
 async function take(model: LocalModel, { words: [verb = '', ...words], after }: Step): Promise<void> {
   if (verb === 'upgrade') {
+    await model.enableExtensions();
     const source = `source=${await model.sourceOf('3.7')}`;
     for (const app of ['maas-rack', 'maas-region']) await model.juju('config', app, source);
   } else if (verb === 'run') {
     // What an action says of a model that is half there is its own affair.
     const [unit = '', action = '', ...params] = words;
-    await model.action(unit, action, ...params);
+    await model.action(unit, action, ...params, '--wait=60s');
+  } else if (verb === 'integrate') {
+    // Juju refuses it until every unit has left the relation of before.
+    await eventually(SETTLES, () => model.juju(verb, ...words), 3000);
   } else {
     const charm = /^<(.*)>$/.exec(words.at(-1) ?? '')?.[1];
     if (charm === undefined) await model.juju(verb, ...words);
@@ -87,13 +106,47 @@ async function otherCharm(name: string, number: number): Promise<string> {
   return path;
 }
 
-async function settle(model: LocalModel): Promise<void> {
+async function settle(model: LocalModel, walked: Walked): Promise<void> {
   try {
     await model.settle(SETTLES);
+    await refuseHarm(model, walked);
   } catch (error) {
     throw new Error(`${String(error)}\n${await model.juju('status')}\n${await log(model)}`, { cause: error });
   }
   await refuseFailures(model);
+}
+
+/**
+ * One machine has the virtual address, every region answers behind it, every rack is connected to every region, all have
+ * one secret and one MAAS, which lists the units that there are, and its database was migrated once to each version.
+ */
+async function refuseHarm(model: LocalModel, { versions }: Walked): Promise<void> {
+  const vip = (await model.juju('config', 'keepalived-vip', 'vip')).trim();
+  const version = versions.at(-1) ?? '';
+  const onAll = async (command: string): Promise<readonly string[]> =>
+    (await Promise.all(['maas-region', 'maas-rack'].map((app) => model.onEach(app, command)))).flatMap(
+      (said) => Object.values(said),
+    );
+  await eventually(
+    CALMS,
+    async () => {
+      deepStrictEqual(await model.migrations(), versions);
+      const regions = await model.hostNamesOf('maas-region');
+      const listed = await model.sql('SELECT hostname FROM maasserver_node ORDER BY hostname');
+      deepStrictEqual(listed, [...regions, ...(await model.hostNamesOf('maas-rack'))].sort());
+      for (const packages of await onAll("dpkg-query -W -f '${Version}' maas-common"))
+        match(packages, new RegExp(`^1:${version.replace('.', '\\.')}\\.`));
+      const secrets = new Set(await onAll('cat /var/lib/maas/secret'));
+      deepStrictEqual(secrets.size, 1, 'there are two secrets');
+      const holders = (await model.holdersOf(vip)).map(({ name }) => name);
+      deepStrictEqual(holders.length, 1, `who has the virtual address: ${holders.join(', ')}`);
+      deepStrictEqual(await regionsOf(vip), regions);
+      const addresses = (await model.unitsOf('maas-region')).map(({ address }) => address).sort();
+      for (const rack of await model.unitsOf('maas-rack'))
+        deepStrictEqual(await model.regionsOfRack(rack), addresses, rack.name);
+    },
+    3000,
+  );
 }
 
 async function refuseFailures(model: LocalModel): Promise<void> {
@@ -122,11 +175,12 @@ async function main(): Promise<void> {
     throw new Error('npm run walk -- [--steps N] [--seed N] [--juju 3.6|4] [--minutes N]');
   const model = new LocalModel(`walk-${seed}`);
   await buildCharms();
-  try {
-    await walk(model, { steps: steps ?? 0, seed: seed ?? 0, juju, minutes: minutes ?? 0 }, console.log);
-  } finally {
-    await model.juju('destroy-model', model.name, '--no-prompt');
-  }
+  console.log(`# Juju ${juju}, seed ${seed}`);
+  const beginning = await begin(model, juju);
+  await walk(model, beginning, { steps: steps ?? 0, seed: seed ?? 0, minutes: minutes ?? 0 }, (line) =>
+    console.log(`${new Date().toISOString().slice(11, 19)} ${line}`),
+  );
+  await model.destroy();
 }
 
 if (process.argv[1] === import.meta.filename) await main();

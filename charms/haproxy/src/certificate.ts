@@ -2,13 +2,13 @@ import { X509Certificate } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { dirname, join } from 'node:path';
-import { ownAddress, readFileIfExists, type VirtualAddresses } from '@maas-ha/host';
+import { ownAddress, readFileIfExists, type VirtualAddresses } from 'juju-ts-host';
 import {
   belongTogether,
   requestCertificate,
   TLS_SECRET,
   type TlsRequest,
-} from '@maas-ha/interfaces/tls-certificates';
+} from 'juju-ts-interfaces/tls-certificates';
 import { Redacted, UserError, type NetworkInfo } from 'juju-ts-ops';
 import type { HaproxyJuju } from './juju.ts';
 import { CERTIFICATE_NAME, certificateOf, CONFIG } from './render/haproxy-cfg.ts';

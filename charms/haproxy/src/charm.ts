@@ -1,4 +1,4 @@
-import { machine, occupantOf } from '@maas-ha/host';
+import { machine, occupantOf } from 'juju-ts-host';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
@@ -7,7 +7,7 @@ import { certificateFiles } from './certificate.ts';
 import { HAPROXY, isServing } from './haproxy.ts';
 import { stored } from './juju.ts';
 import { options } from './options.ts';
-import { leave, plan } from './plan.ts';
+import { teardown, plan } from './plan.ts';
 import { read } from './read.ts';
 
 export const charm = defineCharm(charmcraft, {
@@ -16,13 +16,13 @@ export const charm = defineCharm(charmcraft, {
   stored,
   read,
   plan,
-  leave: async ({ context: { unit, charmDirectory, leaving } }) => {
+  teardown: async ({ context: { unit, charmDirectory, removal } }) => {
     // What another looks after stays, also when this unit goes.
     if (await occupantOf(HAPROXY, { name: unit, home: charmDirectory })) return [];
-    return leave({
+    return teardown({
       isServing: await isServing(),
       files: await certificateFiles(),
-      leavingFor: leaving?.forSeconds,
+      removalFor: removal?.forSeconds,
     });
   },
   machine,

@@ -1,5 +1,5 @@
 // Written from charmcraft.yaml, by `juju-ts-ops types`.
-export const charmcraft = {
+const declared = {
   "name": "haproxy",
   "subordinate": true,
   "provides": {
@@ -96,3 +96,8 @@ export const charmcraft = {
     }
   }
 } as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface HaproxyCharmcraft extends Declared {}
+export const charmcraft: HaproxyCharmcraft = declared;

@@ -56,7 +56,7 @@ export function frontendsOf(
     const text =
       holder === undefined
         ? rival !== undefined &&
-          `port ${port} is wanted for ${rival} and for ${name}: set another option, or juju remove-relation one of them`
+          `port ${port} is wanted for ${rival} and for ${name}: change an option, or remove a relation`
         : `port ${port}, which ${name} wants, is held by ${holder}: ${name} is left out`;
     if (text !== false) conflicts.push({ service: name, port, text });
     else byPort.set(port, [...sharing, service]);

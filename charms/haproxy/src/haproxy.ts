@@ -5,7 +5,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HostError, lastLines, serviceStates, tryRun, type SoleDaemon } from '@maas-ha/host';
+import { HostError, lastLines, serviceStates, tryRun, type SoleDaemon } from 'juju-ts-host';
 import type { Redacted } from 'juju-ts-ops';
 import { ADMIN_SOCKET, CONFIG, SIGNATURE, UNCHECKED } from './render/haproxy-cfg.ts';
 

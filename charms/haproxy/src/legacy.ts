@@ -1,5 +1,5 @@
 // What the YAML of `services` asks for, in the words of haproxy.cfg: what of it is read here, and what is not.
-import type { HttpService } from '@maas-ha/interfaces/http';
+import type { HttpService } from 'juju-ts-interfaces/http';
 
 /** A health check as HAProxy means it: 2xx and 3xx are good unless `expect` says otherwise. */
 export interface HttpCheck {

@@ -1,4 +1,4 @@
-import type { AlertRule, Dashboard, Observability } from '@maas-ha/interfaces/cos_agent';
+import type { AlertRule, Dashboard, Observability } from 'juju-ts-interfaces/cos_agent';
 
 // Every unit tells of the same servers: what one of them still reaches is there.
 const METRIC_RULES: readonly AlertRule[] = [

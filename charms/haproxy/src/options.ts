@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
+import { defineOptions } from 'juju-ts-ops';
 import { z } from 'zod';
+import { charmcraft } from './charmcraft.ts';
 import { BALANCE } from './services.ts';
 import { milliseconds } from './time.ts';
 
@@ -23,7 +25,7 @@ const tlsNames = z.string().transform((text, context): readonly string[] => {
   return names;
 });
 
-export const options = {
+export const options = defineOptions(charmcraft, {
   port,
   balance: z.enum(BALANCE, `one of: ${BALANCE.join(', ')}`),
   'server-timeout': duration,
@@ -35,4 +37,4 @@ export const options = {
   'tls-port': port,
   'tls-names': tlsNames,
   'extra-config': z.string(),
-};
+});

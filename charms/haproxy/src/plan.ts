@@ -1,10 +1,10 @@
-import { drainMark, markOf, markPath, type Occupant, type Resource } from '@maas-ha/host';
-import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
-import type { Frontend } from '@maas-ha/interfaces/http';
-import { TLS_SECRET } from '@maas-ha/interfaces/tls-certificates';
-import { active, blocked, waiting, type Plan, type Status } from 'juju-ts-ops';
+import { drainMark, markOf, markPath, type Occupant, type Resource } from 'juju-ts-host';
+import { cosAgentConfig } from 'juju-ts-interfaces/cos_agent';
+import type { Frontend } from 'juju-ts-interfaces/http';
+import { TLS_SECRET } from 'juju-ts-interfaces/tls-certificates';
+import { active, blocked, waiting, type Message, type Plan, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
-import type { endpoints } from './endpoints.ts';
+import { databag, type endpoints } from './endpoints.ts';
 import { securePort } from './frontends.ts';
 import { configOf } from './config.ts';
 import { awaitDrained, awaitServing, CHECK, complaintOf, HAPROXY } from './haproxy.ts';
@@ -20,7 +20,7 @@ type HaproxyPlan = Plan<typeof charmcraft, typeof endpoints, Resource, typeof st
 export function plan(state: State): HaproxyPlan {
   // Whoever was here first: its files, its package and its service stay as they are.
   if (state.occupant) return { machine: [], status: [occupied(state.occupant)] };
-  if (state.isLeaving) return farewell(state);
+  if (state.isBeingRemoved) return farewell(state);
   const { web, options, tls, given } = state;
   const ports = [
     options.port,
@@ -40,16 +40,14 @@ export function plan(state: State): HaproxyPlan {
 function occupied(occupant: Occupant): Status {
   return occupant.kind === 'program'
     ? blocked(`${occupant.name} looks after the HAProxy of this machine: juju remove-relation one of the two`)
-    : blocked(
-        `HAProxy was set up by hand here; to hand it over: mv ${occupant.config} ${occupant.config}.by-hand`,
-      );
+    : blocked(`HAProxy was set up by hand here: to hand it over, move ${occupant.config} away`);
 }
 
 /** A unit that is being removed serves as before, whoever else leaves, until its clients have been sent elsewhere. */
 function farewell({ websites }: State): HaproxyPlan {
   return {
     machine: [DRAINING],
-    databags: websites.map((relation) => ({ endpoint: 'website', relation, unit: {} }) as const),
+    databags: websites.map((relation) => databag('website', relation, { unit: {} })),
     status: [waiting('to be removed')],
   };
 }
@@ -62,14 +60,14 @@ export interface Left {
   /** Paths of its certificates. */
   readonly files: readonly string[];
   /** How long ago an earlier hook learnt that the unit goes, in seconds. */
-  readonly leavingFor?: number | undefined;
+  readonly removalFor?: number | undefined;
 }
 
 /** What is left when the unit goes: nothing that runs, and nothing that starts with the machine. */
-export function leave({ isServing, files, leavingFor = 0 }: Left): readonly Resource[] {
+export function teardown({ isServing, files, removalFor = 0 }: Left): readonly Resource[] {
   return [
     ...(isServing
-      ? [DRAINING, { kind: 'step', id: 'drain', run: () => awaitDrained(leavingFor) } satisfies Resource]
+      ? [DRAINING, { kind: 'step', id: 'drain', run: () => awaitDrained(removalFor) } satisfies Resource]
       : []),
     { kind: 'service', name: 'haproxy', state: 'stopped', enabled: false },
     { kind: 'absent-packages', names: ['haproxy'] },
@@ -121,36 +119,27 @@ function databags(state: State): NonNullable<HaproxyPlan['databags']> {
   const { options, web, reverseproxy, websites, observers, tls, app, model, address } = state;
   const [first] = web.frontends.find(({ port }) => port === options.port)?.services ?? [];
   return [
-    ...reverseproxy.map(
-      ({ id }) =>
-        ({ endpoint: 'reverseproxy', relation: id, app: { frontend: frontendOf(id, state) } }) as const,
+    ...reverseproxy.map(({ id }) =>
+      databag('reverseproxy', id, { app: { frontend: frontendOf(id, state) } }),
     ),
-    ...websites.map(
-      (relation) =>
-        ({
-          endpoint: 'website',
-          relation,
-          unit: {
-            hostname: address || undefined,
-            port: options.port,
-            'health-check': options['health-check'] || first?.healthCheck || undefined,
-          },
-        }) as const,
+    ...websites.map((relation) =>
+      databag('website', relation, {
+        unit: {
+          hostname: address || undefined,
+          port: options.port,
+          'health-check': options['health-check'] || first?.healthCheck || undefined,
+        },
+      }),
     ),
-    ...(tls.request
-      ? [{ endpoint: 'certificates', relation: tls.request.relation, unit: tls.request.bag } as const]
-      : []),
+    ...(tls.request ? [databag('certificates', tls.request.relation, { unit: tls.request.bag })] : []),
     // A CA is asked for nothing while the option counts.
-    ...(tls.unused ? [{ endpoint: 'certificates', relation: tls.unused.relation, unit: {} } as const] : []),
-    ...observers.map(
-      (relation) =>
-        ({
-          endpoint: 'cos-agent',
-          relation,
-          unit: {
-            config: cosAgentConfig({ charm: charmcraft.name, app, model }, observability(state.statsPort)),
-          },
-        }) as const,
+    ...(tls.unused ? [databag('certificates', tls.unused.relation, { unit: {} })] : []),
+    ...observers.map((relation) =>
+      databag('cos-agent', relation, {
+        unit: {
+          config: cosAgentConfig({ charm: charmcraft.name, app, model }, observability(state.statsPort)),
+        },
+      }),
     ),
   ];
 }
@@ -184,10 +173,12 @@ function status(state: State): readonly Status[] {
     ...web.conflicts
       .filter(({ port }) => !taken.some((one) => one.port === port))
       .map(({ text }) => blocked(text)),
-    ...state.doubles.map((text) => blocked(`${text}: juju bind them to a network where each has its own`)),
+    ...state.doubles.map(({ units, place }) =>
+      blocked((list) => `${list(units)} share ${place}: juju bind them to a network of their own`),
+    ),
     ...expired(state),
     ...(silent.length > 0
-      ? [waiting(`${silent.map((one) => one.app).join(', ')} to say where it serves${misread(silent)}`)]
+      ? [waiting((list) => `${list(silent.map((one) => one.app))} to say where it serves`, misread(silent))]
       : []),
     ...https(state),
     ...(reverseproxy.length > 0 ? [serving(state)] : []),
@@ -199,7 +190,7 @@ const WEB_SERVERS = ['apache2', 'nginx', 'lighttpd', 'caddy'];
 
 function wayOut(option: PortOption, by: string): string {
   return WEB_SERVERS.includes(by)
-    ? `stop that (systemctl disable --now ${by}), or set another ${option}=`
+    ? `systemctl disable --now ${by}, or set another ${option}=`
     : `set another ${option}=`;
 }
 
@@ -213,32 +204,33 @@ function expired({ tls: { certificate, request, unused } }: State): readonly Sta
   ];
 }
 
-/** What is in the databags and cannot be read; of several the first. */
-function misread(relations: State['reverseproxy']): string {
-  const [first, ...more] = relations.flatMap(({ problems }) => problems);
-  if (first === undefined) return '';
-  return `; not understood: ${first}${more.length > 0 ? `, and ${more.length} more` : ''}`;
+/** What is in the databags and cannot be read. */
+function misread(relations: State['reverseproxy']): readonly string[] {
+  return relations.flatMap(({ problems }) => problems.map((problem) => `not understood: ${problem}`));
 }
 
 function https({ tls: { request, unused }, app }: State): readonly Status[] {
   if (unused)
     return [
       blocked(
-        `certificate= is served, and ${unused.app} is related to certificates as well: juju config ${app} --reset certificate, or juju remove-relation ${app}:certificates ${unused.app}`,
+        `certificate= is served, not that of ${unused.app}: reset it, or remove the relation`,
+        undefined,
+        [
+          `juju config ${app} --reset certificate`,
+          `or juju remove-relation ${app}:certificates ${unused.app}`,
+        ],
       ),
     ];
   if (!request || request.answer.kind === 'issued') return [];
   const { kind, reason } = request.answer;
-  return [
-    kind === 'waiting' ? waiting(reason) : blocked(`${reason}: set other tls-names=, or relate another CA`),
-  ];
+  return [kind === 'waiting' ? waiting(reason) : blocked(reason, 'set tls-names=, or relate another CA')];
 }
 
 /** What HAProxy itself says: `3 of 4 backends up: maas-region/2 down for 40 s`. */
 function serving({ running, isCurrent, web, reverseproxy }: State): Status {
   if (!running) return waiting('HAProxy to answer: it does not run, or hangs');
   if (!isCurrent) return waiting('HAProxy to take the new configuration; it serves the one of before');
-  const ports = web.frontends.map(({ port }) => port).join(', ');
+  const ports = web.frontends.map(({ port }) => String(port));
   const units = new Map(
     web.frontends.flatMap(({ services }) =>
       services.flatMap(({ name, servers }) =>
@@ -248,13 +240,13 @@ function serving({ running, isCurrent, web, reverseproxy }: State): Status {
   );
   const known = running.servers.filter(({ backend, server }) => units.has(`${backend}/${server}`));
   const down = known.filter(({ status: now }) => !/^(UP|no check)/.test(now));
-  const counts = `${known.length - down.length} of ${known.length} backends up behind port ${ports}`;
-  if (down.length === 0) return active(`${counts}${misread(reverseproxy)}`);
+  const counts = `${known.length - down.length} of ${known.length} backends up behind port`;
   const names = down.map(
     ({ backend, server, since }) => `${units.get(`${backend}/${server}`)} down for ${duration(since)}`,
   );
-  const text = `${counts}: ${names.join(', ')}${misread(reverseproxy)}`;
-  return down.length < known.length ? active(text) : waiting(text);
+  const message: Message = (list) => `${counts} ${list(ports)}${names.length > 0 ? `: ${list(names)}` : ''}`;
+  const isServing = down.length === 0 || down.length < known.length;
+  return (isServing ? active : waiting)(message, misread(reverseproxy));
 }
 
 /** Seconds → `40 s`, `12 min`, `3 h`. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { totalmem } from 'node:os';
-import { addresses, heldAddresses, listeners, occupantOf, ownAddress, readFileIfExists } from '@maas-ha/host';
+import { addresses, heldAddresses, listeners, occupantOf, ownAddress, readFileIfExists } from 'juju-ts-host';
 import { certificateFiles, readTls, servedCertificate } from './certificate.ts';
 import { configOf, type Configured } from './config.ts';
 import { frontendsOf } from './frontends.ts';
@@ -100,7 +100,7 @@ export async function read(juju: HaproxyJuju): Promise<State> {
     app,
     model,
     home,
-    isLeaving: context.leaving !== undefined,
+    isBeingRemoved: context.removal !== undefined,
     ...(occupant && { occupant }),
     given: settings.given,
     refused: [...checked.problems, ...(tls.problem === undefined ? [] : [tls.problem]), ...refused],
@@ -125,7 +125,7 @@ export async function read(juju: HaproxyJuju): Promise<State> {
 }
 
 /** What decides, beside the settings, what HAProxy listens on. */
-interface Surroundings extends Pick<State, 'maxConnections' | 'hasIpv6' | 'nameServers'> {
+interface MachineFacts extends Pick<State, 'maxConnections' | 'hasIpv6' | 'nameServers'> {
   readonly reverseproxy: readonly HttpRelation[];
   readonly isObserved: boolean;
   readonly ownAddresses: readonly string[];
@@ -135,7 +135,7 @@ interface Surroundings extends Pick<State, 'maxConnections' | 'hasIpv6' | 'nameS
 
 /** What follows from settings. */
 export function configuredFor(
-  machine: Surroundings,
+  machine: MachineFacts,
   { options, certificate }: Pick<Settings, 'options' | 'certificate'>,
 ): Configured & { readonly offered: Offered; readonly clashes: readonly Clash[] } {
   const { reverseproxy, holders, maxConnections: most, hasIpv6, nameServers, ...own } = machine;

@@ -1,5 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
-import type { http, HttpService } from '@maas-ha/interfaces/http';
+import type { http, HttpService } from 'juju-ts-interfaces/http';
 import type { Relation } from 'juju-ts-ops';
 import { checkOf, readServer, unreadOf, type HttpCheck } from './legacy.ts';
 
@@ -49,8 +49,15 @@ export interface Offered {
   readonly services: readonly Service[];
   /** What they ask for and do not get, in words, by relation. */
   readonly unread: readonly { readonly relation: number; readonly text: string }[];
-  /** The units that name one place as theirs, which is then one server, in words for a status. */
-  readonly doubles: readonly string[];
+  /** The units that name one place as theirs, which is then one server. */
+  readonly doubles: readonly Double[];
+}
+
+/** Units that name one place as theirs. */
+export interface Double {
+  readonly units: readonly string[];
+  /** `10.0.0.1:80` */
+  readonly place: string;
 }
 
 export const BALANCE = ['source', 'roundrobin', 'leastconn'] as const;
@@ -91,7 +98,7 @@ export function servicesOf(relations: readonly HttpRelation[], defaultPort: numb
     unread: offers.flatMap(({ relation, unread }) =>
       unread === undefined ? [] : [{ relation, text: unread }],
     ),
-    doubles: [...new Set(all.flatMap(({ servers }) => doublesOf(servers)))],
+    doubles: distinctDoubles(all.flatMap(({ servers }) => doublesOf(servers))),
   };
 }
 
@@ -219,7 +226,7 @@ function distinct(servers: readonly Server[]): readonly Server[] {
 }
 
 /** Units that say of one place that it is theirs: all but one of them have no server. */
-function doublesOf(servers: readonly Server[]): readonly string[] {
+function doublesOf(servers: readonly Server[]): readonly Double[] {
   const byHost = new Map<string, Set<string>>();
   for (const { host, port, unit } of servers) {
     if (unit === undefined) continue;
@@ -227,8 +234,12 @@ function doublesOf(servers: readonly Server[]): readonly string[] {
     byHost.set(place, (byHost.get(place) ?? new Set()).add(unit));
   }
   return [...byHost].flatMap(([place, units]) =>
-    units.size > 1 ? [`${[...units].toSorted(order).join(', ')} give one address, ${place}`] : [],
+    units.size > 1 ? [{ units: [...units].toSorted(order), place }] : [],
   );
+}
+
+function distinctDoubles(doubles: readonly Double[]): readonly Double[] {
+  return [...new Map(doubles.map((one) => [[one.place, ...one.units].join(' '), one])).values()];
 }
 
 const placeOf = ({ host, port }: Server): string => `${host} ${port}`;

@@ -1,10 +1,10 @@
 import type { GivenOptions, HookContext, Options } from 'juju-ts-ops';
-import type { Occupant } from '@maas-ha/host';
+import type { Occupant } from 'juju-ts-host';
 import type { Tls } from './certificate.ts';
 import type { Frontends } from './frontends.ts';
 import type { Running } from './haproxy.ts';
 import type { options } from './options.ts';
-import type { HttpRelation, Service } from './services.ts';
+import type { Double, HttpRelation, Service } from './services.ts';
 
 /** What Juju and the machine say. */
 export interface State {
@@ -14,7 +14,7 @@ export interface State {
   /** Path of the charm on this machine. */
   readonly home: string;
   /** Whether this unit is being removed. */
-  readonly isLeaving: boolean;
+  readonly isBeingRemoved: boolean;
   /** Who else looks after the HAProxy of this machine. */
   readonly occupant?: Occupant;
   /** The options that count: one that is wrong has the value of before. */
@@ -26,8 +26,7 @@ export interface State {
   readonly services: readonly Service[];
   readonly web: Frontends;
   readonly reverseproxy: readonly Pick<HttpRelation, 'id' | 'app' | 'problems'>[];
-  /** Units that name one place as theirs, in words for a status. */
-  readonly doubles: readonly string[];
+  readonly doubles: readonly Double[];
   readonly websites: readonly number[];
   readonly address: string;
   readonly maxConnections: number;

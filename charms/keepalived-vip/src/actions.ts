@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { addresses, run } from '@maas-ha/host';
+import { addresses, run } from 'juju-ts-host';
 import { UserError } from 'juju-ts-ops';
 import { ownersOf } from './owners.ts';
-import { read, type KeepalivedJuju } from './state.ts';
+import type { KeepalivedJuju } from './juju.ts';
+import { read } from './read.ts';
 
 export const actions = {
   'show-owner': async (_params: object, juju: KeepalivedJuju) => {

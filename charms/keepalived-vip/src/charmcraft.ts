@@ -1,5 +1,5 @@
 // Written from charmcraft.yaml, by `juju-ts-ops types`.
-export const charmcraft = {
+const declared = {
   "name": "keepalived-vip",
   "subordinate": true,
   "provides": {
@@ -77,3 +77,8 @@ export const charmcraft = {
     }
   }
 } as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface KeepalivedVipCharmcraft extends Declared {}
+export const charmcraft: KeepalivedVipCharmcraft = declared;

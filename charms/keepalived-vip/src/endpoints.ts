@@ -1,7 +1,17 @@
 import { isIP } from 'node:net';
-import { keepalivedVip } from '@maas-ha/interfaces/keepalived-vip';
-import { commaList, defineInterface, definePeerInterface, json, raw, type Codec } from 'juju-ts-ops';
+import { keepalivedVip } from 'juju-ts-interfaces/keepalived-vip';
+import {
+  defineDatabags,
+  defineEndpoints,
+  commaList,
+  defineInterface,
+  definePeerInterface,
+  json,
+  raw,
+  type Codec,
+} from 'juju-ts-ops';
 import { z } from 'zod';
+import { charmcraft } from './charmcraft.ts';
 
 /** The interface that every principal has; nothing passes over it. */
 const jujuInfo = defineInterface({
@@ -56,4 +66,11 @@ const vrrpCluster = definePeerInterface({
   },
 });
 
-export const endpoints = { 'juju-info': jujuInfo, vip: keepalivedVip, 'vrrp-cluster': vrrpCluster };
+export const endpoints = defineEndpoints(charmcraft, {
+  'juju-info': jujuInfo,
+  vip: keepalivedVip,
+  'vrrp-cluster': vrrpCluster,
+});
+
+/** An entry of a plan's databags. */
+export const databag = defineDatabags(charmcraft, endpoints);

@@ -1,38 +1,12 @@
-import { inSubnet, type InterfaceAddress } from '@maas-ha/host';
+import { inSubnet, type InterfaceAddress } from 'juju-ts-host';
+import type { Message } from 'juju-ts-ops';
 import type { WantedVip } from './options.ts';
-import type { Known, Peer } from './state.ts';
-
-/** A virtual address, with the prefix of the subnet that it is in. */
-export interface PlacedVip {
-  readonly address: string;
-  readonly prefix: number;
-  readonly family: 'ipv4' | 'ipv6';
-  /** Whether this machine has no address of its own in that subnet, and the user has said how large it is. */
-  readonly isSubnetForeign: boolean;
-}
-
-/**
- * A VRRP instance: the virtual addresses of one family on one interface. Instances move independently of each
- * other: a network that fails takes its own addresses along, and a service that fails takes all of them.
- */
-export interface Instance {
-  /** Unique on this machine, and the same in every hook: `vip-eth0-ipv4`. */
-  readonly name: string;
-  readonly interface: string;
-  readonly family: 'ipv4' | 'ipv6';
-  /** This machine's own address there: where its adverts come from. */
-  readonly source: string;
-  readonly vips: readonly PlacedVip[];
-  /** The units that have an address in the same place, by number. */
-  readonly peers: readonly { readonly unit: string; readonly address: string }[];
-  /** What two units must have in common to heed each other: keepalived drops adverts in which any of it differs. */
-  readonly speaks: string;
-}
+import type { Instance, Known, Peer, PlacedVip } from './state.ts';
 
 /** Where every virtual address goes, or what is wrong with one of them, for a status. */
 export type Placement =
   | { readonly kind: 'placed'; readonly instances: readonly Instance[] }
-  | { readonly kind: 'wrong'; readonly problem: string };
+  | { readonly kind: 'wrong'; readonly problem: Message };
 
 export function placeVips(state: Known): Placement {
   const { options, peers } = state;
@@ -187,17 +161,19 @@ function peersOf(peers: readonly Peer[], source: InterfaceAddress): Instance['pe
   });
 }
 
-function noPlace(state: Known, vip: string, family: 'ipv4' | 'ipv6'): string {
+function noPlace(state: Known, vip: string, family: 'ipv4' | 'ipv6'): Message {
   const { options } = state;
   const own = ownAddresses(state, family);
   if (options.interface === '') {
-    const subnets = own.map(({ address, prefix }) => `${address}/${prefix}`).join(', ');
-    return `vip=${vip} is in no subnet of this machine (${subnets || `it has no ${family} address`}): set another vip=, or interface=`;
+    const subnets = own.map(({ address, prefix }) => `${address}/${prefix}`);
+    return (list) =>
+      `vip=${vip} is in no subnet of this machine (${list(subnets) || `it has no ${family} address`}): set another, or interface=`;
   }
-  const interfaces = [...new Set(own.map((address) => address.interface))].join(', ');
-  return `interface=${options.interface} has no ${family} address here for vip=${vip}: set one of ${interfaces || 'another family'}`;
+  const interfaces = [...new Set(own.map((address) => address.interface))];
+  return (list) =>
+    `interface=${options.interface} has no ${family} address here for vip=${vip}: set one of ${list(interfaces) || 'another family'}`;
 }
 
-function wrong(problem: string): Placement {
+function wrong(problem: Message): Placement {
   return { kind: 'wrong', problem };
 }

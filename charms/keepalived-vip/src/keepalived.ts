@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '@maas-ha/host';
-import type { Instance } from './instances.ts';
+import { run } from 'juju-ts-host';
+import type { Instance } from './state.ts';
 import { STATE_DIRECTORY } from './render/notify.ts';
 import { PEERS_NFT } from './render/peers-nft.ts';
 
@@ -33,8 +33,8 @@ export async function loadFilter(): Promise<void> {
  */
 export async function settle(instances: readonly Instance[], advertInterval: number): Promise<void> {
   // The first check of a tracked service, and then three adverts that did not come.
-  const patience = Math.min(1 + 4 * advertInterval, 6);
+  const timeout = Math.min(1 + 4 * advertInterval, 6);
   const hasSpoken = ({ name }: Instance): boolean => existsSync(join(STATE_DIRECTORY, `${name}.state`));
-  for (let waited = 0; waited < patience && !instances.every(hasSpoken); waited += 0.1) await sleep(100);
+  for (let waited = 0; waited < timeout && !instances.every(hasSpoken); waited += 0.1) await sleep(100);
   await sleep(Math.min(4 * advertInterval, 4) * 1000);
 }

@@ -1,8 +1,8 @@
-import { tryRun } from '@maas-ha/host';
+import { tryRun } from 'juju-ts-host';
 import { z } from 'zod';
-import { placeVips, type Instance } from './instances.ts';
+import { placeVips } from './instances.ts';
+import type { Instance, Known, Sighted } from './state.ts';
 import { TABLE } from './render/peers-nft.ts';
-import type { Known, Sighted } from './state.ts';
 import { strangersTo } from './waiting.ts';
 
 /**

@@ -1,6 +1,8 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
-import { inSubnet } from '@maas-ha/host';
+import { inSubnet } from 'juju-ts-host';
+import { defineOptions } from 'juju-ts-ops';
 import { z } from 'zod';
+import { charmcraft } from './charmcraft.ts';
 
 /** An address as the user wrote it; IPv6 in its shortest form. */
 export interface WantedVip {
@@ -51,7 +53,7 @@ const number = (least: number, most: number) =>
   z.int().min(least, `${least} to ${most}`).max(most, `${least} to ${most}`);
 const interval = 'seconds, 0.01 to 40 in steps of 0.01';
 
-export const options = {
+export const options = defineOptions(charmcraft, {
   vip: vips,
   // Of a label (`eth0:maas`) the device.
   interface: z
@@ -75,7 +77,7 @@ export const options = {
       context.addIssue({ code: 'custom', message: `${wrong} is not the name of a systemd service` });
     return services;
   }),
-};
+});
 
 function words(text: string): readonly string[] {
   return text.split(/[\s,]+/).filter((word) => word !== '');

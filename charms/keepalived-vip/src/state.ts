@@ -1,44 +1,34 @@
-import { randomBytes } from 'node:crypto';
-import { constants, existsSync } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
-import {
-  addresses,
-  heldAddresses,
-  inContainer,
-  occupantOf,
-  readFileIfExists,
-  serviceStates,
-  tryRun,
-  type InterfaceAddress,
-  type Occupant,
-  type Owner,
-} from '@maas-ha/host';
-import {
-  NotYetError,
-  OwnSecret,
-  Redacted,
-  SecretNotFoundError,
-  unitNumber,
-  type HookContext,
-  type Juju,
-  type Options,
-} from 'juju-ts-ops';
-import type { charmcraft } from './charmcraft.ts';
-import { VrrpState, type endpoints, type Report } from './endpoints.ts';
-import { lookAround, readFilter } from './neighbours.ts';
+import type { InterfaceAddress, Occupant, Owner } from 'juju-ts-host';
+import { SecretLabel, type Options, type Redacted } from 'juju-ts-ops';
+import type { Report, VrrpState } from './endpoints.ts';
 import type { options } from './options.ts';
-import { CHECK_SCRIPT } from './render/check-service.ts';
-import {
-  CONFIG,
-  DAEMON,
-  managedAddresses,
-  renderedInstances,
-  type RenderedInstance,
-} from './render/keepalived-conf.ts';
-import { STATE_DIRECTORY } from './render/notify.ts';
 
-export type KeepalivedJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
+/** A virtual address, with the prefix of the subnet that it is in. */
+export interface PlacedVip {
+  readonly address: string;
+  readonly prefix: number;
+  readonly family: 'ipv4' | 'ipv6';
+  /** Whether this machine has no address of its own in that subnet, and the user has said how large it is. */
+  readonly isSubnetForeign: boolean;
+}
+
+/**
+ * A VRRP instance: the virtual addresses of one family on one interface. Instances move independently of each
+ * other: a network that fails takes its own addresses along, and a service that fails takes all of them.
+ */
+export interface Instance {
+  /** Unique on this machine, and the same in every hook: `vip-eth0-ipv4`. */
+  readonly name: string;
+  readonly interface: string;
+  readonly family: 'ipv4' | 'ipv6';
+  /** This machine's own address there: where its adverts come from. */
+  readonly source: string;
+  readonly vips: readonly PlacedVip[];
+  /** The units that have an address in the same place, by number. */
+  readonly peers: readonly { readonly unit: string; readonly address: string }[];
+  /** What two units must have in common to heed each other: keepalived drops adverts in which any of it differs. */
+  readonly speaks: string;
+}
 
 /** A unit of this application on another machine. */
 export interface Peer {
@@ -49,6 +39,15 @@ export interface Peer {
   readonly sendsTo: readonly string[];
   readonly ownVips: readonly string[];
   readonly instances: readonly Report[];
+}
+
+/** What an instance in a keepalived.conf of this charm's was rendered from. */
+export interface RenderedInstance {
+  /** Absent where keepalived finds it by itself. */
+  readonly source?: string;
+  /** Absent in files of older revisions. */
+  readonly speaks?: string;
+  readonly vips: readonly string[];
 }
 
 /** What keepalived said last about one of its instances on this machine, and what it was started with. */
@@ -71,7 +70,7 @@ export interface State {
   /** The unit that starts first, where it is not the leader. */
   readonly firstUnit?: string;
   /** Whether this unit is being removed. */
-  readonly isLeaving: boolean;
+  readonly isBeingRemoved: boolean;
   readonly options: Options<typeof options>;
   /** Of every interface but the loopback, without link-local ones. */
   readonly addresses: readonly InterfaceAddress[];
@@ -120,157 +119,12 @@ export interface Kernel {
   readonly forbidden: readonly string[];
 }
 
-export const AUTH_SECRET = new OwnSecret('vrrp-auth');
+export const AUTH_SECRET = new SecretLabel('vrrp-auth');
 /** The key of its content. */
 export const AUTH_PASS = 'auth-pass';
-
-export async function read(juju: KeepalivedJuju): Promise<State> {
-  const self = ownerOf(juju.context);
-  const [values, clusters, clients, isLeader, conf, kernel, occupant, held] = await Promise.all([
-    juju.options(),
-    juju.relations('vrrp-cluster'),
-    juju.relations('vip'),
-    juju.isLeader(),
-    readFileIfExists(CONFIG),
-    readKernel(),
-    occupantOf(DAEMON, self),
-    heldAddresses(),
-  ]);
-  const [cluster] = clusters;
-  const isOurs = occupant === undefined && conf !== undefined && conf.startsWith(DAEMON.signature);
-  const running = isOurs ? await runningInstances(conf) : new Map<string, LocalInstance>();
-  const firstUnit = cluster?.appData['goes-first'];
-  const authPass =
-    values['vrrp-version'] === 2 ? await readAuthPass(juju, cluster?.appData['auth-secret-id']) : undefined;
-  const hasGivenUp = [...running.values()].some(({ state }) => state === 'FAULT');
-  const known: Known = {
-    app: juju.context.app,
-    unit: juju.context.unit,
-    unitNumber: unitNumber(juju.context.unit),
-    self,
-    ...(occupant && { occupant }),
-    isLeader,
-    ...(firstUnit !== undefined && { firstUnit }),
-    isLeaving: juju.context.leaving !== undefined,
-    options: values,
-    addresses: addresses().filter(
-      (own) => own.interface !== 'lo' && !/^(fe80:|169\.254\.)/.test(own.address),
-    ),
-    managed: managedAddresses(conf ?? ''),
-    held,
-    ...(isOurs && { conf: new Redacted(conf) }),
-    ...(cluster && { cluster: cluster.id }),
-    peers: (cluster?.units ?? []).map(({ name, data }) => ({
-      unit: name,
-      addresses: data.addresses ?? [],
-      sendsTo: data['sends-to'] ?? [],
-      ownVips: data['own-vips'] ?? [],
-      instances: data.instances ?? [],
-    })),
-    clients: clients.map(({ id }) => id),
-    running,
-    failing: hasGivenUp ? await failingServices(values.track) : [],
-    binding: await bindingServices(values),
-    kernel,
-    isFilterMissing: running.size > 0 && (await readFilter()) === 'missing',
-    ...(authPass && { authPass }),
-  };
-  // A unit that has just been added waits for the others now and then, and looks only if it goes on.
-  return { ...known, sighted: await lookAround(known, juju.context.event.name === 'update-status') };
-}
-
-/** This unit, as the machine knows it. Its folder goes when Juju removes the unit, also by force. */
-export function ownerOf({ unit, charmDirectory }: HookContext): Owner {
-  return { name: unit, home: charmDirectory };
-}
-
-/** Of the instances in keepalived.conf, what the notify script has written; nothing while keepalived does not run. */
-async function runningInstances(conf: string): Promise<State['running']> {
-  const [service] = await serviceStates(['keepalived']);
-  if (!service?.isRunning) return new Map();
-  const found = await Promise.all(
-    [...renderedInstances(conf)].map(async ([name, rendered]) => {
-      const file = join(STATE_DIRECTORY, `${name}.state`);
-      const [word, since] = ((await readFileIfExists(file)) ?? '').trim().split(' ');
-      const state = VrrpState.safeParse(word);
-      return state.success && /^\d+$/.test(since ?? '')
-        ? [[name, { ...rendered, state: state.data, since: Number(since) }] as const]
-        : [];
-    }),
-  );
-  return new Map(found.flat());
-}
-
-async function failingServices(services: readonly string[]): Promise<readonly string[]> {
-  const results = await Promise.all(services.map((name) => tryRun([CHECK_SCRIPT, name], { timeout: 5000 })));
-  return services.filter((_, index) => results[index]?.exitCode !== 0);
-}
-
-/** Where a service that can be told to listen on one address only says so, and how. */
-const LISTENERS: Readonly<Record<string, { readonly path: string; readonly line: RegExp }>> = {
-  haproxy: { path: '/etc/haproxy/haproxy.cfg', line: /^\s*bind\s.*$/gm },
-};
-
-/** Which of the tracked services listen on a virtual address by name: without it they do not start. */
-async function bindingServices({ track, vip }: Options<typeof options>): Promise<readonly string[]> {
-  const found = await Promise.all(
-    track.map(async (service) => {
-      const listener = LISTENERS[service];
-      const text = listener && (await readFileIfExists(listener.path));
-      const words = (text?.match(listener?.line ?? /$^/g) ?? []).flatMap((line) => line.split(/[\s,]+/));
-      return vip.some(({ address }) =>
-        words.some((word) => word.replace(/:[^:]*$/, '').replaceAll(/^\w+@|[[\]]/g, '') === address),
-      )
-        ? [service]
-        : [];
-    }),
-  );
-  return found.flat();
-}
 
 /** So that a service may listen on a virtual address before it is here. */
 export const NONLOCAL_BIND = {
   ipv4: 'net.ipv4.ip_nonlocal_bind',
   ipv6: 'net.ipv6.ip_nonlocal_bind',
 } as const;
-
-async function readKernel(): Promise<Kernel> {
-  const hasIpv6 = existsSync('/proc/sys/net/ipv6');
-  const module = inContainer() ? undefined : await tryRun(['modinfo', '--field', 'filename', 'ip_vs']);
-  const parameters = inContainer() ? [NONLOCAL_BIND.ipv4, ...(hasIpv6 ? [NONLOCAL_BIND.ipv6] : [])] : [];
-  const settable = await Promise.all(parameters.map(isSettable));
-  return {
-    hasIpv6,
-    hasIpVs: module?.exitCode === 0,
-    forbidden: parameters.filter((_, index) => !settable[index]),
-  };
-}
-
-async function isSettable(parameter: string): Promise<boolean> {
-  const path = `/proc/sys/${parameter.replaceAll('.', '/')}`;
-  if ((await readFileIfExists(path))?.trim() === '1') return true;
-  try {
-    await access(path, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The shared password; the leader makes it up where there is none yet. keepalived uses eight characters of it. */
-async function readAuthPass(juju: KeepalivedJuju, uri: string | undefined): Promise<Redacted> {
-  if (uri !== undefined) {
-    try {
-      const password = (await juju.secret(uri))[AUTH_PASS];
-      if (password) return password;
-    } catch (error) {
-      if (!(error instanceof SecretNotFoundError)) throw error;
-    }
-  }
-  if (await juju.isLeader()) {
-    // While the unit installs there is no databag yet to say that there is one.
-    const own = await juju.ownSecret(AUTH_SECRET);
-    return own?.[AUTH_PASS] ?? new Redacted(randomBytes(4).toString('hex'));
-  }
-  throw new NotYetError('the leader to share the VRRP password');
-}

@@ -1,12 +1,11 @@
 import type { Report } from './endpoints.ts';
-import type { Instance } from './instances.ts';
-import type { Known, Peer } from './state.ts';
+import type { Instance, Known, Peer } from './state.ts';
 
 /** Whom an instance has to wait for before it may start, or go on with new options, and what they have to do. */
 export interface Wait {
-  /** A unit, or the address of one that Juju has not told of yet. */
+  /** A unit; Juju itself, which tells of units one by one; or the leader. */
   readonly who: string;
-  readonly to: 'learn of this unit' | 'take the new options' | 'go first';
+  readonly to: 'learn of this unit' | 'take the new options' | 'go first' | 'tell of the other units';
 }
 
 /**
@@ -28,8 +27,12 @@ export function strangersTo(
   if (runsAsWanted(instance, known)) return [];
   const started = known.peers.flatMap((peer) => startedAs(instance, known, peer));
   const isHolder = holdsNow(instance, known);
-  if (started.length === 0)
-    return isHolder || goesFirst(known) ? [] : [{ who: 'the leader', to: 'go first' }];
+  if (started.length === 0) {
+    if (isHolder || goesFirst(known)) return [];
+    // It tells of each in a hook of that one's own, and other units of the machine may have theirs first, for minutes.
+    if (known.peers.length === 0) return [{ who: 'Juju', to: 'tell of the other units' }];
+    return [{ who: 'the leader', to: 'go first' }];
+  }
   const alive = started.filter(({ address = '' }) => !silent.includes(address));
   const heeded = alive.length > 0 ? alive : started;
   const others = heeded.filter(({ isAlike }) => !isAlike).map(({ unit }) => unit);
@@ -39,8 +42,11 @@ export function strangersTo(
     ...known.peers.flatMap(({ addresses }) => addresses),
   ]);
   const deaf = heeded.filter(({ sendsTo }) => !sendsTo.includes(instance.source)).map(({ unit }) => unit);
-  const unmet = heeded.flatMap(({ sendsTo }) => sendsTo).filter((address) => !met.has(address));
-  return [...deaf, ...new Set(unmet)].map((who) => ({ who, to: 'learn of this unit' }));
+  const isUnmet = heeded.some(({ sendsTo }) => sendsTo.some((address) => !met.has(address)));
+  return [
+    ...(isUnmet ? [{ who: 'Juju', to: 'tell of the other units' } as const] : []),
+    ...deaf.map((who) => ({ who, to: 'learn of this unit' }) as const),
+  ];
 }
 
 /**
@@ -57,9 +63,11 @@ function runsAsWanted({ name, source, speaks }: Instance, { running }: Known): b
   return now !== undefined && (now.source ?? source) === source && (now.speaks ?? speaks) === speaks;
 }
 
-/** The unit that starts while nobody runs. */
-function goesFirst({ isLeader, unit, firstUnit }: Known): boolean {
-  return firstUnit === undefined ? isLeader : firstUnit === unit;
+/** The unit that starts while nobody runs: the leader, or another that is named in its place for as long as it is there. */
+function goesFirst({ isLeader, unit, firstUnit, peers }: Known): boolean {
+  return firstUnit !== undefined && [unit, ...peers.map((peer) => peer.unit)].includes(firstUnit)
+    ? firstUnit === unit
+    : isLeader;
 }
 
 /** Whether keepalived has an address of the instance here, one that is wanted or one that was. */

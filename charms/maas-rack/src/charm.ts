@@ -1,11 +1,12 @@
-import { machine } from '@maas-ha/host';
-import { installationHere, lookAgain } from '@maas-ha/maas';
+import { lookAgain, removing } from '@maas-ha/maas';
+import { machine } from 'juju-ts-host';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
-import { leave, plan } from './plan.ts';
-import { options, read } from './state.ts';
+import { teardown, plan } from './plan.ts';
+import { read } from './read.ts';
+import { options } from './options.ts';
 
 export const charm = defineCharm(charmcraft, {
   options,
@@ -13,12 +14,10 @@ export const charm = defineCharm(charmcraft, {
   on: { 'upgrade-charm': (_event, { context }) => lookAgain(context) },
   read,
   plan,
-  leave: () => {
-    const maas = installationHere('rack');
-    return Promise.resolve(leave(maas, maas.isInstalled('region')));
-  },
+  teardown: ({ context }) => removing('rack', context, teardown),
   machine,
   // Packages that have been fetched are installed within two minutes, and half a minute is for a region to take it in again.
-  turns: { endpoint: 'rack-cluster', patience: 600 },
+  rolling: { endpoint: 'rack-cluster', timeout: 600 },
   actions,
+  reconcileAfter: ['adopt'],
 });

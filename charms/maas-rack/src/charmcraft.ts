@@ -1,5 +1,5 @@
 // Written from charmcraft.yaml, by `juju-ts-ops types`.
-export const charmcraft = {
+const declared = {
   "name": "maas-rack",
   "subordinate": false,
   "provides": {
@@ -31,6 +31,10 @@ export const charmcraft = {
     }
   },
   "actions": {
+    "adopt": {
+      "params": {},
+      "required": []
+    },
     "pause": {
       "params": {},
       "required": []
@@ -49,3 +53,8 @@ export const charmcraft = {
     }
   }
 } as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface MaasRackCharmcraft extends Declared {}
+export const charmcraft: MaasRackCharmcraft = declared;

@@ -1,5 +1,5 @@
-import type { AlertRule, Dashboard, Observability } from '@maas-ha/interfaces/cos_agent';
 import type { Installation } from '@maas-ha/maas';
+import type { AlertRule, Dashboard, Observability } from 'juju-ts-interfaces/cos_agent';
 import { isAtLeast } from 'juju-ts-ops';
 
 /** Where rackd itself tells how it does, from MAAS 2.6 on, and the web server that passes on what maas-agent tells. */

@@ -1,6 +1,5 @@
-import type { Resource } from '@maas-ha/host';
-import { cosAgentConfig } from '@maas-ha/interfaces/cos_agent';
 import {
+  installing,
   inWords,
   majorMinor,
   pausedStatus,
@@ -8,10 +7,13 @@ import {
   renderMaasConfig,
   tooOld,
   type Installation,
+  type Left,
 } from '@maas-ha/maas';
+import type { Resource } from 'juju-ts-host';
+import { cosAgentConfig } from 'juju-ts-interfaces/cos_agent';
 import { active, blocked, isAtLeast, waiting, type Plan, type Redacted, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
-import type { endpoints } from './endpoints.ts';
+import { databag, type endpoints } from './endpoints.ts';
 import { observability } from './observability.ts';
 import { awaitRegistration, wakeRackd } from './rackd.ts';
 import type { State } from './state.ts';
@@ -24,7 +26,7 @@ const PORTS = ['5247/tcp', '5248/tcp', '67/udp', '69/udp', '123/udp', '5247/udp'
 const SHARED_PORTS = ['53/tcp', '53/udp', '8000/tcp'] as const;
 
 export function plan(state: State): RackPlan {
-  if (state.isLeaving) return { machine: parting(state), status: [farewell(state)] };
+  if (state.isBeingRemoved) return { machine: parting(state), status: [farewell(state)] };
   if (state.isPaused) return { machine: [], status: [pausedStatus(state.unit)] };
   const { maas, region, version, relations, hostname, observers, app, model } = state;
   const { url, secret } = region ?? {};
@@ -41,22 +43,19 @@ export function plan(state: State): RackPlan {
       ...(state.isRegistered ? [] : interrupting),
     ],
     // Of two racks with DHCP on a network, one goes on while the other is interrupted.
-    inTurn: state.isRegistered ? interrupting : [],
-    afterTurn:
+    rolling: state.isRegistered ? interrupting : [],
+    afterRolling:
       known && state.connected === 0
         ? [{ kind: 'step', id: 'await-registration', run: () => awaitRegistration(maas, known.version) }]
         : [],
     databags: [
-      ...relations.map((relation) => ({ endpoint: 'rpc', relation, unit: { hostname } }) as const),
-      ...observers.map(
-        (relation) =>
-          ({
-            endpoint: 'cos-agent',
-            relation,
-            unit: {
-              config: cosAgentConfig({ charm: charmcraft.name, app, model }, observability(maas, version)),
-            },
-          }) as const,
+      ...relations.map((relation) => databag('rpc', relation, { unit: { hostname } })),
+      ...observers.map((relation) =>
+        databag('cos-agent', relation, {
+          unit: {
+            config: cosAgentConfig({ charm: charmcraft.name, app, model }, observability(maas, version)),
+          },
+        }),
       ),
     ],
     ports: [...PORTS, ...(state.hasRegion ? [] : SHARED_PORTS)],
@@ -66,8 +65,8 @@ export function plan(state: State): RackPlan {
 }
 
 /** What is left when the unit goes: nothing that runs. */
-export function leave(maas: Installation, hasRegion: boolean): readonly Resource[] {
-  return maas.removeRack(hasRegion);
+export function teardown(maas: Installation, left: Left): readonly Resource[] {
+  return maas.removeRack(left);
 }
 
 /**
@@ -82,7 +81,7 @@ function parting({ maas, hasRegion }: State): readonly Resource[] {
 function farewell({ soleDhcp, app }: State): Status {
   return soleDhcp.length === 0
     ? waiting('to be removed')
-    : blocked(`the only rack with DHCP on ${soleDhcp.join(' and ')} goes: juju add-unit ${app}`);
+    : blocked((list) => `the only rack with DHCP on ${list(soleDhcp)} goes`, `juju add-unit ${app}`);
 }
 
 function statusOf(state: State): Status {
@@ -95,23 +94,21 @@ function statusOf(state: State): Status {
   if (age !== undefined) return blocked(age);
   if (connected === 0)
     return waiting(regions === undefined ? `MAAS to answer at ${url}` : 'a region to take this rack in');
-  const connection =
-    regions === undefined
-      ? [`connected to ${connected} regions, MAAS ${version}`, `${url} does not answer`]
-      : [`connected to ${connected} of ${regions} regions, MAAS ${version}`];
   const { sourceNote } = state;
   const notes = [
+    ...(regions === undefined ? [`${url} does not answer`] : []),
     ...(sourceNote === undefined ? [] : [sourceNote]),
     ...versionNotes(state),
     ...dhcpNotes(state),
   ];
-  return active([...connection, ...notes].join('; '));
+  const of = regions === undefined ? '' : ` of ${regions}`;
+  return active(`connected to ${connected}${of} regions, MAAS ${version}`, notes);
 }
 
-function dhcpNotes({ soleDhcp, app }: State): readonly string[] {
+function dhcpNotes({ soleDhcp }: State): readonly string[] {
   return soleDhcp.length === 0
     ? []
-    : [`the only rack with DHCP on ${soleDhcp.join(' and ')}: juju add-unit ${app} before it goes`];
+    : [`the only rack with DHCP on ${soleDhcp.join(' and ')}: add another unit`];
 }
 
 /** The version to install, where it is another than the installed one and the regions are not behind it. */
@@ -135,8 +132,11 @@ function versionNotes({ preparation, packageVersion, version, region, hasRegion 
     : [];
 }
 
-function installation({ maas, source, preparation }: State): readonly Resource[] {
-  return [...maas.install('rack', source, []), ...preparing(maas, 'rack', preparation)];
+function installation({ maas, source, isAdopted, preparation }: State): readonly Resource[] {
+  return [
+    ...installing(maas, 'rack', { source, tools: [], isAdopted }),
+    ...preparing(maas, 'rack', preparation),
+  ];
 }
 
 function upgrade(state: State): readonly Resource[] {
@@ -154,8 +154,8 @@ interface Known {
   readonly installed: string;
 }
 
-function owned(maas: Installation) {
-  return { kind: 'file', mode: 0o640, owner: 'root', group: maas.group } as const;
+function owned(maas: Installation, owner = 'root') {
+  return { kind: 'file', mode: 0o640, owner, group: maas.group } as const;
 }
 
 function configuration(state: State, { url, secret }: Known): readonly Resource[] {
@@ -178,7 +178,8 @@ function service(state: State, known: Known): readonly Resource[] {
   const { maas, sharesSecret } = state;
   const { secret, version, installed } = known;
   return [
-    ...(sharesSecret ? [] : [{ ...owned(maas), path: maas.secretFile, content: secret }]),
+    // MAAS' packages give it to MAAS whenever they are configured, and rackd restarts with what changes here.
+    ...(sharesSecret ? [] : [{ ...owned(maas, maas.user), path: maas.secretFile, content: secret }]),
     {
       kind: 'service',
       name: maas.rackService(version),

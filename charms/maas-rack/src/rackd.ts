@@ -1,19 +1,19 @@
 import { stat } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run, tryRun } from '@maas-ha/host';
 import { connectedRegions, registeredWith, type EventLoops, type Installation } from '@maas-ha/maas';
-import { NotYetError } from 'juju-ts-ops';
+import { run, tryRun } from 'juju-ts-host';
+import { WaitingError } from 'juju-ts-ops';
 
 /** How long a hook waits for a region to take the rack in, in milliseconds; it takes a few seconds. */
 const REGISTRATION_TIMEOUT = 30_000;
 /** How long one that has lost every region takes to find them again, in milliseconds; it tries every few seconds. */
 const RETURN_TIMEOUT = 10_000;
 
-/** Waits until a region has taken this rack in. @param version of MAAS: `3.7` @throws {NotYetError} */
+/** Waits until a region has taken this rack in. @param version of MAAS: `3.7` @throws {WaitingError} */
 export async function awaitRegistration(maas: Installation, version: string): Promise<void> {
   if (!(await isTakenIn(maas, version, REGISTRATION_TIMEOUT)))
-    throw new NotYetError(
+    throw new WaitingError(
       `waiting for a region to take this rack in; ${maas.log('rack', version)} says why not`,
     );
 }
@@ -30,8 +30,8 @@ export async function connectionsOf(
   return connectedRegions(regions, await registeredWith(maas, await startOf(maas, version)));
 }
 
-async function isTakenIn(maas: Installation, version: string, patience: number): Promise<boolean> {
-  const end = performance.now() + patience;
+async function isTakenIn(maas: Installation, version: string, timeout: number): Promise<boolean> {
+  const end = performance.now() + timeout;
   while ((await connectionsOf(maas, version)) === 0) {
     if (performance.now() > end) return false;
     await sleep(500);
@@ -77,8 +77,8 @@ async function startOf(maas: Installation, version: string): Promise<number> {
 export async function wakeRackd(
   maas: Installation,
   version: string,
-  patience = RETURN_TIMEOUT,
+  timeout = RETURN_TIMEOUT,
 ): Promise<void> {
-  if (!(await isTakenIn(maas, version, patience)))
+  if (!(await isTakenIn(maas, version, timeout)))
     await run(['systemctl', 'restart', `${maas.rackService(version)}.service`]);
 }

@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { installationHere } from '@maas-ha/maas';
 import { defineAction, Redacted, UserError } from 'juju-ts-ops';
 import { z } from 'zod';
-import { createBackup, listBackups, restoreBackup } from './backup.ts';
-import { apiKey, createAdmin, localApi } from './controllers.ts';
-import { configureDhcp } from './dhcp.ts';
-import { pauseRegion, resumeRegion } from './pause.ts';
-import { rotateSecret } from './secret.ts';
-import type { RegionJuju } from './state.ts';
-import { askForUpgrade } from './upgrade.ts';
+import { adoptRegion } from './region/adopt.ts';
+import { createBackup, listBackups, restoreBackup } from './backup/backup.ts';
+import { apiKey, createAdmin, insist } from './cluster/controllers.ts';
+import { dhcpConfigurer } from './racks/dhcp.ts';
+import { pauseRegion, resumeRegion } from './region/pause.ts';
+import { rotateSecret } from './cluster/secret.ts';
+import type { RegionJuju } from './juju.ts';
+import { askForUpgrade } from './cluster/upgrade.ts';
 
 const username = z
   .string()
@@ -26,24 +27,30 @@ const DhcpParams = z.object({
 });
 
 export const actions = {
+  adopt: defineAction<RegionJuju, object>(z.object({}), (_params, juju) => adoptRegion(juju)),
+
   'create-admin': defineAction<RegionJuju, { username: string; email: string }>(
     z.object({ username, email: z.email('an e-mail address') }),
-    async (params) => {
+    async (params, { context }) => {
       const password = new Redacted(randomBytes(18).toString('base64url'));
-      await createAdmin(installationHere('region'), params.username, params.email, password);
+      await createAdmin(await installationHere('region', context), params.username, params.email, password);
       return { username: params.username, password: password.reveal() };
     },
   ),
 
-  'get-api-key': defineAction<RegionJuju, { username: string }>(z.object({ username }), async (params) => {
-    const key = await apiKey(installationHere('region'), params.username);
-    if (!key) throw new UserError(`MAAS has no user ${params.username}`);
-    return { 'api-key': key.reveal() };
-  }),
+  'get-api-key': defineAction<RegionJuju, { username: string }>(
+    z.object({ username }),
+    async (params, { context }) => {
+      const key = await apiKey(await installationHere('region', context), params.username);
+      if (!key) throw new UserError(`MAAS has no user ${params.username}`);
+      return { 'api-key': key.reveal() };
+    },
+  ),
 
-  'list-controllers': defineAction<RegionJuju, object>(z.object({}), async () => {
-    const api = await localApi(installationHere('region'));
-    const [regions, racks] = await Promise.all([api.regionControllers(), api.rackControllers()]);
+  'list-controllers': defineAction<RegionJuju, object>(z.object({}), async (_params, { context }) => {
+    const [regions, racks] = await insist(await installationHere('region', context), (api) =>
+      Promise.all([api.regionControllers(), api.rackControllers()]),
+    );
     const list = (controllers: typeof regions): string =>
       JSON.stringify(
         controllers.map(({ system_id, hostname: name, version, ip_addresses, service_set }) => {
@@ -56,13 +63,14 @@ export const actions = {
 
   'configure-dhcp-ha': defineAction<RegionJuju, z.output<typeof DhcpParams>, z.input<typeof DhcpParams>>(
     DhcpParams,
-    async ({ fabric, vlan, primary, secondary }) => {
-      const pair = await configureDhcp(await localApi(installationHere('region')), {
+    async ({ fabric, vlan, primary, secondary }, { context }) => {
+      const configure = dhcpConfigurer({
         vlan,
         ...(fabric !== undefined && { fabric }),
         ...(primary !== undefined && { primary }),
         ...(secondary !== undefined && { secondary }),
       });
+      const pair = await insist(await installationHere('region', context), configure);
       return {
         vlan: `${pair.vlan.fabric}, VLAN ${pair.vlan.vid}`,
         primary: pair.primary.hostname,

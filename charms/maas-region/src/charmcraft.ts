@@ -1,5 +1,5 @@
 // Written from charmcraft.yaml, by `juju-ts-ops types`.
-export const charmcraft = {
+const declared = {
   "name": "maas-region",
   "subordinate": false,
   "provides": {
@@ -86,6 +86,10 @@ export const charmcraft = {
     }
   },
   "actions": {
+    "adopt": {
+      "params": {},
+      "required": []
+    },
     "create-admin": {
       "params": {
         "username": {
@@ -185,3 +189,8 @@ export const charmcraft = {
     }
   }
 } as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface MaasRegionCharmcraft extends Declared {}
+export const charmcraft: MaasRegionCharmcraft = declared;

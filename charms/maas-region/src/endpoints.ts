@@ -1,12 +1,20 @@
-import { cosAgent } from '@maas-ha/interfaces/cos_agent';
-import { http } from '@maas-ha/interfaces/http';
-import { keepalivedVip } from '@maas-ha/interfaces/keepalived-vip';
-import { maasRpc } from '@maas-ha/interfaces/maas-rpc';
-import { pgsql } from '@maas-ha/interfaces/pgsql';
-import { postgresqlClient } from '@maas-ha/interfaces/postgresql_client';
-import { tlsCertificates } from '@maas-ha/interfaces/tls-certificates';
-import { definePeerInterface, json, raw } from 'juju-ts-ops';
+import { maasRpc } from '@maas-ha/maas';
+import { cosAgent } from 'juju-ts-interfaces/cos_agent';
+import { http } from 'juju-ts-interfaces/http';
+import { keepalivedVip } from 'juju-ts-interfaces/keepalived-vip';
+import { pgsql } from 'juju-ts-interfaces/pgsql';
+import { postgresqlClient } from 'juju-ts-interfaces/postgresql_client';
+import { tlsCertificates } from 'juju-ts-interfaces/tls-certificates';
+import {
+  defineDatabags,
+  defineEndpoints,
+  definePeerInterface,
+  json,
+  raw,
+  type DatabagPlan,
+} from 'juju-ts-ops';
 import { z } from 'zod';
+import { charmcraft } from './charmcraft.ts';
 
 const Hostnames = z.record(z.string(), z.string());
 /** Host names by unit. */
@@ -72,7 +80,7 @@ const regionCluster = definePeerInterface({
   },
 });
 
-export const endpoints = {
+export const endpoints = defineEndpoints(charmcraft, {
   db: pgsql,
   database: postgresqlClient,
   vip: keepalivedVip,
@@ -81,4 +89,8 @@ export const endpoints = {
   'cos-agent': cosAgent,
   certificates: tlsCertificates,
   'region-cluster': regionCluster,
-};
+});
+
+/** An entry of a plan's databags. */
+export type RegionDatabag = DatabagPlan<typeof charmcraft, typeof endpoints>;
+export const databag = defineDatabags(charmcraft, endpoints);

@@ -1,7 +1,17 @@
-import type { AlertRule, Dashboard, Observability, ScrapeJob } from '@maas-ha/interfaces/cos_agent';
-import type { Installation } from '@maas-ha/maas';
+import {
+  cosAgentConfig,
+  type AlertRule,
+  type Dashboard,
+  type Observability,
+  type ScrapeJob,
+} from 'juju-ts-interfaces/cos_agent';
+import { REGION_HTTP_PORT, type Installation } from '@maas-ha/maas';
 import { isAtLeast } from 'juju-ts-ops';
-import { METRICS_PORT as DATABASE_METRICS_PORT } from './database-proxy/plan.ts';
+import { charmcraft } from './charmcraft.ts';
+import { METRICS_PORT as DATABASE_METRICS_PORT } from './database/proxy/plan.ts';
+import { databag, type RegionDatabag, type TlsServed } from './endpoints.ts';
+import type { State } from './state.ts';
+import { MAAS_TLS_PORT } from './tls/plan.ts';
 
 /** Where regiond itself tells how it does, from MAAS 2.6 on; not through the web server before it. */
 const REGIOND_METRICS_PORT = 5239;
@@ -169,19 +179,22 @@ const DASHBOARD: Dashboard = {
   ],
 };
 
-/**
- * What a collector can see of a region.
- * @param web where the web server before regiond listens
- * @param hasClusterMetrics whether MAAS tells about all of its machines
- * @param hasDatabaseProxy whether it reaches its database by the service that follows the primary
- */
-export function observability(
-  maas: Installation,
-  version: string | undefined,
-  web: Pick<ScrapeJob, 'scheme' | 'port'>,
-  hasClusterMetrics: boolean,
-  hasDatabaseProxy: boolean,
+/** What collectors of metrics and logs are told. */
+export function observerBags(state: State, tls: TlsServed | undefined): readonly RegionDatabag[] {
+  const { observers, app, model } = state;
+  const config = cosAgentConfig({ charm: charmcraft.name, app, model }, observability(state, tls));
+  return observers.map((relation) => databag('cos-agent', relation, { unit: { config } }));
+}
+
+function observability(
+  { region: { maas, version }, options, database }: State,
+  tls: TlsServed | undefined,
 ): Observability {
+  const web: Pick<ScrapeJob, 'scheme' | 'port'> = tls
+    ? { scheme: 'https', port: MAAS_TLS_PORT }
+    : { scheme: 'http', port: REGION_HTTP_PORT };
+  const hasClusterMetrics = options['prometheus-metrics'];
+  const hasDatabaseProxy = database.proxy !== undefined;
   const hasTemporal = version !== undefined && isAtLeast(version, '3.5');
   return {
     jobs: [

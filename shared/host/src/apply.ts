@@ -29,11 +29,13 @@ import {
   type SnapResource,
   type SourceResource,
   type SysctlResource,
+  type UserResource,
 } from './resources.ts';
 import { run } from './run.ts';
 import { holdSnap, installedSnap, installSnap, refreshSnap, removeSnap } from './snap.ts';
 import { hideCredentials, parseSource } from './source.ts';
 import { controlService, serviceStates } from './systemd.ts';
+import { addToGroups, addUser, groupsOf, hasUser, removeUser } from './users.ts';
 
 /** One thing that was (or would be) changed. */
 export interface Change {
@@ -114,28 +116,31 @@ async function differenceOf(
           await memory.rememberPackages(missing);
           if (missing.length > 0) await memory.rememberBrought(await packagesBroughtBy(missing));
           if (missing.length + other.length > 0) await installPackages([...missing, ...other], version, held);
+          await memory.rememberHeld(unheld);
           if (held) await holdPackages(names);
         },
       };
     }
     case 'absent-packages': {
       const installed = await installedPackages(resource.names);
-      const ours = resource.names.filter(
-        (name) => installed.has(name) && memory.applied.packages.includes(name),
-      );
+      const here = resource.names.filter((name) => installed.has(name));
+      const ours = here.filter((name) => memory.applied.packages.includes(name));
       const removable = await removablePackages(ours, memory.applied.brought);
       const unneeded = await unneededPackages(memory.applied.brought, removable);
       const all = [...removable, ...unneeded];
-      const held = [...(await heldPackages(ours.filter((name) => !removable.includes(name))))];
-      if (all.length + held.length === 0) return undefined;
+      const stays = here.filter((name) => !removable.includes(name));
+      const held = await heldPackages(
+        stays.filter((name) => ours.includes(name) || memory.applied.held.includes(name)),
+      );
+      if (all.length + held.size === 0) return undefined;
       return {
         how: [
           ...(all.length > 0 ? [`removed ${all.join(', ')}`] : []),
-          ...(held.length > 0 ? [`holds ${held.join(', ')} no more`] : []),
+          ...(held.size > 0 ? [`holds ${[...held].join(', ')} no more`] : []),
         ].join(', '),
         mend: async () => {
           if (all.length > 0) await removePackages(all);
-          await holdPackages(held, 'unhold');
+          await holdPackages([...held], 'unhold');
         },
       };
     }
@@ -159,6 +164,13 @@ async function differenceOf(
       return absentSysctlDifference(resource);
     case 'kernel-module':
       return moduleDifference(resource);
+    case 'user':
+      return userDifference(resource, memory);
+    case 'absent-user': {
+      const isOurs = memory.applied.users.includes(resource.name);
+      if (!isOurs || !(await hasUser(resource.name))) return undefined;
+      return { how: 'removed', mend: () => removeUser(resource.name) };
+    }
     case 'service':
       return serviceDifference(resource, memory, changing);
     case 'step': {
@@ -296,6 +308,30 @@ async function moduleDifference({ name }: KernelModuleResource): Promise<Differe
     mend: async () => {
       if (!isLoaded) await loadModule(name);
       await replaceFile(file);
+    },
+  };
+}
+
+async function userDifference(
+  { name, home = '/nonexistent', groups = [] }: UserResource,
+  memory: Memory,
+): Promise<Difference | undefined> {
+  const isThere = await hasUser(name);
+  const current = await groupsOf(name);
+  const missing = groups.filter((group) => !current.includes(group));
+  if (isThere && missing.length === 0) return undefined;
+  return {
+    how: [
+      ...(isThere ? [] : ['made']),
+      ...(missing.length > 0 ? [`added to ${missing.join(', ')}`] : []),
+    ].join(', '),
+    mend: async () => {
+      // First, so that one that a crash leaves behind is removed with the charm.
+      if (!isThere) {
+        await memory.rememberUser(name);
+        await addUser(name, home);
+      }
+      if (missing.length > 0) await addToGroups(name, missing);
     },
   };
 }

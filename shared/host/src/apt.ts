@@ -38,6 +38,7 @@ const NO_PACKAGE = /Unable to locate package (\S+)|Package '?([^\s']+)'? has no 
 
 /** Which of these packages are installed, with their versions. */
 export async function installedPackages(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  if (names.length === 0) return new Map();
   const format = '${Package} ${Version} ${db:Status-Abbrev}\\n';
   // It exits with 1 when it does not know one of them, and still tells about the others.
   const { stdout } = await tryRun(['dpkg-query', '--show', `--showformat=${format}`, ...names]);
@@ -152,11 +153,14 @@ export async function unneededPackages(
   names: readonly string[],
   gone: readonly string[],
 ): Promise<readonly string[]> {
-  if (names.length === 0) return [];
-  const unneeded = await removedWith(['--autoremove', ...gone]);
+  const installed = await installedPackages(names);
+  const left = names.filter((name) => installed.has(name) && !gone.includes(name));
   // What a charm has not asked for by its name is no less part of the machine than what was there before.
-  const essential = await essentialPackages(names, ['required', 'important']);
-  return names.filter((name) => unneeded.has(name) && !gone.includes(name) && !essential.has(name));
+  const essential = await essentialPackages(left, ['required', 'important']);
+  const candidates = left.filter((name) => !essential.has(name));
+  if (candidates.length === 0) return [];
+  const unneeded = await removedWith(['--autoremove', ...gone]);
+  return candidates.filter((name) => unneeded.has(name));
 }
 
 /**
@@ -169,16 +173,19 @@ export async function removablePackages(
 ): Promise<readonly string[]> {
   const essential = await essentialPackages(names, ['required']);
   let removable = names.filter((name) => !essential.has(name));
-  for (;;) {
-    const wanted = await wantedPackages(brought);
+  const wanted = removable.length === 0 ? new Set() : await wantedPackages(brought);
+  while (removable.length > 0) {
     const mayGo = new Set([...removable, ...brought.filter((name) => !wanted.has(name))]);
-    const fits = await Promise.all(
-      removable.map(async (name) => [...(await removedWith([name]))].every((gone) => mayGo.has(gone))),
-    );
-    const left = removable.filter((_, index) => fits[index]);
-    if (left.length === removable.length) return left;
-    removable = left;
+    const fits = async (gone: readonly string[]): Promise<boolean> =>
+      [...(await removedWith(gone))].every((name) => mayGo.has(name));
+    // Mostly all may go, and apt takes seconds for each answer.
+    if (await fits(removable)) break;
+    const each = await Promise.all(removable.map((name) => fits([name])));
+    const left = removable.filter((_, index) => each[index]);
+    // Where something needs either of two, each may go for itself, and not both.
+    removable = left.length < removable.length ? left : left.slice(1);
   }
+  return removable;
 }
 
 /** What would be removed with these packages, themselves included. */

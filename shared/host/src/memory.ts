@@ -15,6 +15,9 @@ const Applied = z.object({
   packages: z.array(z.string()).default([]),
   /** What came with the packages, because they depend on it. */
   brought: z.array(z.string()).default([]),
+  /** Packages that were not held before. */
+  held: z.array(z.string()).default([]),
+  users: z.array(z.string()).default([]),
 });
 type Applied = z.infer<typeof Applied>;
 
@@ -53,6 +56,14 @@ export class Memory {
     await this.#write({ ...this.#applied, brought: [...new Set([...this.#applied.brought, ...names])] });
   }
 
+  async rememberHeld(names: readonly string[]): Promise<void> {
+    await this.#write({ ...this.#applied, held: [...new Set([...this.#applied.held, ...names])] });
+  }
+
+  async rememberUser(name: string): Promise<void> {
+    await this.#write({ ...this.#applied, users: [...new Set([...this.#applied.users, name])] });
+  }
+
   async #write(applied: Applied): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
     await replaceFile({
@@ -62,6 +73,15 @@ export class Memory {
     });
     this.#applied = applied;
   }
+}
+
+/** What a charm has brought about on this machine, also in earlier revisions: its packages, and the steps that are done. */
+export async function appliedHere({
+  stateDirectory,
+}: {
+  readonly stateDirectory: string;
+}): Promise<Pick<Applied, 'steps' | 'packages'>> {
+  return (await Memory.open(stateDirectory)).applied;
 }
 
 export function digestOf(value: unknown): string {

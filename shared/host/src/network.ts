@@ -4,7 +4,7 @@ import { tryRun } from './run.ts';
 
 /** An address of a network interface of this machine. */
 export interface InterfaceAddress {
-  /** The device, also where the address has a label (`eth0:maas`): a label is no interface to any program. */
+  /** The device, also where the address has a label (`eth0:web`): a label is no interface to any program. */
   readonly interface: string;
   readonly address: string;
   /** Length of the network part, in bits. */
@@ -56,4 +56,21 @@ export async function listeners(): Promise<ReadonlyMap<number, readonly string[]
     byPort.set(port, [...(byPort.get(port) ?? []), name]);
   }
   return byPort;
+}
+
+/** The established TCP connections that a filter of ss(8) lets through, a line each, as ss shows them. */
+export async function connections(filter: string): Promise<readonly string[]> {
+  const { stdout } = await tryRun([
+    'ss',
+    '--no-header',
+    '--tcp',
+    '--numeric',
+    'state',
+    'established',
+    filter,
+  ]);
+  return stdout
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
 }

@@ -12,6 +12,8 @@ export type Resource =
   | SysctlResource
   | AbsentSysctlResource
   | KernelModuleResource
+  | UserResource
+  | AbsentUserResource
   | ServiceResource
   | StepResource;
 
@@ -60,10 +62,12 @@ export interface AbsentSnapResource {
   readonly name: string;
 }
 
+/** A file with its content, owner and mode, written in one step. */
 export interface FileResource extends WantedFile {
   readonly kind: 'file';
 }
 
+/** A file that is not there. */
 export interface AbsentFileResource {
   readonly kind: 'absent-file';
   readonly path: string;
@@ -88,6 +92,25 @@ export interface AbsentSysctlResource {
 /** A module that the kernel has, now and after the next boot. Nothing in a container: that is for its host to do. */
 export interface KernelModuleResource {
   readonly kind: 'kernel-module';
+  readonly name: string;
+}
+
+/**
+ * A user of the system that a daemon runs as, with a group of the same name. It has no password and no shell. One that
+ * already is there stays as it is, but for the groups.
+ */
+export interface UserResource {
+  readonly kind: 'user';
+  readonly name: string;
+  /** Its home, which is not made; `/nonexistent` if absent. */
+  readonly home?: string;
+  /** Groups that it is to be in besides its own. Others that it is in stay. */
+  readonly groups?: readonly string[];
+}
+
+/** A user that is not there. Only one that an earlier `user` of the same charm made is removed, and none of its files. */
+export interface AbsentUserResource {
+  readonly kind: 'absent-user';
   readonly name: string;
 }
 
@@ -121,6 +144,8 @@ export function resourceId(resource: Resource): string {
     case 'sysctl':
     case 'absent-sysctl':
     case 'kernel-module':
+    case 'user':
+    case 'absent-user':
     case 'snap':
     case 'absent-snap':
     case 'service':

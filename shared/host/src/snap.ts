@@ -106,6 +106,6 @@ function snapError(what: string, { stdout, stderr }: RunResult): HostError {
   if (/unknown flag/.test(said))
     return new HostError('snap', 'user', `${what}: ${said}: sudo snap install snapd brings a newer one`);
   return FINAL.test(said)
-    ? new HostError('snap', 'user', `${what}: ${said}: set source= to another channel`)
+    ? new HostError('snap', 'user', `${what}: set source= to another channel: ${said}`)
     : new HostError('snap', 'retry', `${what}, and will be tried again: ${lastLines(said, 1)}`);
 }

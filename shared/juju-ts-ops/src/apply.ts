@@ -4,11 +4,12 @@ import { encodeBag, secretsIn, type BagSchema, type BagValues, type RawBag, type
 import { CharmBugError, HookToolError, UserError } from './errors.ts';
 import type { DatabagPlan, Plan } from './plan.ts';
 import { holdsRedacted, type Redacted } from './redacted.ts';
-import type { OwnSecret, SecretPlan } from './secret.ts';
-import { statusText, worst, type Status } from './status.ts';
-import type { HookTools, SecretMetadata, ShownStatus } from './tools.ts';
+import type { SecretLabel, SecretPlan } from './secret.ts';
+import { shownText, worst, type Status } from './status.ts';
+import type { SecretMetadata, ShownStatus } from './answers.ts';
+import type { HookTools } from './tools.ts';
 
-/** One thing that was (or would be) changed, in words. */
+/** One thing that was, or would be, changed. */
 export interface Change {
   /** What it is: `file:/etc/haproxy/haproxy.cfg`, `databag:rpc:3/app`. */
   readonly what: string;
@@ -32,7 +33,7 @@ interface Asked {
   isLeader(): Promise<boolean>;
   databag(relation: number, owner: string): Promise<RawBag>;
   relationApps(): Promise<readonly { readonly id: number; readonly app: string }[]>;
-  ownSecret(secret: OwnSecret): Promise<Readonly<Record<string, Redacted>> | undefined>;
+  ownSecret(secret: SecretLabel): Promise<Readonly<Record<string, Redacted>> | undefined>;
   storedTexts(): Promise<RawBag>;
   shownStatus(): Promise<ShownStatus>;
 }
@@ -104,7 +105,7 @@ async function setWorst(
   set: (status: Status) => Promise<void>,
 ): Promise<void> {
   const status = worst(statuses);
-  const message = statusText(status);
+  const message = shownText(status);
   if (shown.level !== status.level || shown.message !== message) await set({ level: status.level, message });
 }
 
@@ -318,9 +319,13 @@ async function openPort(port: string, tools: HookTools): Promise<void> {
     await tools.openPort(port);
   } catch (cause) {
     if (!(cause instanceof HookToolError && cause.message.includes('conflicts with'))) throw cause;
-    throw new UserError(`${cause.message}: put one of the two on another machine, or on another port`, {
-      cause,
-    });
+    const [, other, unit] = /conflicts with (\S+) \(unit "([^"]+)"\)/.exec(cause.message) ?? [];
+    throw new UserError(
+      other === undefined
+        ? cause.message
+        : `${port} conflicts with ${other} of ${unit}: put one on another machine, or on another port`,
+      { cause },
+    );
   }
 }
 

@@ -18,9 +18,9 @@ import { UserError } from './errors.ts';
 import type { EventHandlers, EventSchemas, HookEvents, NoEvents } from './events.ts';
 import type { Juju } from './juju.ts';
 import type { Plan } from './plan.ts';
-import type { Turns } from './turns.ts';
+import type { Rolling } from './rolling.ts';
 
-/** What an action gives: keys of `a-z`, `0-9` and `-`, with `.` between levels. */
+/** The results of an action. Keys have `a-z`, `0-9` and `-`, with `.` between levels. */
 export type ActionResults = Readonly<Record<string, string>>;
 
 /**
@@ -33,8 +33,8 @@ export type ActionHandler<J, P = Readonly<Record<string, unknown>>> = (
 ) => Promise<ActionResults>;
 
 /**
- * An action that checks its parameters by a schema first. A parameter that the schema wants and charmcraft.yaml does
- * not declare, or does not require, does not compile.
+ * Defines an action that first checks its parameters with a schema. A parameter of the schema must be declared in
+ * charmcraft.yaml, and required there if the schema requires it; otherwise the code does not compile.
  */
 export function defineAction<J, P, I = P>(
   schema: z.ZodType<P, I>,
@@ -43,22 +43,20 @@ export function defineAction<J, P, I = P>(
   return (params, juju) => {
     const parsed = schema.safeParse(params);
     if (!parsed.success)
-      throw new UserError(
-        parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
-      );
+      throw new UserError(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`));
     return run(parsed.data, juju);
   };
 }
 
-/** How a charm changes its machine. The framework itself knows no machine. */
+/** How a charm changes its machine. The framework itself changes none. */
 export interface Machine<Resource> {
-  /** Brings the resources about in their order, changing only what differs, and says what it changed. */
+  /** Applies the resources in their order, changes only what differs, and returns what it changed. */
   apply(resources: readonly Resource[], context: HookContext): Promise<readonly Change[]>;
-  /** Says what `apply` would change, and changes nothing. */
+  /** Returns what `apply` would change, and changes nothing. */
   preview(resources: readonly Resource[], context: HookContext): Promise<readonly Change[]>;
 }
 
-/** A charm: what it declares, and the road every hook takes. */
+/** A charm: what it declares, and how every hook reconciles. */
 export interface CharmDefinition<
   C extends Charmcraft,
   S extends OptionSchemas<C>,
@@ -70,29 +68,30 @@ export interface CharmDefinition<
 > {
   readonly options: S;
   readonly endpoints: E;
-  /** What the unit keeps in the controller from one hook to the next, where it does. */
+  /** The schema of what the unit keeps in the controller from one hook to the next. */
   readonly stored?: B;
-  /** The events that the charm makes itself, by {@link Juju.emit}. */
+  /** The events that the charm defines, for {@link Juju.emit}. */
   readonly events?: V;
   readonly machine: Machine<Resource>;
-  /** How units take turns, where a plan has something `inTurn`. */
-  readonly turns?: Turns<PeerName<C>>;
+  /** How the units agree on whose turn it is. Required if a plan has `rolling` changes. */
+  readonly rolling?: Rolling<PeerName<C>>;
   /**
-   * For what happens once and nobody can be asked about later. Handlers run before the road, which is walked after them,
-   * whatever they do: an expected problem of theirs is shown among the statuses of the plan.
+   * Handlers for what happens once, and cannot be asked for later. They run first, and the unit reconciles
+   * afterwards, whatever they do. The unit shows an expected problem of a handler among the statuses of the plan.
    */
   readonly on?: EventHandlers<C, NoInfer<V>, Juju<C, S, E, B, NoInfer<V>>>;
-  /** What Juju and the machine say, parsed. Bad input ends here. */
+  /** Asks Juju and the machine, and parses the answers. Bad input ends here. */
   read(juju: Juju<C, S, E, B, NoInfer<V>>): Promise<State>;
-  /** What follows from it. Pure: no I/O, no clock, no random. */
+  /** Decides what follows from the state. Pure: no I/O, no clock, no randomness. */
   plan(state: State): Plan<C, E, Resource, B>;
   /**
-   * What the machine should be like when the unit goes: in the hook in which its last relation is broken, in those after it, and in `stop` and
-   * `remove`, so several times. It may not need any option. Absent where the charm leaves nothing behind. Where it does, declare a
-   * peer relation: Juju 4 may delete a unit without one before `stop` has run.
+   * Returns what the machine should be like when the unit goes. It runs in the hook in which the last relation
+   * breaks, in the hooks after that, and in `stop` and `remove`: several times in all. It must not need any option.
+   * Leave it out if the charm leaves nothing behind. With it, declare a peer relation: Juju 4 may delete a unit
+   * without one before `stop` has run.
    */
-  leave?(juju: Juju<C, S, E, B, NoInfer<V>>): Promise<readonly Resource[]>;
-  /** One for each action that charmcraft.yaml declares, but for those that the framework answers. */
+  teardown?(juju: Juju<C, S, E, B, NoInfer<V>>): Promise<readonly NoInfer<Resource>[]>;
+  /** A function for each action that charmcraft.yaml declares, except those that the framework answers. */
   readonly actions: {
     readonly [A in Exclude<ActionName<C>, BuiltInAction>]: ActionHandler<
       Juju<C, S, E, B, NoInfer<V>>,
@@ -100,17 +99,18 @@ export interface CharmDefinition<
     >;
   };
   /**
-   * Programs beside the hooks, by their names: `dispatch <name> <arguments>` runs one, for example in a service of
-   * systemd. It is not told anything of Juju.
+   * Programs beside the hooks, by name: `dispatch <name> <arguments>` runs one, for example in a systemd service. A
+   * program is told nothing about Juju.
    */
   readonly programs?: Readonly<Record<string, (args: readonly string[]) => Promise<void>>>;
   /**
-   * Actions that write down what the user wants, for the road to bring about: it is walked at once when they are done,
-   * and their result `status` says where it ended.
+   * Actions that only write down what the user wants. The unit reconciles as soon as such an action is done; the
+   * result `status` of the action is the status that the unit ends in.
    */
-  readonly walkAfter?: readonly Exclude<ActionName<C>, BuiltInAction>[];
+  readonly reconcileAfter?: readonly Exclude<ActionName<C>, BuiltInAction>[];
 }
 
+/** A charm with its charmcraft.yaml, as {@link defineCharm} returns it. */
 export interface Charm<
   C extends Charmcraft,
   S extends OptionSchemas<C>,
@@ -123,16 +123,13 @@ export interface Charm<
   readonly charmcraft: C;
 }
 
-/**
- * Ties a charm to its charmcraft.yaml: an option, endpoint or action that one has and the other has not does
- * not compile.
- */
+/** Ties a charm to its charmcraft.yaml. An option, endpoint or action that only one of the two has does not compile. */
 export function defineCharm<
   const C extends Charmcraft,
   S extends OptionSchemas<C>,
   E extends Endpoints<C>,
   State,
-  Resource,
+  const Resource,
   GivenOptions,
   GivenEndpoints,
   GivenActions,

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CharmBugError } from './errors.ts';
-import type { Leaving } from './leaving.ts';
 
 /** A relation as Juju numbers it: `db:7` is relation 7 on the endpoint `db`. */
 export interface RelationRef {
@@ -9,7 +8,7 @@ export interface RelationRef {
   readonly id: number;
 }
 
-/** What Juju ran the charm for. */
+/** Why Juju ran the charm. */
 export type Event =
   | { readonly kind: 'lifecycle'; readonly name: LifecycleHook }
   | {
@@ -17,9 +16,9 @@ export type Event =
       readonly name: RelationHook;
       readonly relation: RelationRef;
       readonly remoteApp: string;
-      /** Absent for `created`, `broken` and for a change of the remote application's databag. */
+      /** Absent in `created`, in `broken`, and if the databag of the remote application changed. */
       readonly remoteUnit?: string;
-      /** Who leaves, in `departed`: the remote unit, or this very unit when it is being removed. */
+      /** The unit that leaves, in `departed`: the remote unit, or this unit itself if it is being removed. */
       readonly departingUnit?: string;
     }
   | {
@@ -55,29 +54,42 @@ export type RelationHook = (typeof RELATION_HOOKS)[number];
 export type SecretHook = (typeof SECRET_HOOKS)[number];
 export type StorageHook = (typeof STORAGE_HOOKS)[number];
 
+/** What a unit knows about its own removal. */
+export interface Removal {
+  /**
+   * For how many seconds, at least, the unit had known of its removal when this hook began. Changes of the clock do
+   * not matter.
+   */
+  readonly forSeconds: number;
+  /** Whether it learnt of its removal in this hook. */
+  readonly isNew: boolean;
+}
+
 /** What Juju says in the environment of a hook, checked and frozen. */
 export interface HookContext {
-  /** What Juju calls this run: no other one is called so. */
+  /** Juju's name for this run. No other run has it. */
   readonly id: string;
   readonly event: Event;
-  /** `maas-region/0` */
+  /** `web/0` */
   readonly unit: string;
-  /** `maas-region` */
+  /** `web` */
   readonly app: string;
   readonly model: { readonly name: string; readonly uuid: string };
-  /** The unit that this subordinate unit rides on; absent for a principal. */
+  /** The unit that this subordinate rides on; absent for a principal. */
   readonly principalUnit?: string;
   readonly charmDirectory: string;
-  /** Where the charm keeps what it must remember from one hook to the next on this machine; it may be missing. */
+  /**
+   * Where the charm keeps what it must remember on this machine from one hook to the next. The folder may be missing.
+   */
   readonly stateDirectory: string;
   readonly jujuVersion: string;
   readonly machineId: string;
-  /** Absent where the cloud has none. */
+  /** Absent if the cloud has none. */
   readonly availabilityZone?: string;
-  /** The proxies that the model says charms are to use, its options `juju-http-proxy` and so on. */
+  /** The proxies that charms should use: the options `juju-http-proxy` and so on of the model. */
   readonly proxy: Readonly<Partial<Record<'http' | 'https' | 'ftp' | 'no', string>>>;
-  /** Known once this unit is being removed; absent while it stays. */
-  readonly leaving?: Leaving;
+  /** Present once this unit is being removed. */
+  readonly removal?: Removal;
 }
 
 const filled = z
@@ -205,7 +217,7 @@ export function relationNumber(id: string): number {
   return number;
 }
 
-/** `maas-region/12` → `maas-region` */
+/** `my-web/12` → `my-web` */
 export function appOf(unit: string): string {
   return unit.slice(0, unit.lastIndexOf('/'));
 }

@@ -1,5 +1,6 @@
 import { parse as parseYaml, stringify as stringifyYaml } from 'yaml';
 import type { z } from 'zod';
+import { Redacted } from './redacted.ts';
 import { isSecretPlan, type SecretPlan } from './secret.ts';
 
 /** A databag as Juju has it: strings only, and a key that is set to `""` does not exist. */
@@ -15,27 +16,39 @@ export interface Codec<T> {
 /** The keys of one databag of an interface. Keys that it does not name are left alone. */
 export type BagSchema = Readonly<Record<string, Codec<unknown>>>;
 
-/** A databag without any key of its own. */
+/** A databag without keys. */
 export type NoBag = Readonly<Record<string, never>>;
 
 type CodecValue<C> = C extends Codec<infer T> ? T : never;
 
-/** What a databag says: every key may be missing, because the other side may not have written it yet. */
+/** A decoded databag. Every key may be missing, because the other side may not have written it yet. */
 export type Bag<S> = { readonly [K in keyof S]?: CodecValue<S[K]> };
 
-/** What the two (or, for peers, the one) roles of a relation write into their databags. */
+/** What each role of a relation writes into its databags. Peers have one role, so both sides are the same. */
 export interface Interface {
   readonly name: string;
   readonly provider: Side;
   readonly requirer: Side;
 }
 
+/** What one role writes: into the application's databag, and into each unit's. */
 export interface Side {
   readonly app: BagSchema;
   readonly unit: BagSchema;
 }
 
-/** Types an interface without widening its name or its keys. */
+/** An interface whose name and keys the compiler knows. */
+export interface InterfaceOf<
+  N extends string,
+  Provider extends Side,
+  Requirer extends Side,
+> extends Interface {
+  readonly name: N;
+  readonly provider: Provider;
+  readonly requirer: Requirer;
+}
+
+/** Defines an interface, and keeps its name and its keys in the type. */
 export function defineInterface<
   const N extends string,
   PA extends BagSchema,
@@ -46,11 +59,11 @@ export function defineInterface<
   readonly name: N;
   readonly provider: { readonly app: PA; readonly unit: PU };
   readonly requirer: { readonly app: RA; readonly unit: RU };
-}): typeof definition {
+}): InterfaceOf<N, { readonly app: PA; readonly unit: PU }, { readonly app: RA; readonly unit: RU }> {
   return definition;
 }
 
-/** A peer relation: all units are on the same side. */
+/** Defines the interface of a peer relation: all units are on the same side. */
 export function definePeerInterface<
   const N extends string,
   A extends BagSchema,
@@ -59,16 +72,12 @@ export function definePeerInterface<
   readonly name: N;
   readonly app: A;
   readonly unit: U;
-}): {
-  readonly name: N;
-  readonly provider: { readonly app: A; readonly unit: U };
-  readonly requirer: { readonly app: A; readonly unit: U };
-} {
+}): InterfaceOf<N, { readonly app: A; readonly unit: U }, { readonly app: A; readonly unit: U }> {
   const side = { app: definition.app, unit: definition.unit };
   return { name: definition.name, provider: side, requirer: side };
 }
 
-/** Text as it stands. */
+/** The text as it is. */
 export const raw: Codec<string> = { decode: (text) => text, encode: (value) => value };
 
 function through<T>(
@@ -91,12 +100,18 @@ export function text<T extends string>(schema: z.ZodType<T>): Codec<T> {
   return through(schema, (value) => value, String);
 }
 
+/** A secret in clear text, as some charms write it: hidden as soon as it is read. */
+export const hidden: Codec<Redacted> = {
+  decode: (value) => new Redacted(value),
+  encode: (value) => value.reveal(),
+};
+
 /** One JSON value. */
 export function json<T>(schema: z.ZodType<T>): Codec<T> {
   return through(schema, (value) => parseWith(JSON.parse, value, 'not JSON'), JSON.stringify);
 }
 
-/** One YAML value, as the old haproxy interface has it. */
+/** One YAML value, as in the old haproxy interface. */
 export function yaml<T>(schema: z.ZodType<T>): Codec<T> {
   return through(
     schema,
@@ -124,7 +139,7 @@ export const integer: Codec<number> = {
   encode: String,
 };
 
-/** `true` or `false`; other charms also write Python's `True`, and `yes`. */
+/** `true` or `false`. It also reads `yes`, `no`, `1`, `0` and Python's `True` and `False`, which other charms write. */
 export const flag: Codec<boolean> = {
   decode: (value) => {
     if (/^(true|yes|1)$/i.test(value)) return true;
@@ -134,7 +149,7 @@ export const flag: Codec<boolean> = {
   encode: String,
 };
 
-/** Items separated by a comma, without blanks around them; empty items do not count. */
+/** Items separated by commas. Blanks around items, and empty items, are dropped. */
 export const commaList: Codec<readonly string[]> = {
   decode: (value) => splitList(value, /,/),
   encode: (value) => value.join(','),
@@ -182,8 +197,8 @@ export const conninfo: Codec<Readonly<Record<string, string>>> = {
 };
 
 /**
- * What one side writes into one databag. The keys of the schema that are missing or `undefined` are deleted
- * from it; keys that the schema does not name stay.
+ * What one side writes into one databag. Keys of the schema that are missing or `undefined` are deleted; keys that
+ * the schema does not name stay.
  */
 export type BagValues<S, Owned extends SecretPlan = never> = {
   readonly [K in keyof S]?: CodecValue<S[K]> | (CodecValue<S[K]> extends string ? Owned : never) | undefined;

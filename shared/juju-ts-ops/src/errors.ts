@@ -1,7 +1,7 @@
 /** Who can make a problem go away: the user, time (a later hook succeeds by itself), or only a change of the charm. */
 export type Remedy = 'user' | 'retry' | 'bug';
 
-/** Base of every error that juju-ts-ops throws. `code` is stable and may be switched on. */
+/** Base of every error that juju-ts-ops throws. `code` is stable, so code may depend on it. */
 export class CharmError extends Error {
   readonly code: string;
   readonly remedy: Remedy;
@@ -14,15 +14,20 @@ export class CharmError extends Error {
   }
 }
 
-/** Something the user asked for that cannot be done as it stands. The message says what to type instead. */
+/** The user asked for something that cannot be done as it stands. The message says what to type instead. */
 export class UserError extends CharmError {
-  constructor(message: string, options?: ErrorOptions) {
-    super('user', 'user', message, options);
+  /** What is wrong, one by one. The message has all of it. */
+  readonly problems: readonly string[];
+
+  constructor(problems: string | readonly string[], options?: ErrorOptions) {
+    const all = typeof problems === 'string' ? [problems] : problems;
+    super('user', 'user', all.join('; '), options);
+    this.problems = all;
   }
 }
 
-/** Something that is not there yet and will come by itself. */
-export class NotYetError extends CharmError {
+/** Something is not there yet, and will come by itself. */
+export class WaitingError extends CharmError {
   constructor(message: string, options?: ErrorOptions) {
     super('not-yet', 'retry', message, options);
   }
@@ -39,7 +44,7 @@ export interface ToolCall {
   readonly during?: string;
 }
 
-/** A hook tool refused. Code `hook-tool`, or that of the subclass. */
+/** A hook tool refused. `code` is `hook-tool`, or that of the subclass. */
 export class HookToolError extends CharmError {
   readonly tool: string;
   readonly exitCode: number | undefined;
@@ -63,28 +68,28 @@ export class HookToolError extends CharmError {
   }
 }
 
-/** The relation is gone, or never was. */
+/** The relation is gone, or never existed. */
 export class RelationNotFoundError extends HookToolError {
   constructor(call: ToolCall, message: string) {
     super(call, message, { code: 'relation-not-found' });
   }
 }
 
-/** The secret is gone, never was, or is not granted to this unit. */
+/** The secret is gone, never existed, or is not granted to this unit. */
 export class SecretNotFoundError extends HookToolError {
   constructor(call: ToolCall, message: string, options: ErrorOptions & { readonly remedy?: Remedy } = {}) {
     super(call, message, { ...options, code: 'secret-not-found' });
   }
 }
 
-/** Only the leader may do this, or read this. */
+/** Only the leader may do or read this. */
 export class NotLeaderError extends HookToolError {
   constructor(call: ToolCall, message: string) {
     super(call, message, { code: 'not-leader' });
   }
 }
 
-/** The tool gave no answer in time and was stopped. */
+/** The tool did not answer in time, and was stopped. */
 export class ToolTimeoutError extends HookToolError {
   constructor(call: ToolCall, message: string) {
     super(call, message, { code: 'tool-timeout' });
@@ -98,7 +103,7 @@ export class ToolMissingError extends HookToolError {
   }
 }
 
-/** The charm asked for something that Juju never allows: a mistake in the charm. */
+/** The charm asked for something that Juju never allows: a bug of the charm. */
 export class CharmBugError extends CharmError {
   constructor(message: string, options?: ErrorOptions) {
     super('charm-bug', 'bug', message, options);

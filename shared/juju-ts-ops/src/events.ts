@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
-import type { Charmcraft, EndpointName, PeerName, StorageName } from './charmcraft.ts';
+import type { Charmcraft, EndpointName, StorageName } from './charmcraft.ts';
 import {
   nameOf,
   type Event,
@@ -10,12 +10,12 @@ import {
   type StorageHook,
 } from './context.ts';
 
-/** The events that a charm makes itself, each with the schema of what it says: plain data. */
+/** The events that a charm defines, each with the schema of its data: plain data. */
 export type EventSchemas = Readonly<Record<string, z.ZodType>>;
-/** Of a charm that makes none. */
+/** For a charm that defines no events. */
 export type NoEvents = Readonly<Record<symbol, never>>;
 
-/** Does what is to be done once about an event. Juju may run a hook again, and then it runs again too. */
+/** Acts on an event, once. Juju may run a hook again; then the handler runs again too. */
 export type EventHandler<J, E> = (event: E, juju: J) => Promise<void>;
 
 type Of<Kind extends Event['kind']> = Extract<Event, { readonly kind: Kind }>;
@@ -33,12 +33,12 @@ type SecretEvent<H extends SecretHook> = Of<'secret'> & { readonly name: H } & A
     { readonly revision: number }
   >;
 
-/** The hooks that Juju runs for a charm by what its charmcraft.yaml declares, each with what it says. */
+/** The hooks that Juju runs for a charm with this charmcraft.yaml, each with the data of its event. */
 export type HookEvents<C extends Charmcraft> = {
   readonly [H in LifecycleHook]: Of<'lifecycle'> & { readonly name: H };
 } & { readonly [H in SecretHook]: SecretEvent<H> } & {
   readonly [
-    K in Exclude<`${EndpointName<C>}-relation-${RelationHook}`, `${PeerName<C>}-relation-broken`>
+    K in `${EndpointName<C>}-relation-${RelationHook}`
   ]: K extends `${infer N}-relation-${infer H extends RelationHook}` ? RelationEvent<N, H> : never;
 } & {
   readonly [K in `${StorageName<C>}-storage-${StorageHook}`]: K extends `${string}-storage-${infer H}`
@@ -50,13 +50,13 @@ type CharmEvents<C extends Charmcraft, V extends EventSchemas> = HookEvents<C> &
   readonly [K in keyof V & string]: z.output<V[K]>;
 };
 
-/** Handlers by the name of the hook as Juju has it, `db-relation-departed`, or of an event of the charm's own. */
+/** Handlers by the name of Juju's hook, `db-relation-departed`, or of an event that the charm defines. */
 export type EventHandlers<C extends Charmcraft, V extends EventSchemas, J> = {
   readonly [K in keyof CharmEvents<C, V>]?: EventHandler<J, CharmEvents<C, V>[K]>;
 };
 
 /** What happens in one hook, in order: what Juju ran it for, and what the charm says of it. */
-export class Happenings {
+export class EventQueue {
   readonly #all: { readonly name: string; readonly event: unknown }[] = [];
   #taken = 0;
 
@@ -65,7 +65,7 @@ export class Happenings {
     if (event.kind !== 'action') this.add(nameOf(event), event);
   }
 
-  /** The road may be walked more than once in a hook, and says the same again: that is no news. */
+  /** A hook may reconcile more than once, and then says the same again: that is no news. */
   add(name: string, event: unknown): void {
     const known = this.#all.some((other) => other.name === name && isDeepStrictEqual(other.event, event));
     if (!known) this.#all.push({ name, event });

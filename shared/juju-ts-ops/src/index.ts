@@ -1,7 +1,7 @@
 export type { Change } from './apply.ts';
 export { defineAction, defineCharm } from './charm.ts';
 export type { ActionHandler, ActionResults, Charm, CharmDefinition, Machine } from './charm.ts';
-export { BUILT_IN_ACTIONS } from './charmcraft.ts';
+export { BUILT_IN_ACTIONS, defineEndpoints, defineOptions } from './charmcraft.ts';
 export type {
   ActionParams,
   Charmcraft,
@@ -17,6 +17,7 @@ export {
   defineInterface,
   definePeerInterface,
   flag,
+  hidden,
   integer,
   json,
   raw,
@@ -24,13 +25,23 @@ export {
   text,
   yaml,
 } from './databag.ts';
-export type { Bag, BagSchema, BagValues, Codec, Interface, NoBag, RawBag, Side } from './databag.ts';
+export type {
+  Bag,
+  BagSchema,
+  BagValues,
+  Codec,
+  Interface,
+  InterfaceOf,
+  NoBag,
+  RawBag,
+  Side,
+} from './databag.ts';
 export {
   CharmBugError,
   CharmError,
   HookToolError,
   NotLeaderError,
-  NotYetError,
+  WaitingError,
   RelationNotFoundError,
   SecretNotFoundError,
   ToolMissingError,
@@ -49,23 +60,22 @@ export type {
   StorageInstance,
 } from './juju.ts';
 export { main, runEvent } from './main.ts';
+export { defineDatabags } from './plan.ts';
 export type { DatabagPlan, Plan } from './plan.ts';
 export { Redacted } from './redacted.ts';
-export { OwnSecret } from './secret.ts';
+export { SecretLabel } from './secret.ts';
 export type { Rotation, SecretPlan, UnitSecretPlan } from './secret.ts';
 export { active, blocked, maintenance, waiting, worst, worstFirst } from './status.ts';
-export type { Status, StatusLevel } from './status.ts';
-export type { Surroundings, ToolResult, ToolRunner } from './process.ts';
+export type { Message, Status, StatusLevel } from './status.ts';
+export type { HookProcess, ToolResult, ToolRunner } from './process.ts';
 export type {
   CloudSpec,
   GoalState,
-  HookTools,
-  LogLevel,
   NetworkInfo,
   NetworkInterface,
   SecretMetadata,
-  SecretSettings,
   ShownStatus,
-} from './tools.ts';
-export type { Turns } from './turns.ts';
+} from './answers.ts';
+export type { HookTools, LogLevel, SecretSettings } from './tools.ts';
+export type { Rolling } from './rolling.ts';
 export { isAtLeast } from './version.ts';

@@ -27,36 +27,43 @@ import {
   SecretNotFoundError,
   UserError,
 } from './errors.ts';
-import type { EventSchemas, Happenings, NoEvents } from './events.ts';
-import type { Surroundings } from './process.ts';
+import type { EventSchemas, EventQueue, NoEvents } from './events.ts';
+import type { HookProcess } from './process.ts';
 import type { Redacted } from './redacted.ts';
-import type { OwnSecret } from './secret.ts';
-import type { CloudSpec, GoalState, HookTools, LogLevel, NetworkInfo, ShownStatus } from './tools.ts';
+import type { SecretLabel } from './secret.ts';
+import type { CloudSpec, GoalState, NetworkInfo, ShownStatus } from './answers.ts';
+import type { HookTools, LogLevel } from './tools.ts';
 import { isAtLeast } from './version.ts';
 
 /** The key of a peer relation's databags in which a subordinate says which unit it rides on. */
 export const PRINCIPAL_KEY = 'principal';
+/** The key there in which a unit says that it has cleaned up and goes. */
+export const DEPARTED_KEY = 'departed';
 
 /** One relation as it stood when the hook began, with every databag that this unit may read. */
 export interface Relation<Remote extends Side> {
   readonly id: number;
   readonly endpoint: string;
   /**
-   * `leaving`: this unit is being removed, or is the last to see it go; the other end will not hear it any more.
-   * `broken`: the relation is gone after this hook; see {@link Juju.brokenRelation}.
+   * `leaving`: this unit leaves the relation, and the other side no longer hears it. `broken`: the relation is gone
+   * after this hook; see {@link Juju.brokenRelation}.
    */
   readonly phase: 'active' | 'leaving' | 'broken';
   /** The application at the other end; for a peer relation, this application. */
   readonly app: string;
   readonly appData: Bag<Remote['app']>;
-  /** The units at the other end, by number; for a peer relation, the other units of this application that are not {@link gone}. */
+  /**
+   * The units at the other end, by number. For a peer relation: the other units of this application, without those
+   * that are {@link gone}.
+   */
   readonly units: readonly RelationUnit<Bag<Remote['unit']>>[];
   /**
-   * Of a peer relation: the units that Juju names here still, though they have been removed. Juju 4 tells the others nothing of it
-   * until their agents restart (https://github.com/juju/juju/issues/23326); absent where there are none, before Juju 4, and where it is not sure.
+   * For a peer relation: units that Juju still names, although they have been removed, or have cleaned up and go.
+   * Juju 4 does not tell the others until their agents restart (https://github.com/juju/juju/issues/23326). Absent if
+   * there are none, before Juju 4, and if it is not certain.
    */
   readonly gone?: readonly string[];
-  /** What is in a databag and not as the interface says, in words for the log. Those keys are missing above. */
+  /** What a databag has that the interface does not allow, in words for the log. Those keys are missing above. */
   readonly problems: readonly string[];
 }
 
@@ -66,22 +73,23 @@ export type GivenOptions = Readonly<Record<string, string | number | boolean>>;
 /** The options of a charm. */
 export interface OptionValues<S> {
   readonly values: Options<S>;
-  /** The same as Juju has them, before any schema. */
+  /** The same, as Juju has them. */
   readonly given: GivenOptions;
 }
 
-/** The options of a charm, where one that is wrong is no reason to stop. */
+/** The options of a charm that goes on if one of them is wrong. */
 export interface CheckedOptions<S> extends OptionValues<S> {
-  /** Those of before, in the same way. */
+  /** The earlier options, in the same form. */
   readonly before: OptionValues<S>;
-  /** What is wrong with those that the user gave, in words for a status. */
+  /** What is wrong with the options that the user gave, in words for a status. */
   readonly problems: readonly string[];
 }
 
+/** A unit at the other end of a relation. */
 export interface RelationUnit<Data> {
   readonly name: string;
   readonly data: Data;
-  /** Where the unit is reached, which Juju itself writes into every unit's databag; absent until it has. */
+  /** Where to reach the unit. Juju writes it into every unit's databag; absent until then. */
   readonly address?: string;
   /** The subnets that its connections come from, `10.0.0.4/32`. */
   readonly egressSubnets: readonly string[];
@@ -96,7 +104,7 @@ export interface StorageInstance {
   readonly location: string;
 }
 
-/** What a charm asks Juju for. Each answer is asked for once in a hook, and questions run at the same time. */
+/** What a charm can ask Juju. A hook asks each question once, and questions run at the same time. */
 export class Juju<
   C extends Charmcraft,
   S extends OptionSchemas<C>,
@@ -105,30 +113,30 @@ export class Juju<
   V extends EventSchemas = NoEvents,
 > {
   readonly context: HookContext;
-  /** Juju's own tools, for what no method here does. Nothing that they answer is kept. */
+  /** Juju's own tools, for what has no method here. Their answers are not kept. */
   readonly tools: HookTools;
   readonly #charm: CharmParts<C, S, E, B, V>;
   readonly #print: (line: string) => void;
-  readonly #happenings: Pick<Happenings, 'add'>;
+  readonly #queue: Pick<EventQueue, 'add'>;
   readonly #answers = new Map<string, Promise<unknown>>();
 
   constructor(
     context: HookContext,
     charm: CharmParts<C, S, E, B, V>,
     tools: HookTools,
-    { print }: Pick<Surroundings, 'print'>,
-    happenings: Pick<Happenings, 'add'>,
+    { print }: Pick<HookProcess, 'print'>,
+    queue: Pick<EventQueue, 'add'>,
   ) {
     this.context = context;
     this.tools = tools;
     this.#charm = charm;
     this.#print = print;
-    this.#happenings = happenings;
+    this.#queue = queue;
   }
 
   /**
-   * Says something in `juju debug-log`. Debug lines of a hook cost nothing: Juju keeps what it prints as debug. What an
-   * action prints, Juju shows to whoever asked for it.
+   * Writes a line to `juju debug-log`. Debug lines of a hook cost nothing, because Juju logs as debug what a hook
+   * prints. In an action they cost a tool, because Juju shows what an action prints to whoever ran it.
    */
   async log(level: LogLevel, message: string): Promise<void> {
     if (level === 'DEBUG' && this.context.event.kind !== 'action') this.#print(message);
@@ -141,11 +149,12 @@ export class Juju<
   }
 
   /**
-   * Makes an event of the charm's own, which its handler in `on` hears of in this very hook: when the handler, the action or
-   * the `read` that made it is done. What was said before in the same hook is not said again. Nothing of it is kept.
+   * Emits an event that the charm defines. Its handler in `on` runs in this hook, as soon as the handler, the action
+   * or the `read` that emitted it is done. An event that equals an earlier one of the same hook is dropped. Nothing
+   * is kept for later hooks.
    */
   emit<N extends keyof V & string>(name: N, event: z.input<V[N]>): void {
-    this.#happenings.add(name, this.#charm.events?.[name]?.parse(event));
+    this.#queue.add(name, this.#charm.events?.[name]?.parse(event));
   }
 
   /**
@@ -155,13 +164,14 @@ export class Juju<
   options(): Promise<Options<S>> {
     return this.#once('options', async () => {
       const { values, problems } = await this.optionsOr({});
-      if (problems.length > 0) throw new UserError(problems.join('; '));
+      if (problems.length > 0) throw new UserError(problems);
       return values;
     });
   }
 
   /**
-   * The same for a charm that goes on where an option is wrong: that one has its value of `before`, or else its default.
+   * The same, for a charm that goes on if an option is wrong. That option has its value of `before`, or else its
+   * default.
    * @param before options as Juju had them in an earlier hook
    */
   async optionsOr(before: GivenOptions): Promise<CheckedOptions<S>> {
@@ -198,8 +208,8 @@ export class Juju<
   }
 
   /**
-   * The content of the secret that the user gave as an option; `undefined` where the option is not set.
-   * @throws {UserError} when it is not granted to this application, or is gone.
+   * The content of the secret that the user gave as an option; `undefined` if the option is not set.
+   * @throws {UserError} if the secret is not granted to this application, or is gone.
    */
   async secretOption(name: SecretOptionName<C>): Promise<Readonly<Record<string, Redacted>> | undefined> {
     const uri = (await this.#config())[name];
@@ -208,19 +218,21 @@ export class Juju<
       return await this.secret(uri);
     } catch (cause) {
       if (!(cause instanceof SecretNotFoundError)) throw cause;
-      throw new UserError(`${name}=${uri} cannot be read: juju grant-secret ${uri} ${this.context.app}`, {
+      throw new UserError(`${name}= cannot be read: juju grant-secret ${uri} ${this.context.app}`, {
         cause,
       });
     }
   }
 
+  /** Whether this unit leads its application. */
   isLeader(): Promise<boolean> {
     return this.#once('is-leader', () => this.tools.isLeader());
   }
 
   /**
-   * The relations on an endpoint, oldest first. One that is being broken is not among them, nor one that Juju lists and
-   * cannot read: what `remove-application --force --no-wait` leaves on the units at the other end, until their agents restart.
+   * The relations on an endpoint, oldest first. It leaves out a relation that is being broken, and one that Juju
+   * lists but cannot read: `remove-application --force --no-wait` leaves such relations on the units at the other
+   * end, until their agents restart.
    */
   relations<N extends EndpointName<C>>(endpoint: N): Promise<readonly Relation<RemoteSide<C, E, N>>[]> {
     return this.#once(`relations ${endpoint}`, async () => {
@@ -232,7 +244,10 @@ export class Juju<
     });
   }
 
-  /** Every relation with another application, and which one that is. One that is being broken is not among them. */
+  /**
+   * Every relation with another application, and the name of that application. It leaves out a relation that is being
+   * broken.
+   */
   relationApps(): Promise<readonly { readonly id: number; readonly app: string }[]> {
     return this.#once('relation apps', async () => {
       const { provides, requires } = this.#charm.charmcraft;
@@ -247,7 +262,7 @@ export class Juju<
     });
   }
 
-  /** In the hook `<endpoint>-relation-broken`: what is left of that relation. Its units have gone. */
+  /** In the hook `<endpoint>-relation-broken`: what is left of that relation. Its units are gone. */
   async brokenRelation<N extends EndpointName<C>>(
     endpoint: N,
   ): Promise<Relation<RemoteSide<C, E, N>> | undefined> {
@@ -257,7 +272,7 @@ export class Juju<
     return unlessGone(this.#relation(endpoint, event.relation.id));
   }
 
-  /** In the hook `<endpoint>-relation-departed`: the unit at the other end that goes, and what it said last. */
+  /** In the hook `<endpoint>-relation-departed`: the unit at the other end that leaves, and what it last wrote. */
   async departingUnit<N extends EndpointName<C>>(
     endpoint: N,
   ): Promise<RelationUnit<Bag<RemoteSide<C, E, N>['unit']>> | undefined> {
@@ -270,24 +285,25 @@ export class Juju<
     return this.#relationUnit(endpoint, event.relation.id, departingUnit, bag).unit;
   }
 
-  /** UUID of the model that the other end of a relation is in. */
+  /** UUID of the model at the other end of a relation. */
   relationModel(id: number): Promise<string> {
     return this.#once(`relation-model ${id}`, () => this.tools.relationModel(id));
   }
 
-  /** A databag as it was when the hook began: of a unit (`mysql/0`) or of an application (`mysql`). */
+  /** A databag as it was when the hook began: of a unit (`mysql/0`), or of an application (`mysql`). */
   databag(relation: number, owner: string): Promise<RawBag> {
     return this.#once(`databag ${relation} ${owner}`, () => this.tools.relationGet(relation, owner));
   }
 
-  /** Addresses of this unit as the model's network says for an endpoint, or for one of its relations. */
+  /** The addresses of this unit in the network of an endpoint, or of one of its relations. */
   network(binding: EndpointName<C>, relation?: number): Promise<NetworkInfo> {
     return this.#once(`network ${binding} ${relation ?? ''}`, () => this.tools.networkGet(binding, relation));
   }
 
   /**
    * The newest content of a secret that somebody granted to this application.
-   * @throws {SecretNotFoundError} when it is not (yet, or any more) granted; the unit then waits, unless the charm catches it.
+   * @throws {SecretNotFoundError} if it is not granted (yet, or any more); the unit then waits, unless the charm
+   * catches the error.
    */
   secret(uri: string): Promise<Readonly<Record<string, Redacted>>> {
     const how = this.context.event.kind === 'action' ? 'peek' : 'refresh';
@@ -302,8 +318,8 @@ export class Juju<
     });
   }
 
-  /** The content of a secret of this unit's or application's own; `undefined` until it was made. */
-  ownSecret({ label }: OwnSecret): Promise<Readonly<Record<string, Redacted>> | undefined> {
+  /** The content of a secret that this unit or its application owns; `undefined` until it is made. */
+  ownSecret({ label }: SecretLabel): Promise<Readonly<Record<string, Redacted>> | undefined> {
     return this.#once(`own secret ${label}`, async () => {
       try {
         return await this.tools.secretGet({ label }, 'peek');
@@ -314,14 +330,14 @@ export class Juju<
     });
   }
 
-  /** What this unit keeps in the controller, decoded; a key that cannot be read is missing. */
+  /** What this unit keeps in the controller, decoded. A key that cannot be decoded is missing. */
   async stored(): Promise<Bag<B>> {
     const schema = this.#charm.stored;
     if (!schema) throw new CharmBugError('the charm declares nothing to be stored');
     return decodeBag(schema, await this.storedTexts()).data;
   }
 
-  /** The same as Juju has it. */
+  /** The same, as Juju has it. */
   storedTexts(): Promise<RawBag> {
     return this.#once('state-get', () => this.tools.stateGet());
   }
@@ -335,9 +351,9 @@ export class Juju<
   }
 
   /**
-   * Path of the file that the user gave as a resource.
-   * @throws {UserError} when the user has given none.
-   * @throws {HookToolError} when Juju cannot fetch it.
+   * The path of the file that the user gave as a resource.
+   * @throws {UserError} if the user gave none.
+   * @throws {HookToolError} if Juju cannot fetch it.
    */
   resource(name: ResourceName<C>): Promise<string> {
     return this.#once(`resource ${name}`, async () => {
@@ -359,8 +375,8 @@ export class Juju<
   }
 
   /**
-   * The cloud that the model is on, with its credential.
-   * @throws {UserError} unless the user trusts the application with it.
+   * The cloud of the model, with its credential.
+   * @throws {UserError} if the user has not run `juju trust` for the application.
    */
   cloud(): Promise<CloudSpec> {
     return this.#once('credential-get', async () => {
@@ -373,7 +389,7 @@ export class Juju<
     });
   }
 
-  /** The status that is shown of this unit. */
+  /** The status of this unit that Juju shows. */
   shownStatus(): Promise<ShownStatus> {
     return this.#once('status-get', () => this.tools.statusGet());
   }
@@ -444,6 +460,7 @@ export class Juju<
     const address = bag['ingress-address'] ?? bag['private-address'];
     return {
       principal: bag[PRINCIPAL_KEY],
+      hasDeparted: bag[DEPARTED_KEY] === 'true',
       unit: {
         name,
         data,
@@ -454,17 +471,23 @@ export class Juju<
     };
   }
 
+  /** Which of these peers are gone: those that have said so, and those that are in Juju's records no more. */
+  async #goneOf(peers: readonly Peer[]): Promise<readonly string[]> {
+    if (!isAtLeast(this.context.jujuVersion, '4.0')) return [];
+    const others = peers.filter(({ hasDeparted }) => !hasDeparted);
+    const gone = [...peers.filter(({ hasDeparted }) => hasDeparted), ...(await this.#unrecorded(others))];
+    return gone.map(({ unit: { name } }) => name).sort((a, b) => unitNumber(a) - unitNumber(b));
+  }
+
   /**
-   * Which of these peers are gone: those that are in Juju's records no more. `goal-state` has the living and the dying units of a
+   * Those of these peers that Juju has no record of. `goal-state` has the living and the dying units of a
    * principal's application; of a subordinate's it has only those that have lost their principal, and the units of the applications that it
    * rides on. So a subordinate is gone when it is not among them, and neither is the principal that it said it rides on.
    * https://github.com/juju/juju/blob/3.6/apiserver/facades/agent/uniter/uniter.go (goalStateUnits)
    */
-  async #goneOf(
-    peers: readonly { readonly unit: { readonly name: string }; readonly principal?: string | undefined }[],
-  ): Promise<readonly string[]> {
-    const { unit, principalUnit, jujuVersion } = this.context;
-    if (peers.length === 0 || !isAtLeast(jujuVersion, '4.0')) return [];
+  async #unrecorded(peers: readonly Peer[]): Promise<readonly Peer[]> {
+    const { unit, principalUnit } = this.context;
+    if (peers.length === 0) return [];
     let goal: GoalState;
     try {
       goal = await this.goalState();
@@ -477,13 +500,10 @@ export class Juju<
     const principals = new Set(around.flatMap((name) => Object.keys(goal.relations[name] ?? {})));
     // An answer without this very unit, or what it rides on, is about something else.
     if (principalUnit === undefined ? !(unit in goal.units) : !principals.has(principalUnit)) return [];
-    return peers
-      .filter(({ unit: { name }, principal }) => {
-        if (name in goal.units) return false;
-        return principalUnit === undefined || (principal !== undefined && !principals.has(principal));
-      })
-      .map(({ unit: { name } }) => name)
-      .sort((a, b) => unitNumber(a) - unitNumber(b));
+    return peers.filter(({ unit: { name }, principal }) => {
+      if (name in goal.units) return false;
+      return principalUnit === undefined || (principal !== undefined && !principals.has(principal));
+    });
   }
 
   #phaseOf(id: number): Relation<Side>['phase'] {
@@ -513,6 +533,13 @@ export class Juju<
     this.#answers.set(key, answer);
     return answer;
   }
+}
+
+/** What is asked of a unit in a peer relation, to find out whether it is gone. */
+interface Peer {
+  readonly unit: { readonly name: string };
+  readonly principal?: string | undefined;
+  readonly hasDeparted: boolean;
 }
 
 /** Nothing where Juju does not know the relation any more. */
@@ -546,7 +573,7 @@ function remoteSide<C extends Charmcraft, E extends Endpoints<C>, N extends Endp
   return side as RemoteSide<C, E, N>;
 }
 
-/** `maas-region/12` → 12. */
+/** `web/12` → 12. */
 export function unitNumber(unit: string): number {
   return Number(unit.slice(unit.lastIndexOf('/') + 1));
 }

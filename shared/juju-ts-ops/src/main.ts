@@ -12,22 +12,35 @@ import {
 import { describeEvent, hookContext, relationNumber, type HookContext } from './context.ts';
 import type { BagSchema } from './databag.ts';
 import { CharmBugError, NotLeaderError, remedyOf, UserError } from './errors.ts';
-import { Happenings, type EventHandler, type EventSchemas } from './events.ts';
-import { Juju, PRINCIPAL_KEY } from './juju.ts';
-import { leavingOf } from './leaving.ts';
+import { EventQueue, type EventHandler, type EventSchemas } from './events.ts';
+import { DEPARTED_KEY, Juju, PRINCIPAL_KEY } from './juju.ts';
+import { removalOf } from './removal.ts';
 import type { Plan } from './plan.ts';
-import { processSurroundings, type Surroundings, type ToolRunner } from './process.ts';
-import { active, blocked, statusText, waiting, worst, worstFirst, type Status } from './status.ts';
-import { hookTools, openStateDirectory } from './tools.ts';
+import { currentProcess, type HookProcess, type ToolRunner } from './process.ts';
+import {
+  active,
+  blocked,
+  statusLine,
+  statusText,
+  waiting,
+  worst,
+  worstFirst,
+  type Status,
+} from './status.ts';
+import { failedIn, keepFailed } from './failed.ts';
+import { openStateDirectory } from './secret-files.ts';
+import { hookTools } from './tools.ts';
 import { Trace } from './tracing.ts';
-import { hasTurn, nextAsked, nextGiven, turnBags, turnStatus, turnText, type TurnBags } from './turns.ts';
+import { hasTurn, nextAsked, nextGiven, turnBags, turnStatus, turnText, type TurnBags } from './rolling.ts';
+import { inSources } from './stack.ts';
+import { isAtLeast } from './version.ts';
 
-/** How often one hook walks the road: what it did to the machine (a daemon wrote a file) may let it do more. */
+/** How often one hook reconciles: what it did to the machine (a daemon wrote a file) may let it do more. */
 const MOST_ROUNDS = 5;
 
 /**
- * Runs one event of a charm, or a program of it: what `dispatch` does. Sets the exit code of the process. `juju-ts-ops build` calls it; the module of
- * a charm only exports the charm, because it is loaded to be checked, too.
+ * Runs one event of a charm, or one of its programs: what `dispatch` does. Sets the exit code of the process. The
+ * builder calls it; the module of a charm only exports the charm, because `juju-ts-ops check` loads it too.
  */
 export async function main<
   C extends Charmcraft,
@@ -41,12 +54,12 @@ export async function main<
   const [, , name, ...args] = process.argv;
   const program = name === undefined ? undefined : charm.programs?.[name];
   if (program) await program(args);
-  else process.exitCode = await runEvent(charm, processSurroundings());
+  else process.exitCode = await runEvent(charm, currentProcess());
 }
 
 /**
- * Runs one event of a charm, and returns the exit code that Juju is to see. An expected problem becomes a status;
- * anything else is a bug, logged in one block, and fails the hook.
+ * Runs one event of a charm, and returns the exit code for Juju. An expected problem becomes a status. Any other
+ * error is a bug: it is logged in one block, and fails the hook.
  */
 export async function runEvent<
   C extends Charmcraft,
@@ -56,19 +69,19 @@ export async function runEvent<
   R,
   B extends BagSchema,
   V extends EventSchemas,
->(charm: Charm<C, S, E, State, R, B, V>, surroundings: Surroundings): Promise<0 | 1> {
-  const trace = Trace.of(surroundings.environment);
-  const traced = trace ? { ...surroundings, runTool: trace.tools(surroundings.runTool) } : surroundings;
+>(charm: Charm<C, S, E, State, R, B, V>, hookProcess: HookProcess): Promise<0 | 1> {
+  const trace = Trace.of(hookProcess.environment);
+  const traced = trace ? { ...hookProcess, runTool: trace.tools(hookProcess.runTool) } : hookProcess;
   let context: HookContext | undefined;
   let exitCode: 0 | 1 = 0;
   try {
-    context = await completeContext(surroundings);
+    context = await completeContext(hookProcess, charm.charmcraft);
     const { event, unit } = context;
     const { stateDirectory } = context;
     const during = `${unit}, ${describeEvent(event)}`;
     const tools = hookTools(watched(traced, context), { during, stateDirectory });
-    const happenings = new Happenings(event);
-    const run = new Run(charm, new Juju(context, charm, tools, surroundings, happenings), happenings);
+    const queue = new EventQueue(event);
+    const run = new Run(charm, new Juju(context, charm, tools, hookProcess, queue), queue);
     if (event.kind === 'action') {
       const isAdmin = !BUILT_IN_ACTIONS.some((name) => name === event.name);
       if (isAdmin)
@@ -89,11 +102,11 @@ export async function runEvent<
   return exitCode;
 }
 
-async function completeContext({ environment }: Surroundings): Promise<HookContext> {
+async function completeContext({ environment }: HookProcess, { peers }: Charmcraft): Promise<HookContext> {
   const context = hookContext(environment);
   await openStateDirectory(context);
-  const leaving = await leavingOf(context);
-  return Object.freeze({ ...context, ...(leaving && { leaving }) });
+  const removal = await removalOf(context, peers);
+  return Object.freeze({ ...context, ...(removal && { removal }) });
 }
 
 /** One event of one charm. */
@@ -108,13 +121,13 @@ class Run<
 > {
   readonly #charm: Charm<C, S, E, State, R, B, V>;
   readonly #juju: Juju<C, S, E, B, V>;
-  readonly #happenings: Happenings;
+  readonly #queue: EventQueue;
   readonly #began = uptime();
 
-  constructor(charm: Charm<C, S, E, State, R, B, V>, juju: Juju<C, S, E, B, V>, happenings: Happenings) {
+  constructor(charm: Charm<C, S, E, State, R, B, V>, juju: Juju<C, S, E, B, V>, queue: EventQueue) {
     this.#charm = charm;
     this.#juju = juju;
-    this.#happenings = happenings;
+    this.#queue = queue;
   }
 
   /**
@@ -122,12 +135,12 @@ class Run<
    * neither peers nor storage within seconds of that, whether its `stop` has run or not.
    */
   async hook(): Promise<void> {
-    const { event, leaving } = this.#juju.context;
+    const { event, removal } = this.#juju.context;
     const isEnd = event.kind === 'lifecycle' && (event.name === 'stop' || event.name === 'remove');
     const isBroken = event.kind === 'relation' && event.name === 'broken';
-    const isRelated = leaving === undefined || (!isEnd && (await this.#isRelated()));
-    if (!isEnd && (isRelated || isBroken)) await this.walk();
-    if (isEnd || !isRelated) await this.leave();
+    const isRelated = removal === undefined || (!isEnd && (await this.#isRelated()));
+    if (!isEnd && (isRelated || isBroken)) await this.reconcile();
+    if (isEnd || !isRelated) await this.teardown();
   }
 
   /** Whether there is a relation with another application. One that is being broken is none any more. */
@@ -138,8 +151,8 @@ class Run<
     return ids.flat().length > 0;
   }
 
-  /** The road that every hook takes, and the status in which it ends. */
-  async walk(): Promise<Status> {
+  /** Read, plan, apply: what every hook does. Returns the status in which it ends. */
+  async reconcile(): Promise<Status> {
     const [charm, juju] = [this.#charm, this.#juju];
     const { event } = juju.context;
     const isInstall = event.kind === 'lifecycle' && event.name === 'install';
@@ -163,45 +176,49 @@ class Run<
 
         await this.#settleTurns(turn);
         if (turn.isWaitedFor) {
-          const statuses = [...problems, turnStatus(turn.bags), ...plan.status];
-          if (!isInstall || problems.length > 0) await this.#show(statuses);
-          return worst(statuses);
+          const planned = [turnStatus(turn.bags), ...plan.status];
+          if (!isInstall || problems.length > 0) await this.#show(problems, planned);
+          return worst([...problems, ...planned]);
         }
         await this.#report(await applyToJuju(plan, charm, juju, 'apply'));
         if (plan.version !== undefined && (round > 1 || isNew))
           await juju.tools.applicationVersionSet(plan.version);
-        const statuses = [...problems, ...plan.status];
         // Juju tells of relations only after `install`: until then it says itself that it is installing.
-        if (!isInstall || problems.length > 0) await this.#show(statuses);
+        if (!isInstall || problems.length > 0) await this.#show(problems, plan.status);
         if (plan.appStatus) await applyAppStatus(plan.appStatus, juju);
-        return worst(statuses);
+        return worst([...problems, ...plan.status]);
       }
     } catch (error) {
       const status = expectedStatus(error);
       if (!status) throw error;
-      await juju.log('WARNING', status.message);
+      await juju.log('WARNING', statusText(status));
       // What holds up this unit holds up no other.
       await this.#settleTurns();
-      await this.#show([...problems, status]);
-      return worst([...problems, status]);
+      problems.push(status);
+      await this.#show(problems, []);
+      return worst(problems);
     }
   }
 
   /** A subordinate says to its peers once which unit it rides on: by that they know when it is gone. */
   async #tellPrincipal(): Promise<void> {
     const [{ charmcraft }, juju] = [this.#charm, this.#juju];
-    const { event, principalUnit, unit } = juju.context;
+    const { event, principalUnit } = juju.context;
     if (principalUnit === undefined) return;
     const isRefreshed = event.kind === 'lifecycle' && event.name === 'upgrade-charm';
     const isCreated = event.kind === 'relation' && event.name === 'created';
     const endpoints = Object.keys(charmcraft.peers).filter(
       (name) => isRefreshed || (isCreated && event.relation.endpoint === name),
     );
-    const ids = await Promise.all(endpoints.map((name) => juju.tools.relationIds(name)));
+    await this.#tellPeers(endpoints, PRINCIPAL_KEY, principalUnit);
+  }
+
+  async #tellPeers(endpoints: readonly string[], key: string, value: string): Promise<void> {
+    const { tools, context } = this.#juju;
+    const ids = await Promise.all(endpoints.map((name) => tools.relationIds(name)));
     for (const id of ids.flat().map(relationNumber)) {
-      const said = (await juju.databag(id, unit))[PRINCIPAL_KEY];
-      if (said !== principalUnit)
-        await juju.tools.relationSet(id, 'unit', { [PRINCIPAL_KEY]: principalUnit });
+      const said = (await this.#juju.databag(id, context.unit))[key];
+      if (said !== value) await tools.relationSet(id, 'unit', { [key]: value });
     }
   }
 
@@ -210,7 +227,7 @@ class Run<
     const juju = this.#juju;
     const problems: Status[] = [];
     const handlers = Object.entries(this.#charm.on ?? {});
-    for (const { name, event } of this.#happenings.take()) {
+    for (const { name, event } of this.#queue.take()) {
       // Each takes the event of its name, and no other is told under it.
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion
       const handler = handlers.find(([known]) => known === name)?.[1] as
@@ -222,7 +239,7 @@ class Run<
       } catch (error) {
         const status = expectedStatus(error);
         if (!status) throw error;
-        await juju.log('WARNING', `on ${name}: ${status.message}`);
+        await juju.log('WARNING', `on ${name}: ${statusText(status)}`);
         problems.push(status);
       }
     }
@@ -230,16 +247,16 @@ class Run<
   }
 
   /** Whether a plan needs this unit to have its turn, and whether it has. */
-  async #turnFor({ inTurn = [] }: Plan<C, E, R, B>): Promise<Turn> {
-    const [{ turns, machine }, juju] = [this.#charm, this.#juju];
-    if (!turns) {
-      if (inTurn.length > 0)
-        throw new CharmBugError('the charm declares no turns, and plans something in turn');
+  async #turnFor({ rolling = [] }: Plan<C, E, R, B>): Promise<Turn> {
+    const [{ rolling: lock, machine }, juju] = [this.#charm, this.#juju];
+    if (!lock) {
+      if (rolling.length > 0)
+        throw new CharmBugError('the charm plans `rolling` changes and does not define `rolling`');
       return { isWanted: false, isWaitedFor: false };
     }
-    const bags = await turnBags(juju, turns.endpoint);
-    const isWanted = inTurn.length > 0 && (await machine.preview(inTurn, juju.context)).length > 0;
-    const isWaitedFor = isWanted && !(bags && hasTurn(bags, turns.patience, this.#forSeconds()));
+    const bags = await turnBags(juju, lock.endpoint);
+    const isWanted = rolling.length > 0 && (await machine.preview(rolling, juju.context)).length > 0;
+    const isWaitedFor = isWanted && !(bags && hasTurn(bags, lock.timeout, this.#forSeconds()));
     return { isWanted, isWaitedFor, ...(bags && { bags }) };
   }
 
@@ -248,9 +265,9 @@ class Run<
    * @param turn absent where it is not known what this unit wants: what it has said stays
    */
   async #settleTurns(turn?: Turn): Promise<void> {
-    const [{ turns }, juju] = [this.#charm, this.#juju];
-    if (!turns) return;
-    const bags = turn?.bags ?? (await turnBags(juju, turns.endpoint));
+    const [{ rolling: lock }, juju] = [this.#charm, this.#juju];
+    if (!lock) return;
+    const bags = turn?.bags ?? (await turnBags(juju, lock.endpoint));
     if (!bags) return;
     const { relation, unit, given } = bags;
     const said = bags.asked.get(unit);
@@ -259,7 +276,7 @@ class Run<
       await juju.tools.relationSet(relation, 'unit', { turn: turnText.asked(asked) });
     if (!(await juju.isLeader())) return;
     const now = { ...bags, asked: new Map(bags.asked).set(unit, asked) };
-    const next = await nextGiven(now, turns.patience, juju.context);
+    const next = await nextGiven(now, lock.timeout, juju.context);
     if (next && next !== given) await juju.tools.relationSet(relation, 'app', { turn: turnText.given(next) });
   }
 
@@ -268,10 +285,14 @@ class Run<
     return uptime() - this.#began;
   }
 
-  async leave(): Promise<void> {
+  async teardown(): Promise<void> {
     const [charm, juju] = [this.#charm, this.#juju];
     await this.#handle();
-    if (charm.leave) await this.#report(await charm.machine.apply(await charm.leave(juju), juju.context));
+    if (charm.teardown)
+      await this.#report(await charm.machine.apply(await charm.teardown(juju), juju.context));
+    // Juju 4 tells no peer of it.
+    if (isAtLeast(juju.context.jujuVersion, '4.0'))
+      await this.#tellPeers(Object.keys(charm.charmcraft.peers), DEPARTED_KEY, 'true');
   }
 
   async action(name: string): Promise<void> {
@@ -281,7 +302,7 @@ class Run<
     } catch (error) {
       const status = expectedStatus(error);
       if (!status) throw error;
-      await tools.actionFail(status.message);
+      await tools.actionFail(statusText(status));
     }
   }
 
@@ -296,10 +317,10 @@ class Run<
     const [, handler] = handlers.find(([known]) => known === name) ?? [];
     if (!declared || !handler) throw new UserError(`this charm has no action ${name}`);
     const results = await handler(parseParams(declared, await juju.tools.actionGet()), juju);
-    const walks: readonly string[] = charm.walkAfter ?? [];
-    if (walks.includes(name)) return { ...results, status: lineOf(await this.walk()) };
+    const reconciling: readonly string[] = charm.reconcileAfter ?? [];
+    if (reconciling.includes(name)) return { ...results, status: statusLine(await this.reconcile()) };
     const problems = await this.#handle();
-    if (problems.length > 0) throw new UserError(problems.map(statusText).join('; '));
+    if (problems.length > 0) throw new UserError(problems.map(statusText));
     return results;
   }
 
@@ -311,29 +332,40 @@ class Run<
       ...(await charm.machine.preview(wholeMachine(plan), juju.context)),
       ...(await applyToJuju(plan, charm, juju, 'preview')),
     ];
-    return [...changes.map(inWords), `status: ${lineOf(worst(plan.status))}`].join('\n');
+    return [...changes.map(inWords), `status: ${statusLine(worst(plan.status))}`].join('\n');
   }
 
-  /** Every status, also those that a worse one hides. */
+  /** Every status in full, also those that a worse one hides, and what failed in the last hook. */
   async #showStatus(): Promise<string> {
+    const failed = await failedIn(this.#juju.context);
+    const planned = worstFirst(await this.#planned()).map(statusLine);
+    const lines = new Set([...failed, ...planned]);
+    return lines.size > 0 ? [...lines].join('\n') : statusLine(active());
+  }
+
+  /** What the next hook would show if nothing failed. */
+  async #planned(): Promise<readonly Status[]> {
     const [charm, juju] = [this.#charm, this.#juju];
     try {
       const plan = charm.plan(await charm.read(juju));
       const { isWaitedFor, bags } = await this.#turnFor(plan);
-      const status = [...(isWaitedFor ? [turnStatus(bags)] : []), ...plan.status];
-      return worstFirst(status.length > 0 ? status : [active()])
-        .map(lineOf)
-        .join('\n');
+      return [...(isWaitedFor ? [turnStatus(bags)] : []), ...plan.status];
     } catch (error) {
       const status = expectedStatus(error);
       if (!status) throw error;
-      return lineOf(status);
+      return [status];
     }
   }
 
-  async #show(statuses: readonly Status[]): Promise<void> {
+  /**
+   * @param failed what no plan tells, but a handler or the machine
+   * @param planned what the plan says
+   */
+  async #show(failed: readonly Status[], planned: readonly Status[]): Promise<void> {
+    await keepFailed(failed, this.#juju.context);
+    const statuses = [...failed, ...planned];
     const [, ...hidden] = worstFirst(statuses);
-    for (const status of hidden) await this.#juju.log('DEBUG', `also ${lineOf(status)}`);
+    for (const status of hidden) await this.#juju.log('DEBUG', `also ${statusLine(status)}`);
     await applyStatus(statuses, this.#juju);
   }
 
@@ -345,7 +377,7 @@ class Run<
 
 /** Where a unit stands with its turn. */
 interface Turn {
-  /** Whether there is something to be done in turn. */
+  /** Whether there are rolling changes to make. */
   readonly isWanted: boolean;
   /** Whether that has to wait. */
   readonly isWaitedFor: boolean;
@@ -355,14 +387,14 @@ interface Turn {
 /** What a machine is to be like in the end. */
 function wholeMachine<R>({
   machine,
-  inTurn = [],
-  afterTurn = [],
+  rolling = [],
+  afterRolling = [],
 }: {
   readonly machine: readonly R[];
-  readonly inTurn?: readonly R[];
-  readonly afterTurn?: readonly R[];
+  readonly rolling?: readonly R[];
+  readonly afterRolling?: readonly R[];
 }): readonly R[] {
-  return [...machine, ...inTurn, ...afterTurn];
+  return [...machine, ...rolling, ...afterRolling];
 }
 
 /** An action as it is called: charmcraft.yaml's types for its parameters have been checked by then. */
@@ -390,7 +422,7 @@ function parseParams(
     if (value === undefined) return required.includes(name) ? [`${name}= is missing`] : [];
     return JSON_TYPES[type]?.safeParse(value).success === false ? [`${name}= is no ${type}`] : [];
   });
-  if (problems.length > 0) throw new UserError(problems.join('; '));
+  if (problems.length > 0) throw new UserError(problems);
   return given;
 }
 
@@ -398,33 +430,31 @@ function inWords({ what, how }: Change): string {
   return `${what}: ${how}`;
 }
 
-function lineOf(status: Status): string {
-  return `${status.level} ${statusText(status)}`.trimEnd();
-}
-
 /** What an error that the user or time can mend is shown as. */
 function expectedStatus(error: unknown): Status | undefined {
   const remedy = remedyOf(error);
   if (remedy === 'bug' || !(error instanceof Error)) return undefined;
-  return remedy === 'user' ? blocked(error.message) : waiting(error.message);
+  const [message = error.message, ...notes] = error instanceof UserError ? error.problems : [];
+  return remedy === 'user' ? blocked(message, undefined, notes) : waiting(message, notes);
 }
 
 async function reportBug(
   error: unknown,
   context: HookContext | undefined,
-  surroundings: Surroundings,
+  hookProcess: HookProcess,
 ): Promise<void> {
   const where = context ? `${context.unit}, ${describeEvent(context.event)}` : 'no Juju environment';
-  const message = `${where}: ${causes(error).join('\ncaused by: ')}`;
+  const stack = causes(error).join('\ncaused by: ');
+  const message = `${where}: ${context ? await inSources(stack, context.charmDirectory) : stack}`;
   if (!context) {
     console.error(message);
     return;
   }
   const name = error instanceof NotLeaderError ? `authz_fail:${context.unit},${error.tool}` : 'sys_crash';
-  surroundings.print(securityEvent(name, 'failed', context));
-  await hookTools(surroundings.runTool)
+  hookProcess.print(securityEvent(name, 'failed', context));
+  await hookTools(hookProcess.runTool)
     .jujuLog('ERROR', message)
-    .catch(() => surroundings.print(message));
+    .catch(() => hookProcess.print(message));
 }
 
 function causes(error: unknown): readonly string[] {
@@ -434,13 +464,13 @@ function causes(error: unknown): readonly string[] {
 }
 
 /** Says which tools make the machine start anew: whoever collects security events wants to know. */
-function watched(surroundings: Surroundings, context: HookContext): ToolRunner {
+function watched(hookProcess: HookProcess, context: HookContext): ToolRunner {
   return (tool, args, input) => {
     if (tool === 'juju-reboot')
-      surroundings.print(
+      hookProcess.print(
         securityEvent(`sys_restart:${context.unit}`, 'asks for a reboot of the machine', context),
       );
-    return surroundings.runTool(tool, args, input);
+    return hookProcess.runTool(tool, args, input);
   };
 }
 

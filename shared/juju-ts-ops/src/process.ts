@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 
 /** How one run of a hook tool ended. */
 export interface ToolResult {
-  /** Absent where the tool did not end by itself. */
+  /** Absent if the tool did not end by itself. */
   readonly exitCode?: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -10,14 +10,14 @@ export interface ToolResult {
   readonly problem?: 'missing' | 'timeout' | 'killed';
 }
 
-/** Runs a hook tool with its arguments, and `input` on its stdin (absent: nothing). */
+/** Runs a hook tool with its arguments, and with `input`, if any, on its stdin. */
 export type ToolRunner = (tool: string, args: readonly string[], input?: string) => Promise<ToolResult>;
 
-/** What a hook has around it; tests put something else in the place of the process. */
-export interface Surroundings {
+/** The process that a hook runs in, as the framework uses it. Tests replace it. */
+export interface HookProcess {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly runTool: ToolRunner;
-  /** Shows a line, which Juju logs as debug. */
+  /** Prints a line, which Juju logs as debug. */
   print(line: string): void;
 }
 
@@ -89,6 +89,6 @@ function spawnTool(
 }
 
 /** The process that Juju started. */
-export function processSurroundings(): Surroundings {
+export function currentProcess(): HookProcess {
   return { environment: process.env, runTool: runToolProcess(), print: (line) => console.log(line) };
 }

@@ -4,8 +4,8 @@ import { inspect } from 'node:util';
 const HIDDEN = '[redacted]';
 
 /**
- * A value that must not be seen: it prints, stringifies and inspects as `[redacted]`, and is not assignable
- * to `string`, so that it cannot reach a databag, an argument list or a log line unless `reveal` is written out.
+ * A value that nobody may see. It prints, stringifies and inspects as `[redacted]`, and is not assignable to
+ * `string`. So it reaches a databag, an argument list or a log line only if you write `reveal`.
  */
 export class Redacted {
   readonly #value: string;
@@ -14,12 +14,12 @@ export class Redacted {
     this.#value = value;
   }
 
-  /** The value itself. Hand it to stdin or to a file, never to argv, a databag, a log or a status. */
+  /** The value itself. Pass it through stdin or a file, never through arguments, a databag, a log or a status. */
   reveal(): string {
     return this.#value;
   }
 
-  /** A secret made of this one, a URL with a password for example. */
+  /** A redacted value made from this one, such as a URL with a password. */
   map(change: (value: string) => string): Redacted {
     return new Redacted(change(this.#value));
   }
@@ -29,6 +29,7 @@ export class Redacted {
     return createHash('sha256').update(this.#value).digest('hex');
   }
 
+  /** Whether the other one holds the same value. */
   equals(other: Redacted): boolean {
     return this.#value === other.#value;
   }

@@ -1,7 +1,7 @@
 import type { Redacted } from './redacted.ts';
 
-/** A secret that this charm owns: its name is written once, and what is not there to be named does not compile. */
-export class OwnSecret {
+/** The label of a secret that this charm owns. You write it once; another name does not compile. */
+export class SecretLabel {
   /** Juju's label, by which the owner finds it again. */
   readonly label: string;
   // So that nothing that merely has a label passes for one.
@@ -12,24 +12,24 @@ export class OwnSecret {
   }
 }
 
-/** How often the owner is told to make a new revision of a secret. */
+/** How often Juju asks the owner of a secret for a new revision. */
 export type Rotation = 'never' | 'hourly' | 'daily' | 'weekly' | 'monthly' | 'quarterly' | 'yearly';
 
 /**
- * A secret of this application's or this unit's own, as it should be. In a databag it stands for its URI, which Juju
- * gives out when the secret is made: so a databag cannot name one that nobody makes. Where there is none, the key of
- * the databag goes.
+ * A secret of this application or this unit, as it should be. In a databag it stands for its URI, which Juju assigns
+ * when the secret is made; so a databag cannot name a secret that nobody makes. If there is no secret, the key is
+ * deleted from the databag.
  */
 export interface SecretPlan {
-  readonly secret: OwnSecret;
-  /** The application if absent. What the application owns only the leader writes. */
+  readonly secret: SecretLabel;
+  /** The application if absent. Only the leader writes what the application owns. */
   readonly owner?: 'application' | 'unit';
   /**
-   * Other content makes a new revision; `absent` removes the secret; `kept` leaves it as it is, or not made, where this
-   * unit does not know what it should be.
+   * Other content makes a new revision. `absent` removes the secret. `kept` leaves it as it is, made or not, for a
+   * unit that does not know what it should hold.
    */
   readonly content: Readonly<Record<string, Redacted>> | 'absent' | 'kept';
-  /** The relations whose other end may read it. From all others it is revoked. */
+  /** The relations whose other end may read it. All others lose their access. */
   readonly grants: readonly { readonly id: number; readonly app: string }[];
   readonly description?: string;
   /** How often Juju runs `secret-rotate`; never if absent. */
@@ -38,12 +38,12 @@ export interface SecretPlan {
   readonly expire?: string;
 }
 
-/** A secret of this unit's own: the only kind whose URI every unit knows. */
+/** A secret that this unit owns: the only kind whose URI every unit knows. */
 export type UnitSecretPlan = SecretPlan & { readonly owner: 'unit' };
 
 /** Whether a value of a databag stands for the URI of an own secret. */
 export function isSecretPlan(value: unknown): value is SecretPlan {
   return (
-    typeof value === 'object' && value !== null && 'secret' in value && value.secret instanceof OwnSecret
+    typeof value === 'object' && value !== null && 'secret' in value && value.secret instanceof SecretLabel
   );
 }

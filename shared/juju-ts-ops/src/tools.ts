@@ -1,10 +1,22 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
-import type { HookContext } from './context.ts';
+import {
+  AppStatusAnswer,
+  CloudAnswer,
+  Config,
+  GoalAnswer,
+  Network,
+  SecretInfo,
+  StatusAnswer,
+  Strings,
+  Texts,
+  type CloudSpec,
+  type GoalState,
+  type NetworkInfo,
+  type SecretMetadata,
+  type ShownStatus,
+} from './answers.ts';
 import type { RawBag } from './databag.ts';
 import {
-  CharmBugError,
   HookToolError,
   NotLeaderError,
   RelationNotFoundError,
@@ -15,94 +27,11 @@ import {
 } from './errors.ts';
 import { LONGEST_WORD, type ToolRunner } from './process.ts';
 import { Redacted } from './redacted.ts';
+import { secretFolder, withSecretFiles, type SecretContent } from './secret-files.ts';
 import type { Rotation } from './secret.ts';
 import type { Status, StatusLevel } from './status.ts';
 
-const Strings = z
-  .array(z.string())
-  .nullable()
-  .transform((list) => list ?? []);
-const Texts = z
-  .record(z.string(), z.string())
-  .nullable()
-  .transform((map) => map ?? {});
-const Config = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).nullable();
-const Network = z.object({
-  'bind-addresses': z
-    .array(
-      z.object({
-        'interface-name': z.string().optional(),
-        'mac-address': z.string().optional(),
-        addresses: z
-          .array(
-            z.object({ value: z.string(), cidr: z.string().optional(), hostname: z.string().optional() }),
-          )
-          .nullish(),
-      }),
-    )
-    .nullish(),
-  'egress-subnets': z.array(z.string()).nullish(),
-  'ingress-addresses': z.array(z.string()).nullish(),
-});
-const StatusAnswer = z.object({ status: z.string(), message: z.string().default('') });
-const SecretInfo = z.record(
-  z.string(),
-  z.object({
-    revision: z.int(),
-    label: z.string().optional(),
-    description: z.string().optional(),
-    rotation: z.string().optional(),
-    expiry: z.string().optional(),
-    rotates: z.string().optional(),
-    access: z.array(z.object({ target: z.string() })).nullish(),
-  }),
-);
-const GoalEntries = z.record(z.string(), z.object({ status: z.string(), since: z.string().default('') }));
-const GoalAnswer = z.object({
-  units: GoalEntries.nullish(),
-  relations: z.record(z.string(), GoalEntries).nullish(),
-});
-const AppStatusAnswer = z.object({
-  'application-status': StatusAnswer.extend({ units: z.record(z.string(), StatusAnswer).nullish() }),
-});
-const CloudAnswer = z.object({
-  type: z.string(),
-  name: z.string(),
-  region: z.string().optional(),
-  endpoint: z.string().optional(),
-  'identity-endpoint': z.string().optional(),
-  'storage-endpoint': z.string().optional(),
-  cacertificates: z.array(z.string()).nullish(),
-  'skip-tls-verify': z.boolean().default(false),
-  'is-controller-cloud': z.boolean().default(false),
-  credential: z
-    .object({
-      'auth-type': z.string().optional(),
-      attrs: z.record(z.string(), z.string()).nullish(),
-    })
-    .nullish(),
-});
-
-/** What Juju says about a network: addresses in the order of Juju, best first; IPv4 and IPv6 alike. */
-export interface NetworkInfo {
-  readonly bindAddresses: readonly string[];
-  readonly ingressAddresses: readonly string[];
-  /** Where this unit's connections come from, `10.0.0.4/32`. */
-  readonly egressSubnets: readonly string[];
-  /** The bind addresses again, with where they are. */
-  readonly interfaces: readonly NetworkInterface[];
-}
-
-export interface NetworkInterface {
-  readonly name: string;
-  readonly addresses: readonly {
-    readonly address: string;
-    readonly cidr?: string;
-    readonly hostname?: string;
-  }[];
-}
-
-/** What may be said about a secret beside its content. */
+/** The settings of a secret, beside its content. */
 export interface SecretSettings {
   /** The owner's name for it. */
   readonly label?: string;
@@ -113,58 +42,10 @@ export interface SecretSettings {
   readonly expire?: string;
 }
 
-/** What the owner of a secret may know about it without its content. */
-export interface SecretMetadata {
-  /** With its scheme, as it goes into a databag: `secret:9m4e2mr0ui3e8a215n4g`. */
-  readonly uri: string;
-  readonly revision: number;
-  readonly label?: string;
-  readonly description?: string;
-  readonly rotation?: string;
-  /** When `secret-expired` runs, in RFC 3339. */
-  readonly expiry?: string;
-  /** When `secret-rotate` runs next, in RFC 3339. */
-  readonly rotates?: string;
-  /** The applications (`mysql`) and units (`mysql/0`) that may read it. */
-  readonly grantedTo: readonly string[];
-}
-
-/** How many units and relations the model is going to have, whether they are there already or not. */
-export interface GoalState {
-  readonly units: Readonly<Record<string, { readonly status: string; readonly since: string }>>;
-  /** By endpoint: the applications and units at the other end. Peers are not among them. */
-  readonly relations: Readonly<
-    Record<string, Readonly<Record<string, { readonly status: string; readonly since: string }>>>
-  >;
-}
-
-/** The cloud that the model is on, with its credential. */
-export interface CloudSpec {
-  readonly type: string;
-  readonly name: string;
-  readonly region?: string;
-  readonly endpoint?: string;
-  readonly identityEndpoint?: string;
-  readonly storageEndpoint?: string;
-  /** Of whoever signed the certificates of those, in PEM. */
-  readonly caCertificates: readonly string[];
-  readonly skipsTlsVerify: boolean;
-  /** Whether the controller is on it too. */
-  readonly isControllerCloud: boolean;
-  readonly authType?: string;
-  readonly attributes: Readonly<Record<string, Redacted>>;
-}
-
-/** A status as Juju shows it. */
-export interface ShownStatus {
-  readonly level: string;
-  readonly message: string;
-}
-
+/** A level of `juju debug-log`. */
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR';
 
 type SecretName = { readonly uri: string } | { readonly label: string };
-type SecretContent = Readonly<Record<string, Redacted>>;
 
 /**
  * Juju's hook tools, one function each, with their answers parsed. Nothing is cached here.
@@ -234,7 +115,7 @@ export function hookTools(
       return ask(z.boolean(), 'is-leader', []);
     },
 
-    /** Ids as Juju prints them: `db:7`. A relation that is being broken is not among them. */
+    /** Ids as Juju prints them: `db:7`. A relation that is being broken is not listed. */
     async relationIds(endpoint: string): Promise<readonly string[]> {
       return ask(Strings, 'relation-ids', [endpoint]);
     },
@@ -250,9 +131,9 @@ export function hookTools(
     },
 
     /**
-     * The databag of a unit (`mysql/0`) or of an application (`mysql`).
+     * The databag of a unit (`mysql/0`), or of an application (`mysql`).
      * @throws {RelationNotFoundError}
-     * @throws {NotLeaderError} when it is this application's own, and this unit may not read it.
+     * @throws {NotLeaderError} if it is this application's own, and this unit may not read it.
      */
     async relationGet(relation: number, owner: string): Promise<RawBag> {
       const app = owner.includes('/') ? [] : ['--app'];
@@ -260,9 +141,9 @@ export function hookTools(
     },
 
     /**
-     * Sets keys of the own databag; `""` deletes one. The values travel on stdin.
+     * Sets keys of an own databag; `""` deletes a key. The values go through stdin.
      * @throws {RelationNotFoundError}
-     * @throws {NotLeaderError} for the application's databag, on any other unit.
+     * @throws {NotLeaderError} for the application's databag, on any unit but the leader.
      */
     async relationSet(relation: number, bag: 'app' | 'unit', values: RawBag): Promise<void> {
       const app = bag === 'app' ? ['--app'] : [];
@@ -276,7 +157,7 @@ export function hookTools(
       return uuid;
     },
 
-    /** @param relation asks for the addresses that this one relation uses, where the model has several networks */
+    /** @param relation asks for the addresses of this relation, if the model has several networks */
     async networkGet(binding: string, relation?: number): Promise<NetworkInfo> {
       const which = relation === undefined ? [] : ['-r', String(relation)];
       const network = await ask(Network, 'network-get', [binding, ...which]);
@@ -296,7 +177,7 @@ export function hookTools(
       };
     },
 
-    /** `public-address` is what users reach the machine by. */
+    /** `public-address` is where users reach the machine. */
     async unitGet(what: 'private-address' | 'public-address'): Promise<string> {
       return ask(z.string(), 'unit-get', [what]);
     },
@@ -313,7 +194,7 @@ export function hookTools(
       return { ...shownStatus(own), units: Object.fromEntries(shown) };
     },
 
-    /** Shown at once, whether the hook succeeds or not. @throws {NotLeaderError} for the application's */
+    /** Juju shows it at once, even if the hook fails. @throws {NotLeaderError} for the application's status */
     async statusSet(status: Status, of: 'unit' | 'application' = 'unit'): Promise<void> {
       const level: StatusLevel = status.level;
       const application = of === 'application' ? ['--application'] : [];
@@ -324,12 +205,12 @@ export function hookTools(
       await run('application-version-set', ['--', version]);
     },
 
-    /** `["80/tcp", "8080-8088/udp", "icmp"]`, without what this very hook has opened. */
+    /** `["80/tcp", "8080-8088/udp", "icmp"]`, without the ports that this hook has opened. */
     async openedPorts(): Promise<readonly string[]> {
       return ask(Strings, 'opened-ports', []);
     },
 
-    /** The same, each with the endpoints for whose networks it is open; `["*"]` is all of them. */
+    /** The same, with the endpoints for whose networks each port is open; `["*"]` means all of them. */
     async openedPortsByEndpoint(): Promise<Readonly<Record<string, readonly string[]>>> {
       const lines = await ask(Strings, 'opened-ports', ['--endpoints']);
       return Object.fromEntries(
@@ -340,7 +221,10 @@ export function hookTools(
       );
     },
 
-    /** @param port `80/tcp`, `8080-8088/udp` or `icmp` @param endpoints for whose networks; absent: for all */
+    /**
+     * @param port `80/tcp`, `8080-8088/udp` or `icmp`
+     * @param endpoints for whose networks; if absent, for all
+     */
     async openPort(port: string, endpoints: readonly string[] = []): Promise<void> {
       await run('open-port', [port, ...only(endpoints)]);
     },
@@ -354,7 +238,7 @@ export function hookTools(
       return ask(Texts, 'state-get', []);
     },
 
-    /** The values travel on stdin. Juju takes keys of up to 256 bytes and values of up to 64 KiB. */
+    /** The values go through stdin. Juju takes keys of up to 256 bytes and values of up to 64 KiB. */
     async stateSet(values: RawBag): Promise<void> {
       await run('state-set', ['--file', '-'], { input: yamlMap(values) });
     },
@@ -365,8 +249,8 @@ export function hookTools(
 
     /**
      * The content of a secret, by its URI or, for an own secret, by its label. `refresh` follows to the newest
-     * revision, `peek` looks at it without following, `tracked` is the one that was followed last.
-     * @throws {SecretNotFoundError} also when it is not granted to this unit.
+     * revision, `peek` reads it without following, and `tracked` reads the revision that was followed last.
+     * @throws {SecretNotFoundError} also if it is not granted to this unit.
      */
     async secretGet(secret: SecretName, how: 'refresh' | 'peek' | 'tracked'): Promise<SecretContent> {
       const which = 'uri' in secret ? [secret.uri] : ['--label', secret.label];
@@ -377,7 +261,7 @@ export function hookTools(
       return Object.fromEntries(Object.entries(content).map(([key, value]) => [key, new Redacted(value)]));
     },
 
-    /** Gives a secret of somebody else's a label of this unit's own, which secret events then carry. @throws {SecretNotFoundError} */
+    /** Labels a secret of another owner; secret events then carry the label. @throws {SecretNotFoundError} */
     async secretLabel(uri: string, label: string): Promise<void> {
       await ask(z.unknown(), 'secret-get', [uri, '--label', label]);
     },
@@ -403,7 +287,7 @@ export function hookTools(
       };
     },
 
-    /** Ids, without their scheme, of the secrets that this unit owns, or its application where it leads. */
+    /** Ids, without their scheme, of the secrets that this unit owns and, on the leader, of its application's. */
     async secretIds(): Promise<readonly string[]> {
       return ask(Strings, 'secret-ids', []);
     },
@@ -421,23 +305,29 @@ export function hookTools(
       return `secret:${uri.trim().replace(/^.*[:/]/, '')}`;
     },
 
-    /** Makes a new revision, unless `content` is empty, and changes what `settings` says. */
+    /** Makes a new revision, unless `content` is empty, and changes what `settings` names. */
     async secretSet(uri: string, content: SecretContent, settings: SecretSettings = {}): Promise<void> {
       await withSecretFiles(secretFiles, content, (values) =>
         run('secret-set', [uri, ...secretFlags(settings), ...values]),
       );
     },
 
-    /** Lets the other end of a relation read it, or one of its units. @throws {RelationNotFoundError} @throws {SecretNotFoundError} */
+    /**
+     * Lets the other end of a relation, or one of its units, read a secret.
+     * @throws {RelationNotFoundError}
+     * @throws {SecretNotFoundError}
+     */
     async secretGrant(uri: string, relation: number, unit?: string): Promise<void> {
       const [args, more] = about(relation, ...(unit === undefined ? [] : ['--unit', unit]));
       await run('secret-grant', [uri, ...args], more);
     },
 
     /**
-     * Takes back what the other end of a relation may read, or one of its units. When a relation ends, Juju does so itself.
-     * The relation is always named: in a relation hook Juju takes that hook's own for granted, and refuses an application.
-     * @throws {RelationNotFoundError} @throws {SecretNotFoundError}
+     * Takes back the access of the other end of a relation, or of one of its units. Juju does so itself when a
+     * relation ends. The relation is always named: without it, Juju takes the relation of the hook, and refuses an
+     * application.
+     * @throws {RelationNotFoundError}
+     * @throws {SecretNotFoundError}
      */
     async secretRevoke(uri: string, relation: number, unit?: string): Promise<void> {
       const [args, more] = about(relation, ...(unit === undefined ? [] : ['--unit', unit]));
@@ -458,12 +348,12 @@ export function hookTools(
       return ask(z.object({ kind: z.string(), location: z.string() }), 'storage-get', ['-s', instance]);
     },
 
-    /** Asks for more instances of a storage; they come later, each with its `storage-attached` hook. */
+    /** Asks for more instances of a storage. They come later, each with its `storage-attached` hook. */
     async storageAdd(name: string, count = 1): Promise<void> {
       await run('storage-add', [`${name}=${count}`]);
     },
 
-    /** Path of the file that the user gave as a resource. */
+    /** The path of the file that the user gave as a resource. */
     async resourceGet(name: string): Promise<string> {
       return (await run('resource-get', [name])).trim();
     },
@@ -497,17 +387,27 @@ export function hookTools(
       };
     },
 
-    /** Reboots the machine after the hook; or `now`, which kills the hook and runs it again afterwards. Not in actions. */
+    /**
+     * Reboots the machine after the hook; or `now`, which kills the hook, and Juju runs it again after the reboot.
+     * Not for actions.
+     */
     async reboot(when: 'after-hook' | 'now'): Promise<void> {
       await run('juju-reboot', when === 'now' ? ['--now'] : []);
     },
 
-    /** Juju 3.6 only: what the leader told everybody. Use a peer relation's application databag. @throws {ToolMissingError} */
+    /**
+     * Juju 3.6 only: what the leader told all units. Use the application's databag of a peer relation instead.
+     * @throws {ToolMissingError}
+     */
     async leaderGet(): Promise<RawBag> {
       return ask(Texts, 'leader-get', []);
     },
 
-    /** Juju 3.6 only. It counts at once, whether the hook succeeds or not. @throws {NotLeaderError} @throws {ToolMissingError} */
+    /**
+     * Juju 3.6 only. It takes effect at once, even if the hook fails.
+     * @throws {NotLeaderError}
+     * @throws {ToolMissingError}
+     */
     async leaderSet(values: RawBag): Promise<void> {
       await run('leader-set', ['--', ...pairs(values)]);
     },
@@ -540,7 +440,7 @@ export function hookTools(
       return (await ask(z.record(z.string(), z.unknown()).nullable(), 'action-get', [])) ?? {};
     },
 
-    /** Of a result of more than 128 KiB, which no program can be given, the beginning. */
+    /** Sets results. A result of more than 128 KiB is cut, because no program takes a longer argument. */
     async actionSet(results: Readonly<Record<string, string>>): Promise<void> {
       const values = pairs(results).map(word);
       if (values.length > 0) await run('action-set', ['--', ...values]);
@@ -550,12 +450,12 @@ export function hookTools(
       await run('action-fail', ['--', word(message)]);
     },
 
-    /** Shown to whoever waits for the action, at once. */
+    /** Shows a message to whoever waits for the action, at once. */
     async actionLog(message: string): Promise<void> {
       await run('action-log', ['--', word(message)]);
     },
 
-    /** Of a message of more than 128 KiB, which no program can be given, the beginning. */
+    /** Writes to the log. A message of more than 128 KiB is cut, because no program takes a longer argument. */
     async jujuLog(level: LogLevel, message: string): Promise<void> {
       await run('juju-log', ['--log-level', level, '--', word(message)]);
     },
@@ -623,44 +523,4 @@ function secretFlags({ label, description, rotate, expire }: SecretSettings): re
   return Object.entries({ label, description, rotate, expire }).flatMap(([flag, value]) =>
     value === undefined ? [] : [`--${flag}`, value],
   );
-}
-
-/** Where the values of secrets are, while Juju reads them. */
-function secretFolder(stateDirectory: string): string {
-  return join(stateDirectory, 'secrets');
-}
-
-/**
- * Makes the unit's own folder one that only root may enter, and takes away the values of secrets that a killed hook has
- * left there. Nobody but root can have put anything into it: in `/tmp` anybody could have.
- */
-export async function openStateDirectory({
-  stateDirectory,
-}: Pick<HookContext, 'stateDirectory'>): Promise<void> {
-  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
-  await chmod(stateDirectory, 0o700);
-  await rm(secretFolder(stateDirectory), { recursive: true, force: true });
-}
-
-/** Hands secret values over in files that only root can read, and takes the files away again. */
-async function withSecretFiles<T>(
-  place: string | undefined,
-  content: SecretContent,
-  use: (values: readonly string[]) => Promise<T>,
-): Promise<T> {
-  if (place === undefined) throw new CharmBugError('these tools have no folder for the values of a secret');
-  await mkdir(place, { recursive: true, mode: 0o700 });
-  const folder = await mkdtemp(join(place, 'of-'));
-  try {
-    const values = await Promise.all(
-      Object.entries(content).map(async ([key, value]) => {
-        const file = join(folder, key);
-        await writeFile(file, value.reveal(), { mode: 0o600 });
-        return `${key}#file=${file}`;
-      }),
-    );
-    return await use(values);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }

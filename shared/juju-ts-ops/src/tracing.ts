@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describeEvent, type HookContext } from './context.ts';
-import type { Surroundings, ToolRunner } from './process.ts';
+import type { HookProcess, ToolRunner } from './process.ts';
 
 /** How long the collector may take, in milliseconds; a hook does not wait for it any longer. */
 const SEND_TIMEOUT = 2000;
@@ -35,7 +35,7 @@ const [OK, ERROR] = [1, 2];
  * it every hook tool by its name. Arguments are not told. What the collector does not take is sent with a later hook.
  */
 export class Trace {
-  readonly #environment: Surroundings['environment'];
+  readonly #environment: HookProcess['environment'];
   readonly #endpoint: URL;
   readonly #traceId: string;
   readonly #rootId = randomBytes(8).toString('hex');
@@ -43,12 +43,12 @@ export class Trace {
   readonly #spans: Span[] = [];
 
   /** `undefined` where no traces are wanted. */
-  static of(environment: Surroundings['environment']): Trace | undefined {
+  static of(environment: HookProcess['environment']): Trace | undefined {
     const { JUJU_CHARM_TRACE_CONFIG_HTTP: endpoint = '' } = environment;
     return URL.canParse(endpoint) ? new Trace(environment, new URL(endpoint)) : undefined;
   }
 
-  private constructor(environment: Surroundings['environment'], endpoint: URL) {
+  private constructor(environment: HookProcess['environment'], endpoint: URL) {
     this.#environment = environment;
     this.#endpoint = endpoint;
     if (!endpoint.pathname.endsWith('/v1/traces'))

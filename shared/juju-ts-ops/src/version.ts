@@ -1,6 +1,6 @@
 /**
- * Whether a Juju version (`3.6.28`, `4.0-beta2`) is at least another (`4.0`). A pre-release counts as the
- * release it leads to, because it has that release's tools; an unknown version counts as older than any.
+ * Whether a Juju version (`3.6.28`, `4.0-beta2`) is at least another (`4.0`). A pre-release counts as its release,
+ * because it has the same tools. An unknown version counts as older than any.
  */
 export function isAtLeast(version: string, least: string): boolean {
   const [have, want] = [numbers(version), numbers(least)];

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
-import { NotYetError, UserError, type Redacted } from 'juju-ts-ops';
+import { WaitingError, UserError, type Redacted } from 'juju-ts-ops';
 import { z } from 'zod';
 
 /** How long MAAS may take for one answer, in milliseconds: it retries what PostgreSQL could not serialize for 90 seconds. */
@@ -45,7 +45,6 @@ const IpRange = z.object({
   type: z.string(),
   subnet: z.object({ vlan: z.object({ id: z.int() }) }),
 });
-const Subnet = z.object({ cidr: z.string(), vlan: z.object({ id: z.int() }) });
 const Fabric = z.object({ id: z.int(), name: z.string(), vlans: z.array(Vlan) });
 
 /** Where regiond answers: a TCP port, or a socket of this machine, which its web server and that one's TLS stand before. */
@@ -57,7 +56,7 @@ export type ApiPlace =
 
 /**
  * The REST API 2.0 of MAAS, as far as the charms need it. https://maas.io/docs/api
- * Every method throws {@link UserError} with MAAS' own words where MAAS refuses, and {@link NotYetError} while it
+ * Every method throws {@link UserError} with MAAS' own words where MAAS refuses, and {@link WaitingError} while it
  * does not answer.
  */
 export class MaasApi {
@@ -88,10 +87,6 @@ export class MaasApi {
 
   ipRanges(): Promise<readonly z.infer<typeof IpRange>[]> {
     return this.#get('ipranges/', z.array(IpRange));
-  }
-
-  subnets(): Promise<readonly z.infer<typeof Subnet>[]> {
-    return this.#get('subnets/', z.array(Subnet));
   }
 
   /** Changes a VLAN; a rack `""` is none. */
@@ -136,17 +131,26 @@ export class MaasApi {
     form?: Readonly<Record<string, string>>,
     accepted: readonly number[] = [],
   ): Promise<string> {
-    let status: number;
-    let text: string;
-    try {
-      ({ status, text } = await send(this.#place, method, `/MAAS/api/2.0/${path}`, this.#key, form));
-    } catch (cause) {
-      throw new NotYetError('waiting for MAAS to answer', { cause });
-    }
+    const { status, isPassing, text } = await send(
+      this.#place,
+      method,
+      `/MAAS/api/2.0/${path}`,
+      this.#key,
+      form,
+    ).catch((cause: unknown) => {
+      throw new WaitingError('waiting for MAAS to answer', { cause });
+    });
     if ((status >= 200 && status < 300) || accepted.includes(status)) return text;
-    if (status >= 500) throw new NotYetError(`waiting for MAAS to answer ${path}: it says ${status}`);
+    if (isPassing) throw new WaitingError(`waiting for MAAS to answer ${path}: it says ${status}`);
     throw new UserError(refusal(text) || `MAAS answers ${path} with ${status}`);
   }
+}
+
+interface Answer {
+  readonly status: number;
+  /** Whether it is worth asking again: MAAS answers 409 where PostgreSQL could not serialize, and says when to come back. */
+  readonly isPassing: boolean;
+  readonly text: string;
 }
 
 async function send(
@@ -155,7 +159,7 @@ async function send(
   path: string,
   key: Redacted,
   form?: Readonly<Record<string, string>>,
-): Promise<{ readonly status: number; readonly text: string }> {
+): Promise<Answer> {
   const body = form && new URLSearchParams(form).toString();
   // Only now: Node cannot load it into the snapshot that a charm starts from.
   const { request } = process.getBuiltinModule('node:http');
@@ -176,7 +180,9 @@ async function send(
     outgoing.on('response', resolve).on('error', reject);
     outgoing.end(body);
   });
-  return { status: response.statusCode ?? 0, text: await textOf(response) };
+  const { statusCode: status = 0, headers } = response;
+  const isPassing = status >= 500 || headers['retry-after'] !== undefined;
+  return { status, isPassing, text: await textOf(response) };
 }
 
 /**

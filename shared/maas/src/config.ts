@@ -18,8 +18,7 @@ export function parseMaasConfig(text: string, path: string): MaasConfig {
   const [problem] = [...document.errors, ...document.warnings];
   const where = problem ? ` (line ${lineCounter.linePos(problem.pos[0]).line})` : '';
   const parsed = problem ? undefined : Config.nullable().safeParse(document.toJS());
-  if (!parsed?.success)
-    throw new UserError(`MAAS cannot read ${path}${where}: mend it, or move it away to have a new one`);
+  if (!parsed?.success) throw new UserError(`MAAS cannot read ${path}${where}: mend it, or move it away`);
   return parsed.data ?? {};
 }
 

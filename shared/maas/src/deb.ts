@@ -11,11 +11,12 @@ import {
   run,
   tryRun,
   type Resource,
-} from '@maas-ha/host';
+} from 'juju-ts-host';
 import { inOwnEnvironment } from './environment.ts';
-import { forgetIdentity, hasUnit, type Installation, type Role } from './installation.ts';
+import { hasUnit, type Installation, type Left, type Role } from './installation.ts';
+import { restoreRackDns } from './bind.ts';
 
-const PACKAGES = { region: 'maas-region-api', rack: 'maas-rack-controller' } as const;
+export const PACKAGES = { region: 'maas-region-api', rack: 'maas-rack-controller' } as const;
 const DAEMONS = { region: 'maas-regiond', rack: 'maas-rackd' } as const;
 const HOME = '/var/lib/maas';
 const SECRET_FILE = `${HOME}/secret`;
@@ -76,6 +77,7 @@ export const DEB: Installation = {
   name: 'the packages of MAAS',
   conf: { region: REGIOND_CONF, rack: '/etc/maas/rackd.conf' },
   group: 'maas',
+  user: 'maas',
   validateRegion: () =>
     inOwnEnvironment(['maas-region', 'local_config_get', '--maas-url'], { MAAS_REGION_CONFIG: '{}' }),
   secretFile: SECRET_FILE,
@@ -93,7 +95,7 @@ export const DEB: Installation = {
   sockets: HOME,
   // In memory only.
   scratch: '/run/maas-ha',
-  dnsCommand: '/usr/lib/maas/maas-common',
+  usesNamed: true,
   serving: ['maas-regiond', 'maas-apiserver', 'maas-openfga'],
 
   region: (...args) => inOwnEnvironment(['maas-region', ...args]),
@@ -122,8 +124,8 @@ export const DEB: Installation = {
     ...(role === 'region' ? unitSettings() : []),
     { kind: 'packages', names: [PACKAGES[role]], held: true },
     ...(tools.length > 0 ? [{ kind: 'packages', names: tools } satisfies Resource] : []),
-    { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity(DEB, role) },
   ],
+  adopt: () => Promise.resolve(),
   async stopFresh(role) {
     await run(['systemctl', 'stop', `${DAEMONS[role]}.service`]);
   },
@@ -132,17 +134,18 @@ export const DEB: Installation = {
   fetch: downloadPackages,
   follow: () => Promise.resolve(),
   upgrade: (names, version) => [{ kind: 'packages', names, version, held: true }],
-  removeRegion: (services, hasRack, tools) => [
-    ...[...services, ...(hasRack ? [] : ['maas-http'])].map(stopped),
+  removeRegion: (left, tools) => [
+    ...(left.hasOther ? [] : [stopped('maas-http')]),
     { kind: 'absent-packages', names: [PACKAGES.region, ...tools] },
-    ...removeShared('region', hasRack),
+    ...(left.hasOther ? [{ kind: 'step', id: 'rack-dns', run: restoreDns } satisfies Resource] : []),
+    ...removeShared('region', left),
   ],
-  removeRack: (hasRegion) => [
-    ...['maas-rackd', 'maas-dhcpd', 'maas-dhcpd6', 'maas-agent', ...(hasRegion ? [] : ['maas-http'])].map(
+  removeRack: (left) => [
+    ...['maas-rackd', 'maas-dhcpd', 'maas-dhcpd6', 'maas-agent', ...(left.hasOther ? [] : ['maas-http'])].map(
       stopped,
     ),
     { kind: 'absent-packages', names: [PACKAGES.rack] },
-    ...removeShared('rack', hasRegion),
+    ...removeShared('rack', left),
   ],
 
   initialiseRegion: () => Promise.resolve(),
@@ -182,20 +185,22 @@ export const DEB: Installation = {
   },
 };
 
+/** Unless they have stayed: a person has installed them. */
+async function restoreDns(): Promise<void> {
+  if (!DEB.isInstalled('region')) await restoreRackDns();
+}
+
 function stopped(name: string): Resource {
   return { kind: 'service', name, state: 'stopped', enabled: false };
 }
 
 /** What both kinds of controller have, unless the other one is on this machine and goes on needing it. */
-function removeShared(role: Role, hasOther: boolean): readonly Resource[] {
-  const settings = UNIT_SETTINGS.map(({ path }) => path);
-  const own = [DEB.conf[role], ...(role === 'region' ? [...HOLD_FILES, ...settings] : [])];
+function removeShared(role: Role, { hasOther, isAdopted }: Left): readonly Resource[] {
+  const settings = role === 'region' ? [...HOLD_FILES, ...UNIT_SETTINGS.map(({ path }) => path)] : [];
+  const ofMaas = isAdopted ? [] : [DEB.conf[role], ...(hasOther ? [] : [SECRET_FILE, ID_FILE])];
   return [
     ...(hasOther ? [] : [{ kind: 'source', name: 'maas', source: '' } satisfies Resource]),
-    ...[...own, ...(hasOther ? [] : [SECRET_FILE, ID_FILE])].map((path): Resource => ({
-      kind: 'absent-file',
-      path,
-    })),
+    ...[...settings, ...ofMaas].map((path): Resource => ({ kind: 'absent-file', path })),
   ];
 }
 
@@ -204,8 +209,8 @@ function removeShared(role: Role, hasOther: boolean): readonly Resource[] {
  * for up to two and a half minutes, and racks would go on calling them. So regiond itself is asked first, after the
  * balancers have been turned away.
  */
-/** @param patience how long regiond may take, in milliseconds */
-async function stopRegion(patience = STOP_SECONDS['maas-regiond'] * 1000): Promise<void> {
+/** @param timeout how long regiond may take, in milliseconds */
+async function stopRegion(timeout = STOP_SECONDS['maas-regiond'] * 1000): Promise<void> {
   await tryRun(['systemctl', 'disable', '--quiet', 'maas-regiond.service']);
   // Refused connections are tried elsewhere; what the web server says in regiond's place is not.
   if (!DEB.isInstalled('rack')) await tryRun(['systemctl', 'stop', 'maas-http.service']);
@@ -213,7 +218,7 @@ async function stopRegion(patience = STOP_SECONDS['maas-regiond'] * 1000): Promi
   if (master !== undefined) {
     // By a program, because it may end by itself in between, which is no error.
     await tryRun(['kill', '-TERM', String(master)]);
-    const end = performance.now() + patience;
+    const end = performance.now() + timeout;
     while (existsSync(`/proc/${master}`) && performance.now() < end) await sleep(200);
     // It has said goodbye long ago, and systemd would wait as long again.
     if (existsSync(`/proc/${master}`))

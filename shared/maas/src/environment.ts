@@ -1,4 +1,4 @@
-import type { Argv } from '@maas-ha/host';
+import type { Argv } from 'juju-ts-host';
 
 /**
  * A program of MAAS, in an environment made of what it needs and nothing else. MAAS' programs take settings from theirs

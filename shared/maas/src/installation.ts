@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Argv, Resource } from '@maas-ha/host';
-import type { DatabaseConnection } from '@maas-ha/interfaces/database';
+import type { Argv, Resource } from 'juju-ts-host';
+import type { DatabaseConnection } from 'juju-ts-interfaces/database';
 import type { Redacted } from 'juju-ts-ops';
 
 /** What region and rack controllers authenticate with: 16 bytes in lower-case hexadecimal digits. */
@@ -10,6 +10,15 @@ export const MAAS_SECRET = /^[0-9a-f]{32}$/;
 
 /** The two kinds of controller, which may share a machine and then share their files. */
 export type Role = 'region' | 'rack';
+export const ROLES: readonly Role[] = ['region', 'rack'];
+
+/** What a unit that goes leaves behind. */
+export interface Left {
+  /** Whether the other kind of controller is on this machine, and goes on. */
+  readonly hasOther: boolean;
+  /** Whether a person has installed it and handed it over: then it is stopped, and stays. */
+  readonly isAdopted: boolean;
+}
 
 /** What is installed of MAAS on this machine. */
 export interface Installed {
@@ -34,6 +43,8 @@ export interface Installation {
   readonly group: string;
   /** What MAAS makes of a configuration file before it counts, with `{}` for its path; absent: it has no way to be asked. */
   validateRegion?(): Argv;
+  /** Whom the files belong to that MAAS' own daemons write. */
+  readonly user: string;
   /** Region and rack authenticate with what is in it. */
   readonly secretFile: string;
   /** Written once a controller is known to MAAS. */
@@ -48,8 +59,8 @@ export interface Installation {
   readonly sockets: string;
   /** A folder in which MAAS' commands can read what is not theirs; it need not be there. */
   readonly scratch: string;
-  /** The commands that both kinds of controller have for BIND's own files; absent where MAAS has a BIND of its own. */
-  readonly dnsCommand?: string;
+  /** Whether the machine's named serves DNS for MAAS, and not a BIND of MAAS' own. */
+  readonly usesNamed: boolean;
 
   /** `maas-region` with these arguments. */
   region(...args: readonly string[]): Argv;
@@ -77,10 +88,12 @@ export interface Installation {
   readonly isOneService: boolean;
 
   /**
-   * Has it installed from a source, once, and not yet known to any MAAS.
+   * Has it installed from a source, once.
    * @param tools Debian packages that the charm needs beside it
    */
   install(role: Role, source: string, tools: readonly string[]): readonly Resource[];
+  /** Takes over what a person has installed. */
+  adopt(role: Role): Promise<void>;
   /** Stops what being installed has started by itself. */
   stopFresh(role: Role): Promise<void>;
   /** Reads anew what the sources offer. */
@@ -93,12 +106,9 @@ export interface Installation {
   follow(source: string): Promise<void>;
   /** @param names as {@link Installed.packages} */
   upgrade(names: readonly string[], version: string, source: string): readonly Resource[];
-  /**
-   * @param services that a region has here
-   * @param tools as given to {@link install}
-   */
-  removeRegion(services: readonly string[], hasRack: boolean, tools: readonly string[]): readonly Resource[];
-  removeRack(hasRegion: boolean): readonly Resource[];
+  /** What is left of a region that runs no more. @param tools as given to {@link install} */
+  removeRegion(left: Left, tools: readonly string[]): readonly Resource[];
+  removeRack(left: Left): readonly Resource[];
 
   /** Tells an installed MAAS that it is a region, and starts it; its database has been migrated. */
   initialiseRegion(url: string, database: DatabaseConnection): Promise<void>;
@@ -111,9 +121,9 @@ export interface Installation {
   standstill(services: readonly string[]): readonly Resource[];
   /**
    * Stops a region so that MAAS knows that it has gone, after the balancers have been turned away.
-   * @param patience how long regiond may take before it is killed, in milliseconds; for tests
+   * @param timeout how long regiond may take before it is killed, in milliseconds; for tests
    */
-  stopRegion(patience?: number): Promise<void>;
+  stopRegion(timeout?: number): Promise<void>;
   /** Starts one that was stopped, as far as it starts first; now, and when the machine does. @param services that a region has here */
   startRegion(services: readonly string[]): Promise<void>;
   /** Stops a region like {@link stopRegion}, with all that it consists of; also after the machine starts anew. */

@@ -15,7 +15,7 @@ export function maasSource(option: string, os: { readonly id: string; readonly v
   const source = option === '' && os.id === 'ubuntu' ? NEWEST[os.version] : option;
   if (source === undefined || source === '') {
     throw new UserError(
-      `MAAS has no packages for ${os.id} ${os.version}: set source= to a deb line and its key, or use Ubuntu 22.04, 24.04 or 26.04`,
+      `no MAAS for ${os.id} ${os.version}: use Ubuntu 22.04, 24.04 or 26.04, or a deb line and its key in source=`,
     );
   }
   return source;

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readFileIfExists, tryRun } from '@maas-ha/host';
+import { connections, readFileIfExists } from 'juju-ts-host';
 import { z } from 'zod';
 import type { Installation } from './installation.ts';
 
@@ -72,18 +72,10 @@ async function rpcConnections(): Promise<ReadonlySet<string>> {
 
 /** Both ends of each connection, as ss(8) shows them. */
 async function rpcSockets(): Promise<ReadonlySet<string>> {
-  const { stdout } = await tryRun([
-    'ss',
-    '--no-header',
-    '--tcp',
-    '--numeric',
-    'state',
-    'established',
-    '( dport >= :5250 and dport <= :5259 )',
-  ]);
+  const lines = await connections('( dport >= :5250 and dport <= :5259 )');
   return new Set(
-    stdout.split('\n').flatMap((line) => {
-      const ends = line.trim().split(/\s+/).slice(-2);
+    lines.flatMap((line) => {
+      const ends = line.split(/\s+/).slice(-2);
       return ends.length === 2 ? ends.join(' ') : [];
     }),
   );

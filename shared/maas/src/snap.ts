@@ -12,11 +12,11 @@ import {
   switchSnap,
   tryRun,
   type Resource,
-} from '@maas-ha/host';
-import type { DatabaseConnection } from '@maas-ha/interfaces/database';
-import { CharmBugError, isAtLeast, NotYetError, type Redacted } from 'juju-ts-ops';
+} from 'juju-ts-host';
+import type { DatabaseConnection } from 'juju-ts-interfaces/database';
+import { CharmBugError, isAtLeast, WaitingError, type Redacted } from 'juju-ts-ops';
 import { inOwnEnvironment } from './environment.ts';
-import { forgetIdentity, hasUnit, type Installation, type Role } from './installation.ts';
+import { hasUnit, ROLES, type Installation, type Left, type Role } from './installation.ts';
 
 const SNAP_NAME = 'maas';
 /** What every version of the snap has in common, and what the one that runs has. */
@@ -31,7 +31,6 @@ const CONF = { region: `${DATA}/regiond.conf`, rack: `${DATA}/rackd.conf` } as c
 const MODE_FILE = `${COMMON}/snap_mode`;
 /** One snap for both kinds of controller: here each charm says what it wants of it. */
 const ROLES_FOLDER = `${COMMON}/maas-ha`;
-const ROLES: readonly Role[] = ['region', 'rack'];
 const DAEMONS = { region: 'regiond', rack: 'rackd' } as const;
 
 /** The one service that runs all others: from MAAS 3.5 on, and before. */
@@ -48,6 +47,7 @@ export const SNAP: Installation = {
   name: 'the snap of MAAS',
   conf: CONF,
   group: 'root',
+  user: 'root',
   secretFile: SECRET_FILE,
   idFile: ID_FILE,
   rpcState: RPC_STATE,
@@ -57,6 +57,7 @@ export const SNAP: Installation = {
   sockets: DATA,
   // What is elsewhere the confinement of the snap does not let it see.
   scratch: `${ROLES_FOLDER}/scratch`,
+  usesNamed: false,
   serving: SERVICES,
 
   // In the snap's own environment, as its own commands call it.
@@ -91,8 +92,11 @@ export const SNAP: Installation = {
     { kind: 'packages', names: ['snapd', ...tools] },
     { kind: 'snap', name: SNAP_NAME, channel: channelOf(source) },
     { kind: 'step', id: `enter-${role}`, inputs: {}, run: () => enter(role) },
-    { kind: 'step', id: 'forget-identity', inputs: {}, run: () => forgetIdentity(SNAP, role) },
   ],
+  // The mode stays as it is, also that of the other kind of controller.
+  async adopt() {
+    for (const role of ROLES) if (currentMode().includes(role)) await writeState(role, 'running');
+  },
   async stopFresh() {
     if (currentMode() === 'none') await stop();
   },
@@ -109,11 +113,8 @@ export const SNAP: Installation = {
   upgrade: (_names, version, source) => [
     { kind: 'snap', name: SNAP_NAME, channel: channelOf(source), version },
   ],
-  removeRegion: (_services, hasRack, tools) => [
-    ...remove('region', hasRack),
-    { kind: 'absent-packages', names: tools },
-  ],
-  removeRack: (hasRegion) => remove('rack', hasRegion),
+  removeRegion: (left, tools) => [...remove('region', left), { kind: 'absent-packages', names: tools }],
+  removeRack: (left) => remove('rack', left),
 
   initialiseRegion,
   initialiseRack,
@@ -177,7 +178,7 @@ async function init(args: readonly string[], answer: string, secret: Redacted): 
   const said = lastLines(stderr || stdout, 2)
     .replaceAll(answer, '[redacted]')
     .replaceAll(secret.reveal(), '[redacted]');
-  throw new NotYetError(`MAAS could not be initialised, and will be tried again: ${said}`);
+  throw new WaitingError(`MAAS could not be initialised, and will be tried again: ${said}`);
 }
 
 /** As `maas init` takes it, which does not know `postgresql://`. */
@@ -212,13 +213,22 @@ async function holdRegion(): Promise<void> {
 }
 
 /** With the other kind of controller, or with the whole snap. */
-function remove(role: Role, hasOther: boolean): readonly Resource[] {
-  return hasOther
-    ? [
-        { kind: 'step', id: `leave-${role}`, run: () => enterState(role, undefined) },
-        { kind: 'absent-file', path: CONF[role] },
-      ]
-    : [{ kind: 'absent-snap', name: SNAP_NAME }];
+function remove(role: Role, { hasOther, isAdopted }: Left): readonly Resource[] {
+  if (!hasOther)
+    return isAdopted
+      ? [{ kind: 'step', id: `hand-back-${role}`, run: () => handBack(role) }]
+      : [{ kind: 'absent-snap', name: SNAP_NAME }];
+  return [
+    { kind: 'step', id: `leave-${role}`, run: () => enterState(role, undefined) },
+    ...(isAdopted ? [] : [{ kind: 'absent-file', path: CONF[role] } satisfies Resource]),
+  ];
+}
+
+/** As it was handed over, also in the eyes of the next charm that comes here, but stopped. */
+async function handBack(role: Role): Promise<void> {
+  await deleteFile(join(ROLES_FOLDER, role));
+  for (const name of services()) await run(['systemctl', 'disable', '--quiet', '--now', `${name}.service`]);
+  await replaceFile({ path: MODE_FILE, content: role, mode: 0o644 });
 }
 
 function stateOf(role: Role): RoleState | undefined {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { isOlder, readFileIfExists, replaceFile, type Resource } from '@maas-ha/host';
+import { isOlder, readFileIfExists, replaceFile, type Resource } from 'juju-ts-host';
 import { isAtLeast, UserError, type HookContext } from 'juju-ts-ops';
 import { z } from 'zod';
 import type { Installation, Role } from './installation.ts';

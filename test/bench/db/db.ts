@@ -2,7 +2,10 @@
 // this one: see test/lab.
 //
 //   npm run bench:db -- [--rounds 5] [--queries 10] [--only 'kill -9']
+//   npm run bench:db -- --machines [--rounds 5] [--orders 20] [--plain 1] [--only 'kill -9']
 //
+// `--machines` has the whole suite on machines instead, with Patroni, see machines.ts; `--orders` is how many orders it has
+// the machines start in, and `--plain` are its rounds without what follows the primary.
 // `--only` takes the failures whose names have that, or `path`: what a query costs on each path that was compared.
 import { createInterface } from 'node:readline';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -10,11 +13,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { LOCAL } from '../../../charms/maas-region/src/database-proxy/route.ts';
+import { LOCAL } from '../../../charms/maas-region/src/database/proxy/route.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
 import { CLIENT, DatabaseMachine, PORT } from '../../lab/postgresql.ts';
 import { until } from '../../lab/vip.ts';
 import { medianOf } from '../figures.ts';
+import { benchMachines } from './machines.ts';
 import { comparePaths } from './paths.ts';
 
 const { values } = parseArgs({
@@ -22,21 +26,56 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     queries: { type: 'string', default: '10' },
     only: { type: 'string', default: '' },
+    machines: { type: 'boolean', default: false },
+    orders: { type: 'string', default: '20' },
+    plain: { type: 'string', default: '1' },
   },
 });
 
-const [A, B] = ['10.9.0.1', '10.9.0.2'] as const;
+if (values.machines) {
+  const { rounds, orders, plain, only } = values;
+  await benchMachines({
+    rounds: Number(rounds),
+    orders: Number(orders),
+    plainRounds: Number(plain),
+    only,
+  });
+  process.exit(0);
+}
 
-/** What happens to a primary, after which its standby is promoted at once. */
-const FAILURES: readonly {
+const [A, B] = ['10.9.0.1', '10.9.0.2'] as const;
+/** How long a machine that is busy may take to get going, in seconds. */
+const PATIENCE = 60;
+
+interface Failure {
   readonly name: string;
   readonly happen: (lab: Lab, primary: DatabaseMachine) => Promise<void>;
-}[] = [
+  /** Whether the primary sees to it that the standby has all. */
+  readonly isPlanned?: true;
+}
+
+/** What happens to a primary, after which its standby is promoted at once. */
+const FAILURES: readonly Failure[] = [
   { name: 'kill -9', happen: (_lab, primary) => primary.kill() },
   { name: 'its machine loses power', happen: (_lab, primary) => primary.machine.kill() },
   { name: 'its network is cut', happen: (lab, primary) => lab.cut(primary.machine) },
   { name: 'it hangs (SIGSTOP)', happen: (_lab, primary) => primary.machine.signal('postgres', 'SIGSTOP') },
-  { name: 'planned switchover', happen: (_lab, primary) => primary.stop() },
+  { name: 'planned switchover', happen: (_lab, primary) => primary.stop(), isPlanned: true },
+];
+
+/** What the primary waits for before it acknowledges a write, and how far behind the standby is, in milliseconds. */
+interface Replication {
+  readonly isSynchronous: boolean;
+  readonly lag: number;
+}
+
+/** A standby that is behind stands for a slow network or disk: what it lacks is lost, unless the primary waited for it. */
+const LAG = 1000;
+const REPLICATIONS: readonly Replication[] = [
+  { isSynchronous: true, lag: 0 },
+  { isSynchronous: true, lag: LAG },
+  { isSynchronous: false, lag: 0 },
+  { isSynchronous: false, lag: LAG },
 ];
 
 interface Outcome {
@@ -48,10 +87,7 @@ interface Outcome {
   readonly lost: number;
 }
 
-async function failover(
-  happen: (typeof FAILURES)[number]['happen'],
-  isSynchronous: boolean,
-): Promise<Outcome> {
+async function failover(happen: Failure['happen'], { isSynchronous, lag }: Replication): Promise<Outcome> {
   const lab = await Lab.start();
   const folder = await mkdtemp(join(tmpdir(), 'bench-db-'));
   const servers: DatabaseMachine[] = [];
@@ -72,12 +108,16 @@ async function failover(
     await writeFile(join(folder, 'config.json'), JSON.stringify(config));
     region.spawn([process.execPath, join(import.meta.dirname, '../../lab/database-proxy.ts'), folder]);
     const acknowledged = writing(region);
-    await until(() => Promise.resolve(acknowledged.length > 50));
+    await until(() => Promise.resolve(acknowledged.length > 50), PATIENCE);
+    if (lag > 0) {
+      await standby.machine.run(['nft', '-f', '-'], LAGGING);
+      await sleep(lag);
+    }
     await happen(lab, primary);
     await standby.promote();
     const promoted = Date.now();
-    await until(() => Promise.resolve((acknowledged.at(-1)?.time ?? 0) > promoted + 100));
-    await region.signal('MainThread', 'SIGKILL');
+    await until(() => Promise.resolve((acknowledged.at(-1)?.time ?? 0) > promoted + 100), PATIENCE);
+    await region.signal('database-proxy', 'SIGKILL');
     // What is acknowledged from now on is there as well, but may be looked for too early.
     const written = acknowledged.slice();
     const there = new Set((await standby.sql('SELECT number FROM written')).split('\n').map(Number));
@@ -93,6 +133,11 @@ async function failover(
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+/** The standby hears nothing more from the primary. */
+const LAGGING = `table ip lagging {
+  chain hear { type filter hook input priority 0; ip saddr ${A} tcp sport ${PORT} drop; }
+}`;
 
 interface Acknowledged {
   readonly number: number;
@@ -117,20 +162,21 @@ console.log(
   '| the primary | rounds | writes again after the promotion | no write acknowledged for | lost of acknowledged |',
 );
 console.log('| -- | -- | -- | -- | -- |');
-for (const isSynchronous of [true, false]) {
-  for (const { name, happen } of failures) {
+for (const replication of REPLICATIONS) {
+  for (const { name, happen, isPlanned } of failures) {
+    if (isPlanned && replication.lag > 0) continue;
     const outcomes: Outcome[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      outcomes.push(await failover(happen, isSynchronous));
+      outcomes.push(await failover(happen, replication));
       await sleep(100);
     }
     const figure = (what: keyof Outcome): string => {
       const all = outcomes.map((outcome) => outcome[what]);
       return `${Math.round(medianOf(all))} / ${Math.round(Math.max(...all))}`;
     };
-    const kind = isSynchronous ? 'synchronous' : 'asynchronous';
+    const standby = `${replication.isSynchronous ? 'synchronous' : 'asynchronous'} standby${replication.lag > 0 ? `, ${replication.lag} ms behind` : ''}`;
     console.log(
-      `| ${name}, ${kind} standby | ${rounds} | ${figure('afterPromotion')} ms | ${figure('gap')} ms | ${figure('lost')} |`,
+      `| ${name}, ${standby} | ${rounds} | ${figure('afterPromotion')} ms | ${figure('gap')} ms | ${figure('lost')} |`,
     );
   }
 }

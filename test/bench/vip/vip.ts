@@ -8,7 +8,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { drainMark } from '@maas-ha/host';
+import { drainMark } from 'juju-ts-host';
 import { CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { CONFIG as KEEPALIVED_CONF } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
 import { PEERS_NFT } from '../../../charms/keepalived-vip/src/render/peers-nft.ts';
@@ -47,7 +47,7 @@ interface Cluster {
 interface Event {
   readonly name: string;
   /** ms that a request may take. */
-  readonly patience: number;
+  readonly timeout: number;
   /** What the guide has no answer to. */
   readonly isOursAlone?: boolean;
   /** @returns what else was measured, in ms, by what it is */
@@ -63,7 +63,7 @@ const cfgOfUnits = ({ number }: VipMachine, units: readonly number[]): string =>
 const EVENTS: readonly Event[] = [
   {
     name: 'the machine with the VIP is killed',
-    patience: 6000,
+    timeout: 6000,
     happen: async (_, holder) => {
       await holder.machine.kill();
       await sleep(5000);
@@ -74,7 +74,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: 'haproxy on it is killed',
-    patience: 6000,
+    timeout: 6000,
     happen: async (_, holder) => {
       await holder.machine.signal('haproxy', 'SIGKILL');
       await sleep(3000);
@@ -83,7 +83,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: 'haproxy on it hangs',
-    patience: 6000,
+    timeout: 6000,
     happen: async (_, holder) => {
       await holder.machine.signal('haproxy', 'SIGSTOP');
       await sleep(6000);
@@ -92,7 +92,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: 'its network is cut, and comes back after 5 s',
-    patience: 6000,
+    timeout: 6000,
     happen: async ({ lab, machines }, holder) => {
       const owners = await Owners.watch(machines);
       await lab.cut(holder.machine);
@@ -106,7 +106,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: 'the address is given away on purpose',
-    patience: 6000,
+    timeout: 6000,
     isOursAlone: true,
     happen: async (_, holder) => {
       await holder.machine.run(['touch', drainMark('haproxy')]);
@@ -118,7 +118,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: 'a web server is killed',
-    patience: 20_000,
+    timeout: 20_000,
     happen: async (cluster) => {
       const server = await servingClient(cluster);
       await server.machine.signal('web', 'SIGKILL');
@@ -129,7 +129,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: 'a web server is restarted cleanly',
-    patience: 20_000,
+    timeout: 20_000,
     happen: async (cluster) => {
       const server = await servingClient(cluster);
       await server.machine.signal('web', 'SIGTERM');
@@ -141,7 +141,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: 'a web server hangs for 12 s',
-    patience: 100_000,
+    timeout: 100_000,
     happen: async (cluster) => {
       const { machine } = await servingClient(cluster);
       await machine.signal('web', 'SIGSTOP');
@@ -152,7 +152,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: `haproxy reloads ${reloads} times`,
-    patience: 20_000,
+    timeout: 20_000,
     isOursAlone: true,
     happen: async (_, holder) => {
       for (let count = 0; count < reloads; count += 1) {
@@ -165,7 +165,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     name: 'a fourth unit comes, and goes again',
-    patience: 20_000,
+    timeout: 20_000,
     isOursAlone: true,
     happen: async ({ lab, machines, files }) => {
       const four = [...UNITS, 4];
@@ -275,7 +275,7 @@ async function measure(cluster: Cluster, event: Event): Promise<readonly Round[]
   for (let round = 0; round < rounds; round += 1) {
     const holder = await settle(cluster);
     let more: Round['more'] = {};
-    const seen = await watch(cluster.client, URL, event.patience, async () => {
+    const seen = await watch(cluster.client, URL, event.timeout, async () => {
       more = (await event.happen(cluster, holder)) ?? {};
     });
     results.push({ seen, more });

@@ -93,7 +93,7 @@ async function build(folder: string, files: string): Promise<void> {
 }
 
 async function makePackage(
-  { name, version, depends, folders = [], files, postinst, code }: Package,
+  { name, version, depends, folders = [], files, postinst, postrm, code }: Package,
   work: string,
   repository: string,
   source: string,
@@ -112,12 +112,12 @@ async function makePackage(
     ...files,
     'DEBIAN/control': control.join('\n'),
     'DEBIAN/postinst': `#!/bin/sh\nset -e\n${postinst}`,
+    ...(postrm !== undefined && { 'DEBIAN/postrm': `#!/bin/sh\nset -e\n${postrm}` }),
   };
   for (const [path, content] of Object.entries(all)) {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content);
-    if (/^(usr\/s?bin|usr\/lib\/maas)\//.test(path) || path === 'DEBIAN/postinst')
-      await chmod(join(root, path), 0o755);
+    if (/^(usr\/s?bin\/|usr\/lib\/maas\/|DEBIAN\/post)/.test(path)) await chmod(join(root, path), 0o755);
   }
   for (const folder of folders) await mkdir(join(root, folder), { recursive: true });
   if (code) {

@@ -8,6 +8,7 @@ export interface Package {
   /** Content by path; those in usr/bin, usr/sbin and usr/lib/maas are executable. */
   readonly files: Readonly<Record<string, string>>;
   readonly postinst: string;
+  readonly postrm?: string;
   /** Whether it brings the code of the stand-in. */
   readonly code: boolean;
 }
@@ -50,6 +51,10 @@ export function packagesOf(short: string): readonly Package[] {
           settings: ['TimeoutStopSec=5', 'KillMode=mixed'],
         }),
       },
+      postrm: purging(
+        'userdel maas || true',
+        `rm -rf ${['secret', 'maas_id', 'http', ...(isAtLeast('3.5') ? ['certificates'] : [])].map(inHome).join(' ')}`,
+      ),
       postinst: [
         'getent group maas >/dev/null || groupadd --system maas',
         'getent passwd maas >/dev/null || useradd --system --gid maas --home-dir /var/lib/maas --shell /usr/sbin/nologin maas',
@@ -66,6 +71,7 @@ export function packagesOf(short: string): readonly Package[] {
       name: 'maas-region-api',
       version,
       depends: [`maas-common ${own}`, 'bind9'],
+      folders: [BIND_FOLDER, 'var/lib/bind/maas'],
       files: {
         'usr/sbin/maas-region': script('region_main()'),
         'usr/sbin/regiond': script('regiond_main()'),
@@ -95,14 +101,27 @@ export function packagesOf(short: string): readonly Package[] {
         ),
       },
       postinst: [
-        'install -d -o root -g bind -m 2775 /etc/bind/maas',
-        '[ -e /etc/bind/maas/named.conf.maas ] || echo "// zones of MAAS" >/etc/bind/maas/named.conf.maas',
-        'grep -q bind/maas /etc/bind/named.conf.local || echo \'include "/etc/bind/maas/named.conf.maas";\' >>/etc/bind/named.conf.local',
+        // Whatever zones there were: regiond writes them again.
+        `${COMMON} setup-dns`,
+        ...dns('maas-region edit_named_options'),
         'systemctl daemon-reload',
         // None is started; the ones that run are restarted by an upgrade.
         `systemctl enable --quiet ${units.join(' ')}`,
         `[ -z "$2" ] || systemctl try-restart ${units.join(' ')}`,
         'systemctl restart bind9',
+        '',
+      ].join('\n'),
+      // The folder is a rack's as well, which may stay. The include of options never stands alone in its line, and stays.
+      postrm: [
+        'if [ "$1" = remove ] && [ -f /etc/bind/named.conf.local ]; then',
+        ...['local', 'options'].map(
+          (name) => `  sed -i '\\,^include "/etc/bind/maas/.*";$,d' /etc/bind/named.conf.${name}`,
+        ),
+        'fi',
+        purging(
+          `rm -rf ${REGIOND_CONF} /${BIND_FOLDER} ${[...(isAtLeast('3.5') ? ['boot-resources', 'image-storage', 'temporal'] : []), 'maas-regiond.sock'].map(inHome).join(' ')}`,
+        ),
+        'systemctl restart bind9 || true',
         '',
       ].join('\n'),
       code: false,
@@ -119,7 +138,8 @@ export function packagesOf(short: string): readonly Package[] {
     {
       name: 'maas-rack-controller',
       version,
-      depends: [`maas-common ${own}`],
+      depends: [`maas-common ${own}`, 'bind9'],
+      folders: [BIND_FOLDER],
       files: {
         'usr/sbin/maas-rack': script('rack_main()'),
         'usr/sbin/rackd': script('rackd_main()'),
@@ -128,10 +148,43 @@ export function packagesOf(short: string): readonly Package[] {
           settings: [...RESTARTS, 'KillMode=mixed'],
         }),
       },
-      postinst:
-        'systemctl daemon-reload\nsystemctl enable --quiet maas-rackd\nsystemctl restart maas-rackd\n',
+      postinst: [
+        `[ "$(ls -A /${BIND_FOLDER})" ] || ${COMMON} setup-dns`,
+        ...dns(`${COMMON} edit-named-options`),
+        'systemctl daemon-reload',
+        'systemctl enable --quiet maas-rackd',
+        'systemctl restart maas-rackd bind9',
+        '',
+      ].join('\n'),
+      postrm: purging(`rm -rf /etc/maas/rackd.conf ${['rpc.state', 'tftp_root'].map(inHome).join(' ')}`),
       code: false,
     },
+  ];
+}
+
+const BIND_FOLDER = 'etc/bind/maas';
+const COMMON = '/usr/lib/maas/maas-common';
+
+function inHome(name: string): string {
+  return `/var/lib/maas/${name}`;
+}
+
+/** What a script does only when its package is purged. */
+function purging(...lines: readonly string[]): string {
+  return ['if [ "$1" = purge ]; then', ...lines.map((line) => `  ${line}`), 'fi', ''].join('\n');
+}
+
+/** MAAS' part of BIND's configuration: whose it is, and that BIND includes it. */
+function dns(editOptions: string): readonly string[] {
+  return [
+    `chown -R maas:maas /${BIND_FOLDER}`,
+    `chown maas:root /${BIND_FOLDER}`,
+    `chgrp bind /${BIND_FOLDER}/named.conf.rndc.maas`,
+    `chmod 640 /${BIND_FOLDER}/named.conf.rndc.maas`,
+    `chmod 600 /${BIND_FOLDER}/rndc.conf.maas`,
+    "sed -i '/^include\\s.*maas/d' /etc/bind/named.conf.local",
+    `${COMMON} get-named-conf --edit --config-path /etc/bind/named.conf.local`,
+    `${editOptions} --config-path /etc/bind/named.conf.options`,
   ];
 }
 

@@ -3,7 +3,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { installPackages, refreshPackageLists, removePackages } from '../../../shared/host/src/apt.ts';
+import {
+  installPackages,
+  refreshPackageLists,
+  removablePackages,
+  removePackages,
+  unneededPackages,
+} from '../../../shared/host/src/apt.ts';
 
 const PATH = process.env['PATH'] ?? '';
 let folder: string;
@@ -79,6 +85,43 @@ test('a removal that fails for a moment is tried again; what it said at last is 
     'dpkg: error processing package maas-common (--purge):',
   );
   expect(await verbs()).toHaveLength(5);
+});
+
+/** A machine on which these are installed; for each set of packages to be purged, what would go. */
+async function machineWith(
+  installed: readonly string[],
+  goes: Readonly<Record<string, string>>,
+): Promise<void> {
+  const known = installed.map((name) => `${name}) echo "${name} 1 ii ";;`).join('\n');
+  const dpkg = `#!/bin/sh\nshift 2\ncase "$*" in *Essential*) exit;; esac\nfor name; do case $name in\n${known}\nesac; done`;
+  await writeFile(join(folder, 'dpkg-query'), dpkg, { mode: 0o755 });
+  await writeFile(join(folder, 'apt-mark'), '#!/bin/sh\n', { mode: 0o755 });
+  const cases = Object.entries(goes).map(
+    ([asked, answer]) => `*" --allow-change-held-packages ${asked}") printf 'Purg %s [1]\\n' ${answer};;`,
+  );
+  const apt = `#!/bin/sh\necho "$@" >>${folder}/argv\ncase "$*" in\n${cases.join('\n')}\nesac`;
+  await writeFile(join(folder, 'apt-get'), apt, { mode: 0o755 });
+}
+const simulations = async (): Promise<number> =>
+  (await readFile(join(folder, 'argv'), 'utf8').catch(() => '')).split('\n').length - 1;
+
+test('what may go is asked of apt once, and not at all where nothing is left', async () => {
+  await machineWith(['a', 'b', 'c'], { 'a b': 'a b c', '--autoremove a b': 'a b c' });
+  expect(await removablePackages(['a', 'b'], ['c'])).toEqual(['a', 'b']);
+  expect(await simulations()).toBe(1);
+  expect(await unneededPackages(['a', 'b', 'c'], ['a', 'b'])).toEqual(['c']);
+  expect(await simulations()).toBe(2);
+  await machineWith([], {});
+  expect(await removablePackages([], ['c'])).toEqual([]);
+  expect(await unneededPackages(['a', 'b', 'c'], [])).toEqual([]);
+  expect(await simulations()).toBe(2);
+});
+
+test('what another package needs stays, also where it needs either of two', async () => {
+  await machineWith(['a', 'b', 'guest'], { 'a b': 'a b guest', a: 'a guest', b: 'b' });
+  expect(await removablePackages(['a', 'b'], [])).toEqual(['b']);
+  await machineWith(['a', 'b', 'guest'], { 'a b': 'a b guest', a: 'a', b: 'b' });
+  expect(await removablePackages(['a', 'b'], [])).toEqual(['b']);
 });
 
 test('apt goes out through the proxies of the model', async () => {

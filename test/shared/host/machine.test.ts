@@ -255,6 +255,23 @@ describe('on a machine', () => {
     expect(refused.error?.message).toContain('this machine does not let net.ipv4.no_such be 1');
   });
 
+  test('a user comes and goes with the charm; one that was there before stays', async () => {
+    const user: Resource = { kind: 'user', name: 'greeter', home: '/srv/greeter', groups: ['adm', 'tty'] };
+    expect((await apply(user)).changes).toEqual([{ what: 'user:greeter', how: 'made, added to adm, tty' }]);
+    expect(await sh('getent passwd greeter')).toMatch(/:\/srv\/greeter:\/usr\/sbin\/nologin$/);
+    expect(await sh('id --name --groups greeter')).toBe('greeter adm tty');
+    expect(await apply(user)).toEqual({ changes: [] });
+    await sh('gpasswd --delete greeter tty; useradd --system visitor');
+    const visitor: Resource = { kind: 'user', name: 'visitor' };
+    expect((await apply(user, visitor)).changes).toEqual([{ what: 'user:greeter', how: 'added to tty' }]);
+    const { changes } = await apply(
+      { kind: 'absent-user', name: 'greeter' },
+      { kind: 'absent-user', name: 'visitor' },
+    );
+    expect(changes).toEqual([{ what: 'absent-user:greeter', how: 'removed' }]);
+    expect(await sh('getent passwd greeter visitor | cut -d: -f1')).toBe('visitor');
+  });
+
   test('what is held is held, whoever lets it go, and is upgraded and removed all the same', async () => {
     const held: Resource = { kind: 'packages', names: ['greeter'], held: true };
     await apply(source(GOOD));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { cosAgent, cosAgentConfig, type Observability } from '@maas-ha/interfaces/cos_agent';
+import { cosAgent, cosAgentConfig, type Observability } from 'juju-ts-interfaces/cos_agent';
 import { execa } from 'execa';
 import { xz } from '../../../shared/interfaces/src/cos_agent/xz.ts';
 

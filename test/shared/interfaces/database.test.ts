@@ -1,7 +1,7 @@
 // What the two relations with PostgreSQL say, as its charms write it.
 import { describe, expect, test } from '@jest/globals';
-import { pgsql, pgsqlConnection } from '@maas-ha/interfaces/pgsql';
-import { postgresqlClient, postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
+import { pgsql, pgsqlConnection } from 'juju-ts-interfaces/pgsql';
+import { postgresqlClient, postgresqlConnection } from 'juju-ts-interfaces/postgresql_client';
 import { Redacted, type Relation } from 'juju-ts-ops';
 
 const conninfo = (host: string): string => `dbname=maasdb host=${host} password=s3 port=5432 user=relation-7`;

@@ -16,7 +16,7 @@ type Event = TestEvent<typeof charmcraft>;
 
 const database = { id: 3, endpoint: 'db', app: 'mysql', units: { 'mysql/0': {} } } as const;
 const secret = {
-  id: 'c1234567890123456789',
+  uri: 'secret:c1234567890123456789',
   owner: 'application',
   revisions: [{ number: 1, content: { a: 'b' } }],
 } as const;
@@ -52,7 +52,7 @@ test.each<[string, Known, Event?]>([
     relations({ id: 0, endpoint: 'cluster', app: 'mysql' }),
   ],
   [
-    "relation cluster:0: this unit's databag is ownData, not one of units",
+    "relation cluster:0: this unit's databag is localUnitData, not one of units",
     relations({ id: 0, endpoint: 'cluster', app: 'web', units: { 'web/0': {} } }),
   ],
   [
@@ -70,16 +70,28 @@ test.each<[string, Known, Event?]>([
       ...relations({ ...database, units: { 'mysql/0': { 'private-address': '10.0.0.1' } } }),
     },
   ],
-  ['two secrets have the id c1234567890123456789', { secrets: [secret, secret] }],
-  ['secret x: an id is 20 letters and digits, without secret:', { secrets: [{ ...secret, id: 'x' }] }],
-  ['secret c1234567890123456789 has no revision', { secrets: [{ ...secret, revisions: [] }] }],
-  ['secret c1234567890123456789 has no revision 7 to follow', { secrets: [{ ...others, tracked: 7 }] }],
+  ['two secrets have the URI secret:c1234567890123456789', { secrets: [secret, secret] }],
   [
-    'secret c1234567890123456789: only its owner knows grants, rotation and expiry',
+    'x is not the URI of a secret, such as secret:9m4e2mr0ui3e8a215n4g',
+    { secrets: [{ ...secret, uri: 'x' }] },
+  ],
+  [
+    'secrets[1].revisions: Invalid input: expected array, received undefined',
+    untypedState.parse({ secrets: [secret, { ...secret, revisions: undefined }] }),
+  ],
+  [
+    'secrets[0].uri: Invalid input: expected string, received undefined',
+    untypedState.parse({ secrets: [{ ...secret, uri: undefined, id: 'c1234567890123456789' }] }),
+  ],
+  ['secrets[0]: Invalid input: expected object, received null', untypedState.parse({ secrets: [null] })],
+  ['secret:c1234567890123456789 has no revision', { secrets: [{ ...secret, revisions: [] }] }],
+  ['secret:c1234567890123456789 has no revision 7 to follow', { secrets: [{ ...others, tracked: 7 }] }],
+  [
+    'secret:c1234567890123456789: only its owner knows grants, rotation and expiry',
     { secrets: [{ ...others, rotate: 'daily' }] },
   ],
   [
-    'secret c1234567890123456789 is granted over the relation 9, which does not exist',
+    'secret:c1234567890123456789 is granted over the relation 9, which does not exist',
     { secrets: [{ ...secret, grants: [{ relation: 9 }] }] },
   ],
   ['charmcraft.yaml declares no storage logs', { storage: [{ instance: 'logs/0', location: '/srv' }] }],
@@ -91,10 +103,39 @@ test.each<[string, Known, Event?]>([
   ['Juju 4 has no leader-settings-changed', { jujuVersion: '4.0.15' }, 'leader-settings-changed'],
   [
     'before install no hook can have written into a databag',
-    relations({ ...database, ownData: { a: 'b' } }),
+    relations({ ...database, localUnitData: { a: 'b' } }),
     'install',
   ],
   ['the state has no relation 9', {}, { relation: 'changed', id: 9 }],
+  [
+    'relation cluster:0: only Juju 4 lists what is gone',
+    relations({ id: 0, endpoint: 'cluster', app: 'web', units: { 'web/1': {} }, gone: ['web/1'] }),
+  ],
+  ['relation db:3: only Juju 4 lists what is gone', relations({ ...database, isLost: true })],
+  [
+    'relation db:3: only of peers does Juju list those that are gone',
+    { jujuVersion: '4.0.15', ...relations({ ...database, gone: ['mysql/0'] }) },
+  ],
+  [
+    'relation cluster:0: web/1 is gone and not listed, which is how it would be without being said',
+    {
+      jujuVersion: '4.0.15',
+      ...relations({ id: 0, endpoint: 'cluster', app: 'web', gone: ['web/1'] }),
+    },
+  ],
+  [
+    'web/1 is gone: nobody hears of it',
+    {
+      jujuVersion: '4.0.15',
+      ...relations({ id: 0, endpoint: 'cluster', app: 'web', units: { 'web/1': {} }, gone: ['web/1'] }),
+    },
+    { relation: 'changed', id: 0, unit: 'web/1' },
+  ],
+  [
+    'the relation db:3 cannot be read: nobody hears of it',
+    { jujuVersion: '4.0.15', ...relations({ ...database, isLost: true }) },
+    { relation: 'changed', id: 3 },
+  ],
   ['db-relation-joined is about a unit', relations(database), { relation: 'joined', id: 3 }],
   [
     'mysql/7 is not in the relation db:3',
@@ -107,7 +148,7 @@ test.each<[string, Known, Event?]>([
     { relation: 'broken', id: 3 },
   ],
   [
-    'a peer relation is never broken',
+    'a peer relation is broken only by Juju 4, which removes an application so',
     relations({ id: 0, endpoint: 'cluster', app: 'web' }),
     { relation: 'broken', id: 0 },
   ],
@@ -128,23 +169,27 @@ test.each<[string, Known, Event?]>([
     {},
     { action: 'greet', params: { name: 'Ada', times: '2' } },
   ],
-  ['the state has no secret c1234567890123456789', {}, { secret: 'changed', id: secret.id }],
+  ['the state has no secret secret:c1234567890123456789', {}, { secret: 'changed', uri: secret.uri }],
   [
     'secret-changed is for whoever reads the secret, not for its owner',
     { isLeader: true, secrets: [secret] },
-    { secret: 'changed', id: secret.id },
+    { secret: 'changed', uri: secret.uri },
   ],
   [
     'secret-rotate of a secret that the application owns runs on the leader only',
     { secrets: [{ ...secret, rotate: 'daily' }] },
-    { secret: 'rotate', id: secret.id },
+    { secret: 'rotate', uri: secret.uri },
   ],
   [
     'secret-remove is about a revision',
     { isLeader: true, secrets: [secret] },
-    { secret: 'remove', id: secret.id },
+    { secret: 'remove', uri: secret.uri },
   ],
-  ['the secret does not rotate', { isLeader: true, secrets: [secret] }, { secret: 'rotate', id: secret.id }],
+  [
+    'the secret does not rotate',
+    { isLeader: true, secrets: [secret] },
+    { secret: 'rotate', uri: secret.uri },
+  ],
   ['the state has no storage data/0', {}, { storage: 'attached', instance: 'data/0' }],
 ])('%s', async (problem, known, event = 'update-status') => {
   const run = inProcess(charm).run(event, stateOf(charm, known));

@@ -5,7 +5,7 @@ import {
   flag,
   integer,
   json,
-  OwnSecret,
+  SecretLabel,
   raw,
   Redacted,
   spaceList,
@@ -94,7 +94,7 @@ describe('a databag', () => {
   });
 
   test('keys that the plan leaves out are deleted, and others are not touched', () => {
-    const key = { secret: new OwnSecret('password'), content: 'kept', grants: [] } as const;
+    const key = { secret: new SecretLabel('password'), content: 'kept', grants: [] } as const;
     expect([...encodeBag(schema, { host: 'db', key }, noSecret)]).toEqual([
       ['host', 'db'],
       ['port', undefined],

@@ -293,6 +293,8 @@ describe('an action', () => {
       'backup',
       '--params',
       file,
+      '--wait',
+      '1h',
       '--format',
       'json',
     ]);
@@ -316,11 +318,19 @@ describe('an action', () => {
     await expect(driven.run('web/0', 'dance')).rejects.toThrow('"dance" not defined');
   });
 
+  test('of no unit is one as well, though the command exits with 0 and prints nothing', async () => {
+    const stderr = 'Operation 3 failed to schedule any tasks:\nunit "web/7" not found\n';
+    const driven = new JujuModel({ runner: () => Promise.resolve({ exitCode: 0, stdout: '', stderr }) });
+    await expect(driven.run('web/7', 'backup')).rejects.toThrow(JujuCommandError);
+    await expect(driven.run('web/7', 'backup')).rejects.toThrow('unit "web/7" not found');
+  });
+
   test('a command on a unit is a program and its arguments', async () => {
     const { driven, asked } = model(() => task({ results: { 'return-code': 0, stdout: 'web-0\n' } }));
     expect(await driven.exec('web/0', ['hostname'])).toBe('web-0\n');
     await driven.exec('web/0', ['cat', '/srv/a b']);
-    const before = ['exec', '--model', 'here', '--unit', 'web/0', '--format', 'json', '--'];
+    const options = ['--model', 'here', '--unit', 'web/0', '--wait', '1h', '--format', 'json'];
+    const before = ['exec', ...options, '--'];
     expect(asked).toEqual([
       [...before, "'hostname'"],
       [...before, 'cat', '/srv/a b'],

@@ -16,7 +16,7 @@ const rest = {
   options,
   machine,
   plan: () => ({ machine: [], status: [] }),
-  leave: () => Promise.resolve([]),
+  teardown: () => Promise.resolve([]),
   actions,
 };
 
@@ -64,6 +64,34 @@ describe('a principal', () => {
     const { seen } = await sees({ ...four, relations: [{ ...cluster, gone: ['web/1'] }] });
     expect(seen).toEqual([{ units: ['web/2'], gone: ['web/1'] }]);
   });
+
+  test('nor those that have said that they go, without asking Juju', async () => {
+    const units = { 'web/1': { address: 'a', departed: 'true' }, 'web/2': { address: 'b' } };
+    const { seen } = await sees({ ...four, relations: [{ ...cluster, units }] });
+    expect(seen).toEqual([{ units: ['web/2'], gone: ['web/1'] }]);
+    const alone = { 'web/1': { departed: 'true' } };
+    expect((await sees({ ...four, relations: [{ ...cluster, units: alone }] })).tools).not.toContain(
+      'goal-state',
+    );
+  });
+
+  test.each(['4.1.0', '3.6.28'])(
+    'says to its peers that it goes, once it has cleaned up: Juju %s',
+    async (jujuVersion) => {
+      const before = stateOf({ charmcraft }, { jujuVersion, relations: [cluster] });
+      const unit = inProcess(principal([]));
+      const { state, exitCode } = await unit.run('stop', before);
+      const says = jujuVersion.startsWith('4');
+      expect([exitCode, state.relations[0]?.localUnitData]).toEqual([
+        0,
+        says ? { departed: 'true' } : undefined,
+      ]);
+      const again = await unit.run('remove', state);
+      expect(again.calls.map(({ tool }) => tool)).not.toContain('relation-set');
+      const failing = inProcess({ ...principal([]), teardown: () => Promise.reject(new Error('not yet')) });
+      expect((await failing.run('stop', before)).state.relations[0]?.localUnitData).toBeUndefined();
+    },
+  );
 
   test('sees all the others, those that are on their way out included', async () => {
     const { seen } = await sees({ ...four, relations: [cluster] });
@@ -143,7 +171,7 @@ describe('a subordinate', () => {
     'says once what it rides on: %j',
     async (event) => {
       const { state, tools } = await run([host, cluster], event);
-      expect(state.relations.find(({ id }) => id === 1)?.ownData).toEqual({ principal: 'machine/0' });
+      expect(state.relations.find(({ id }) => id === 1)?.localUnitData).toEqual({ principal: 'machine/0' });
       expect(tools).toContain('relation-set');
       expect((await run(state.relations, event)).tools).not.toContain('relation-set');
     },

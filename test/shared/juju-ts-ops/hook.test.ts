@@ -1,4 +1,4 @@
-// What one hook does, whatever the charm: run in this process, with the road of each test spelled out.
+// What one hook does, whatever the charm: run in this process, with what each test reads and plans.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,14 +7,15 @@ import {
   active,
   blocked,
   defineCharm,
+  hidden,
   integer,
-  NotYetError,
-  OwnSecret,
+  UserError,
+  WaitingError,
+  SecretLabel,
   raw,
   Redacted,
   SecretNotFoundError,
   waiting,
-  type Codec,
   type Juju,
   type Plan,
   type SecretPlan,
@@ -26,7 +27,6 @@ import { FakeJuju } from '../../../shared/juju-ts-ops/src/testing/juju.ts';
 import { charmcraft, endpoints as webEndpoints, KEY, options, type Line } from './web-charm.ts';
 
 const stored = { count: integer, note: raw };
-const hidden: Codec<Redacted> = { decode: (text) => new Redacted(text), encode: (value) => value.reveal() };
 const endpoints = {
   ...webEndpoints,
   site: {
@@ -43,25 +43,25 @@ type WebPlan = Plan<typeof charmcraft, typeof endpoints, Line, typeof stored>;
 type WebState = State<typeof charmcraft>;
 
 /** A charm that plans what the test says, from what it reads. */
-function charmOf(road: (juju: WebJuju) => Promise<Partial<WebPlan>>) {
+function charmOf(read: (juju: WebJuju) => Promise<Partial<WebPlan>>) {
   return defineCharm(charmcraft, {
     options,
     endpoints,
     stored,
     machine: { apply: () => Promise.resolve([]), preview: () => Promise.resolve([]) },
-    read: road,
+    read,
     plan: (planned): WebPlan => ({ machine: [], status: [], ...planned }),
-    leave: () => Promise.resolve([{ text: 'gone' }]),
+    teardown: () => Promise.resolve([{ text: 'gone' }]),
     actions: { greet: () => Promise.resolve({}), crash: () => Promise.resolve({}) },
   });
 }
 
 async function hook(
   known: Partial<WebState>,
-  road: (juju: WebJuju) => Promise<Partial<WebPlan>>,
+  read: (juju: WebJuju) => Promise<Partial<WebPlan>>,
   event: TestEvent<typeof charmcraft> = 'config-changed',
 ) {
-  const charm = charmOf(road);
+  const charm = charmOf(read);
   const outcome = await inProcess(charm).run(event, stateOf(charm, known));
   return { ...outcome, tools: outcome.calls.map(({ tool }) => tool) };
 }
@@ -111,7 +111,7 @@ test('what no command line has room for is written, and told as far as there is 
   const hostname = 'ä'.repeat(100_000);
   const plan = planning({ databags: [{ endpoint: 'site', relation: 4, unit: { hostname } }] });
   const { exitCode, state, logs } = await hook({ relations: [site] }, plan);
-  expect([exitCode, state.relations[0]?.ownData?.['hostname']?.length]).toEqual([0, 100_000]);
+  expect([exitCode, state.relations[0]?.localUnitData?.['hostname']?.length]).toEqual([0, 100_000]);
   expect(logs[0]?.message).toMatch(/^databag:site:4\/unit: \n\+hostname=ä+… \(\d+ bytes more\)$/);
   const { action } = await hook({ relations: [site] }, plan, { action: 'show-plan' });
   expect(action).toMatchObject({
@@ -186,10 +186,10 @@ describe('a relation', () => {
   test('keeps the keys that its interface does not name', async () => {
     const own = { hostname: 'old', 'of-another-revision': 'stays' };
     const { state } = await hook(
-      { relations: [{ ...site, ownData: own }] },
+      { relations: [{ ...site, localUnitData: own }] },
       planning({ databags: [{ endpoint: 'site', relation: 4, unit: { port: 80 } }] }),
     );
-    expect(state.relations[0]?.ownData).toEqual({ port: '80', 'of-another-revision': 'stays' });
+    expect(state.relations[0]?.localUnitData).toEqual({ port: '80', 'of-another-revision': 'stays' });
   });
 
   test('is never written by a unit that does not lead, even when Juju forgot to tell', async () => {
@@ -218,7 +218,7 @@ describe('a subordinate on Juju 4, which shows units on other machines too', () 
       options,
       endpoints: webEndpoints,
       machine: { apply: () => Promise.resolve([]), preview: () => Promise.resolve([]) },
-      leave: () => Promise.resolve([]),
+      teardown: () => Promise.resolve([]),
       actions: { greet: () => Promise.resolve({}), crash: () => Promise.resolve({}) },
       read: async (juju) => {
         seen.push(...(await juju.relations('db')).flatMap(({ units }) => units.map(({ name }) => name)));
@@ -252,7 +252,7 @@ describe('a secret of the application', () => {
     const state = await made();
     expect(state.secrets).toEqual([
       {
-        id: expect.any(String),
+        uri: expect.stringMatching(/^secret:[a-z0-9]{20}$/),
         owner: 'application',
         label: 'key',
         revisions: [{ number: 1, content: { value: 'pa55word' } }],
@@ -320,7 +320,7 @@ describe('a secret of the application', () => {
     const [key] = first.state.secrets;
     expect(key).toMatchObject({ label: 'key', grants: [{ relation: 4 }] });
     const uriOf = ({ relations }: WebState): string | undefined => relations[0]?.ownAppData?.['key-id'];
-    expect(uriOf(first.state)).toBe(`secret:${key?.id}`);
+    expect(uriOf(first.state)).toBe(key?.uri);
 
     const kept = await hook(first.state, naming('kept'));
     expect([kept.exitCode, kept.state.secrets, uriOf(kept.state)]).toEqual([
@@ -340,7 +340,7 @@ describe('a secret of the application', () => {
       planning({
         secrets: [
           ...(secret().secrets ?? []),
-          { secret: new OwnSecret('own'), owner: 'unit', content: password, grants: [] },
+          { secret: new SecretLabel('own'), owner: 'unit', content: password, grants: [] },
         ],
       }),
     );
@@ -372,11 +372,11 @@ describe('relations that Juju lists and cannot read, after remove-application --
       ? 'permission denied (unauthorized access)'
       : 'getting regular relation by key: relation not found';
 
-  async function walk(relations: WebState['relations'], isLeader: boolean) {
+  async function reconcile(relations: WebState['relations'], isLeader: boolean) {
     const state = stateOf({ charmcraft }, { isLeader, relations, jujuVersion: '4.1.0' });
     const juju = new FakeJuju(charmcraft, state, 'config-changed');
     const seen: unknown[] = [];
-    const road = charmOf(async (asked) => {
+    const read = charmOf(async (asked) => {
       const [sites, databases] = await Promise.all([asked.relations('site'), asked.relations('db')]);
       seen.push(sites.map(({ id }) => id));
       return {
@@ -388,7 +388,7 @@ describe('relations that Juju lists and cannot read, after remove-application --
     });
     const folder = await mkdtemp(join(tmpdir(), 'charm-'));
     try {
-      const exitCode = await runEvent(road, {
+      const exitCode = await runEvent(read, {
         environment: environmentOf(state, 'config-changed', folder),
         runTool: (tool, args, input) => {
           const isOfGone = /^relation-(get|set)$/.test(tool) && args[args.indexOf('-r') + 1] === '5';
@@ -412,8 +412,8 @@ describe('relations that Juju lists and cannot read, after remove-application --
     ['without units', {}, true],
   ])('are gone, and no hook fails: %s', async (_how, units, isLeader) => {
     const gone = { id: 5, endpoint: 'site', app: 'gone', units } as const;
-    expect(await walk([gone, site, database], isLeader)).toMatchObject({ exitCode: 0, seen: [[4]] });
-    expect(await walk([{ ...gone, endpoint: 'db' }], isLeader)).toMatchObject({
+    expect(await reconcile([gone, site, database], isLeader)).toMatchObject({ exitCode: 0, seen: [[4]] });
+    expect(await reconcile([{ ...gone, endpoint: 'db' }], isLeader)).toMatchObject({
       exitCode: 0,
       statuses: [{ level: 'blocked', message: 'no database' }],
     });
@@ -478,8 +478,8 @@ test('a port that another unit of the machine has open is named in the status', 
   );
   expect(exitCode).toBe(0);
   expect(state.status.level).toBe('blocked');
-  expect(state.status.message).toContain(
-    '8005/tcp (unit "web/0"): port range conflicts with 8000-8010/tcp (unit "db/0")',
+  expect(state.status.message).toBe(
+    '8005/tcp conflicts with 8000-8010/tcp of db/0: put one on another machine, or on another port',
   );
 });
 
@@ -494,7 +494,7 @@ test('ports that the plan does not name are closed, ranges too', async () => {
 describe('what goes wrong', () => {
   test('and mends itself is waiting; the hook succeeds', async () => {
     const { exitCode, state, logs } = await hook({}, () =>
-      Promise.reject(new NotYetError('for the database to start')),
+      Promise.reject(new WaitingError('for the database to start')),
     );
     expect([exitCode, state.status]).toEqual([0, { level: 'waiting', message: 'for the database to start' }]);
     expect(logs).toEqual([{ level: 'WARNING', message: 'for the database to start' }]);
@@ -545,7 +545,7 @@ describe('what goes wrong', () => {
       await juju.tools.relationSet(4, 'unit', { hostname: 'half' });
       throw new Error('boom');
     });
-    expect(state.relations[0]?.ownData).toBeUndefined();
+    expect(state.relations[0]?.localUnitData).toBeUndefined();
   });
 });
 
@@ -576,8 +576,36 @@ describe('statuses', () => {
     );
   });
 
-  test('follows at once on an action that the road is walked after, and its results say where that ended', async () => {
-    const charm = { ...charmOf(planning(many)), walkAfter: ['greet'] as const };
+  test('what is too long for the table, or failed on the machine, is whole in show-status', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'statuses-'));
+    try {
+      const said = `mysql says: ${'it has no room any more, '.repeat(9)}at all`;
+      let problem: Error | undefined = new UserError(['port=0: at least 1', said]);
+      const charm = charmOf(async ({ context }) => {
+        // Only a hook changes the machine.
+        if (problem && context.event.kind !== 'action') throw problem;
+        return { status: [waiting('for mysql')] };
+      });
+      const unit = inProcess(charm, folder);
+      const { state } = await unit.run('config-changed', stateOf(charm, {}));
+      expect(state.status).toEqual({ level: 'blocked', message: 'port=0: at least 1; 1 more: show-status' });
+      const shown = async () => (await unit.run({ action: 'show-status' }, state)).action?.results['status'];
+      expect(await shown()).toBe(`blocked port=0: at least 1; ${said}\nwaiting for mysql`);
+      problem = new WaitingError(said);
+      const next = await unit.run('update-status', state);
+      expect(next.state.status.message).toMatch(
+        /^mysql says: it has no room any more, .{1,60}… \(show-status\)$/,
+      );
+      problem = undefined;
+      await unit.run('update-status', state);
+      expect(await shown()).toBe('waiting for mysql');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('follows at once on an action that the unit reconciles after, and its results say where that ended', async () => {
+    const charm = { ...charmOf(planning(many)), reconcileAfter: ['greet'] as const };
     const event = { action: 'greet', params: { name: 'Ada' } } as const;
     const { state, action } = await inProcess(charm).run(event, stateOf(charm, {}));
     expect(state.status).toMatchObject({ level: 'blocked' });
@@ -601,7 +629,9 @@ describe('statuses', () => {
 test('show-plan is a diff that changes nothing and hides what is redacted', async () => {
   const before: Partial<WebState> = {
     isLeader: true,
-    relations: [{ ...site, ownData: { hostname: 'old', port: '80' }, ownAppData: { token: 'hunter2' } }],
+    relations: [
+      { ...site, localUnitData: { hostname: 'old', port: '80' }, ownAppData: { token: 'hunter2' } },
+    ],
     ports: ['80/tcp'],
   };
   const { action, state } = await hook(
@@ -641,7 +671,7 @@ test('the last hooks bring about what is left when the unit goes', async () => {
   const { exitCode } = await unit.run('stop', stateOf({ charmcraft }));
   expect([exitCode, unit.resources]).toEqual([0, [{ text: 'gone' }]]);
   // Juju runs it again: no later hook would take it away.
-  const held = { ...charmOf(planning({})), leave: () => Promise.reject(new NotYetError('for apt')) };
+  const held = { ...charmOf(planning({})), teardown: () => Promise.reject(new WaitingError('for apt')) };
   expect((await inProcess(held).run('stop', stateOf({ charmcraft }))).exitCode).toBe(1);
 });
 
@@ -753,12 +783,12 @@ test('a resource that the user has not given says what to type', async () => {
 });
 
 test('Juju 3.6 has tools that Juju 4 has not', async () => {
-  const road = async (juju: WebJuju): Promise<Partial<WebPlan>> => {
+  const read = async (juju: WebJuju): Promise<Partial<WebPlan>> => {
     await juju.tools.leaderGet();
     return {};
   };
-  expect((await hook({}, road)).exitCode).toBe(0);
-  const { exitCode, logs } = await hook({ jujuVersion: '4.0.15' }, road);
+  expect((await hook({}, read)).exitCode).toBe(0);
+  const { exitCode, logs } = await hook({ jujuVersion: '4.0.15' }, read);
   expect(exitCode).toBe(1);
   expect(logs.at(-1)?.message).toContain('ToolMissingError: leader-get: this Juju does not have it');
 });
@@ -769,7 +799,7 @@ test('a reboot now ends the hook, which Juju runs again', async () => {
     await juju.tools.reboot('now');
     return {};
   });
-  expect([exitCode, reboot, state.relations[0]?.ownData]).toEqual(['killed', 'now', undefined]);
+  expect([exitCode, reboot, state.relations[0]?.localUnitData]).toEqual(['killed', 'now', undefined]);
   expect(logs.map(({ message }) => JSON.parse(message))).toEqual([
     expect.objectContaining({ type: 'security', event: 'sys_restart:web/0' }),
   ]);

@@ -34,7 +34,10 @@ test('a new charm agrees with its YAML, compiles, and passes its own tests', asy
     scripts: { test: 'juju-ts-ops check && tsc && node --test charm.test.ts' },
     // npm brings the Node that this needs, whatever the machine has.
     optionalDependencies: { [`node-linux-${process.arch}`]: expect.any(String) },
-    dependencies: { 'juju-ts-ops': expect.stringMatching(/^file:.*shared\/juju-ts-ops$/) },
+    dependencies: {
+      'juju-ts-host': expect.stringMatching(/^file:.*shared\/host$/),
+      'juju-ts-ops': expect.stringMatching(/^file:.*shared\/juju-ts-ops$/),
+    },
     devDependencies: { 'juju-local': expect.stringMatching(/^file:.*shared\/juju-local$/) },
   });
 });

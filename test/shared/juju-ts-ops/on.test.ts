@@ -1,15 +1,15 @@
-// What a charm does about single events, and about those that it makes itself: always before the road, never instead of it.
+// What a charm does about single events, and about those that it makes itself: always before the reconcile, never instead of it.
 import { describe, expect, test } from '@jest/globals';
 import {
   active,
   defineAction,
   defineCharm,
-  NotYetError,
+  WaitingError,
   UserError,
   type Juju,
   type NoBag,
 } from 'juju-ts-ops';
-import { inProcess, stateOf, type State, type TestEvent } from 'juju-ts-ops/testing';
+import { inProcess, recordingMachine, stateOf, type State, type TestEvent } from 'juju-ts-ops/testing';
 import { z } from 'zod';
 import { charmcraft, endpoints, options, type Line } from './web-charm.ts';
 
@@ -32,7 +32,7 @@ const charm = defineCharm(charmcraft, {
   options,
   endpoints,
   events,
-  machine: { apply: () => Promise.resolve([]), preview: () => Promise.resolve([]) },
+  machine: recordingMachine<Line>(),
   on: {
     'db-relation-departed': async ({ departingUnit, relation }, juju) => {
       story.push([departingUnit, relation.id]);
@@ -42,7 +42,7 @@ const charm = defineCharm(charmcraft, {
     'config-changed': async (_event, juju) => {
       const { title } = await juju.options();
       if (title === 'nobody') throw new UserError('title=nobody: there is no such thing');
-      if (title === 'later') throw new NotYetError('for a title');
+      if (title === 'later') throw new WaitingError('for a title');
       if (title === 'crash') throw new Error('boom');
     },
     install: () => Promise.reject(new UserError('this machine is too small')),
@@ -71,7 +71,7 @@ const charm = defineCharm(charmcraft, {
       status: [active('fine')],
     };
   },
-  leave: (): Promise<readonly Line[]> => Promise.resolve([{ text: 'gone' }]),
+  teardown: (): Promise<readonly Line[]> => Promise.resolve([{ text: 'gone' }]),
   actions: {
     greet: defineAction(z.object({ name: z.string() }), async ({ name }, juju: OnJuju) => {
       juju.emit('moved', { to: name });
@@ -97,7 +97,7 @@ async function run(
 }
 
 describe('a hook', () => {
-  test('with a handler runs it, then what it made, in order, and then the road', async () => {
+  test('with a handler runs it, then what it made, in order, and then reconciles', async () => {
     const { exitCode, handled, state } = await run(departed);
     expect(story.slice(0, 6)).toEqual([
       ['mysql/1', 3],
@@ -126,7 +126,7 @@ describe('a handler with a problem', () => {
   test.each([
     ['nobody', { level: 'blocked', message: 'title=nobody: there is no such thing' }],
     ['later', { level: 'waiting', message: 'for a title' }],
-  ])('that can be mended (%s) shows it, and the road is walked all the same', async (title, status) => {
+  ])('that can be mended (%s) shows it, and the unit reconciles all the same', async (title, status) => {
     const outcome = await run('config-changed', { options: { title } });
     expect([outcome.exitCode, outcome.state.status, outcome.database]).toEqual([
       0,
@@ -142,8 +142,8 @@ describe('a handler with a problem', () => {
     expect(next.state.status).toEqual({ level: 'active', message: 'fine' });
   });
 
-  test('is shown also where the road has one of its own, and before install is over', async () => {
-    const stuck = { ...charm, read: () => Promise.reject(new NotYetError('for the machine')) };
+  test('is shown also where the plan has one of its own, and before install is over', async () => {
+    const stuck = { ...charm, read: () => Promise.reject(new WaitingError('for the machine')) };
     const { state, exitCode } = await run('config-changed', { options: { title: 'nobody' } }, stuck);
     expect([exitCode, state.status.message]).toEqual([0, 'title=nobody: there is no such thing']);
     expect((await run('install')).state.status).toEqual({
@@ -169,7 +169,7 @@ describe('a handler with a problem', () => {
 });
 
 describe('an event of the charm’s own', () => {
-  test('made by what is read is told before the plan, once, though the road is walked again', async () => {
+  test('made by what is read is told before the plan, once, though the unit reconciles again', async () => {
     await run('update-status', { options: { port: 65_001 } });
     expect(story).toEqual(['read', 'moved to 65001', '2 units', 'plan', 'read', 'plan']);
   });
@@ -179,13 +179,13 @@ describe('an event of the charm’s own', () => {
     expect([action?.results, story]).toEqual([{ greeting: 'Hello Ada' }, ['moved to Ada', '2 units']]);
   });
 
-  test('whose handler has a problem fails the action, unless the road comes after it and tells', async () => {
+  test('whose handler has a problem fails the action, unless a reconcile comes after it and tells', async () => {
     const nowhere = { action: 'greet', params: { name: 'nowhere' } } as const;
     expect((await run(nowhere)).action).toMatchObject({
       status: 'failed',
       message: 'there is nowhere to go',
     });
-    const { action, database: written } = await run(nowhere, {}, { ...charm, walkAfter: ['greet'] });
+    const { action, database: written } = await run(nowhere, {}, { ...charm, reconcileAfter: ['greet'] });
     expect(action?.results).toEqual({
       greeting: 'Hello nowhere',
       status: 'blocked there is nowhere to go',

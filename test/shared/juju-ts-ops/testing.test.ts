@@ -6,7 +6,7 @@ import {
   builtCharm,
   inProcess,
   InconsistentStateError,
-  situations,
+  possibleEvents,
   stateOf,
   type State,
   type TestUnit,
@@ -14,7 +14,7 @@ import {
 import { bundleCharm } from './bundle.ts';
 import { charm, charmcraft } from './web-charm.ts';
 
-const DATABASE_SECRET = { id: 'c1234567890123456789', owner: 'other' } as const;
+const DATABASE_SECRET = { uri: 'secret:c1234567890123456789', owner: 'other' } as const;
 const related: Partial<State<typeof charmcraft>> = {
   isLeader: true,
   relations: [
@@ -23,7 +23,7 @@ const related: Partial<State<typeof charmcraft>> = {
       id: 3,
       endpoint: 'db',
       app: 'mysql',
-      appData: { host: 'db.example.com', 'secret-user': `secret:${DATABASE_SECRET.id}` },
+      appData: { host: 'db.example.com', 'secret-user': DATABASE_SECRET.uri },
       units: { 'mysql/0': { port: '3306' } },
     },
     { id: 4, endpoint: 'site', app: 'proxy', appData: { paths: '["/"]' }, units: { 'proxy/0': {} } },
@@ -78,7 +78,11 @@ describe.each(['in this process', 'the bundled file under tools on PATH'])('%s',
     });
     expect(first.state.ports).toEqual(['80/tcp']);
     expect(
-      first.state.relations.map(({ appData, ownAppData, ownData }) => [appData, ownAppData, ownData]),
+      first.state.relations.map(({ appData, ownAppData, localUnitData }) => [
+        appData,
+        ownAppData,
+        localUnitData,
+      ]),
     ).toEqual([
       [{ generation: '1' }, undefined, { address: 'here' }],
       [expect.anything(), { database: 'web' }, undefined],
@@ -111,7 +115,7 @@ describe.each(['in this process', 'the bundled file under tools on PATH'])('%s',
     });
   });
 
-  test('what has a handler runs it, and then the road', async () => {
+  test('what has a handler runs it, and then reconciles', async () => {
     const event = { relation: 'departed', id: 3, unit: 'mysql/0' } as const;
     const { exitCode, state, logs } = await unit(how).run(event, stateOf(charm, related));
     expect([exitCode, state.status.level, state.ports]).toEqual([0, 'active', ['80/tcp']]);
@@ -164,7 +168,7 @@ test('a unit that does not lead writes no databag of its application', async () 
   const { exitCode, state } = await inProcess(charm).run('config-changed', before);
   expect(exitCode).toBe(0);
   expect(state.relations.map(({ ownAppData }) => ownAppData)).toEqual([undefined, undefined, undefined]);
-  expect(state.relations[2]?.ownData).toEqual({ hostname: 'web', port: '80' });
+  expect(state.relations[2]?.localUnitData).toEqual({ hostname: 'web', port: '80' });
 });
 
 test('what the machine was asked to be is there to look at', async () => {
@@ -173,17 +177,19 @@ test('what the machine was asked to be is there to look at', async () => {
   expect(unit.resources).toEqual([{ text: 'Shop on 80' }]);
 });
 
-describe('the situations of a state', () => {
+describe('the possibleEvents of a state', () => {
   const before = stateOf(charm, {
     isLeader: true,
     relations: [
       { id: 3, endpoint: 'db', app: 'mysql', units: { 'mysql/0': {} }, ownAppData: { database: 'web' } },
     ],
-    secrets: [{ id: '9m4e2mr0ui3e8a215n4g', owner: 'other', revisions: [{ number: 1, content: {} }] }],
+    secrets: [
+      { uri: 'secret:9m4e2mr0ui3e8a215n4g', owner: 'other', revisions: [{ number: 1, content: {} }] },
+    ],
   });
 
   test('are all that Juju may run in it, and no other', () => {
-    expect(situations(charm, before).map(({ name }) => name)).toEqual([
+    expect(possibleEvents(charm, before).map(({ name }) => name)).toEqual([
       'install',
       'start',
       'config-changed',
@@ -201,14 +207,14 @@ describe('the situations of a state', () => {
       'db-relation-departed of mysql/0',
       'db-relation-departed of mysql/0, because this unit goes',
       'db-relation-broken',
-      'secret-changed of 9m4e2mr0ui3e8a215n4g',
+      'secret-changed of secret:9m4e2mr0ui3e8a215n4g',
       'the action show-plan',
       'the action show-status',
     ]);
   });
 
   test('have the state as it is then', () => {
-    const of = (name: string) => situations(charm, before).find((known) => known.name === name);
+    const of = (name: string) => possibleEvents(charm, before).find((known) => known.name === name);
     expect(of('install')?.state.relations).toEqual([]);
     expect(of('db-relation-broken')?.state.relations[0]?.units).toEqual({});
     expect(of('db-relation-departed of mysql/0')?.isLast).toBe(false);
@@ -216,6 +222,6 @@ describe('the situations of a state', () => {
   });
 
   test('are none of a state that Juju never comes to', () => {
-    expect(() => situations(charm, { ...before, unit: 'web' })).toThrow(InconsistentStateError);
+    expect(() => possibleEvents(charm, { ...before, unit: 'web' })).toThrow(InconsistentStateError);
   });
 });

@@ -7,7 +7,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { CharmError, Redacted, type HookTools } from 'juju-ts-ops';
 import { inProcess, stateOf, type State } from 'juju-ts-ops/testing';
-import { hookTools, openStateDirectory } from '../../../shared/juju-ts-ops/src/tools.ts';
+import { openStateDirectory } from '../../../shared/juju-ts-ops/src/secret-files.ts';
+import { hookTools } from '../../../shared/juju-ts-ops/src/tools.ts';
 import { charm, type charmcraft } from './web-charm.ts';
 
 const OWN = 'c1234567890123456789';
@@ -19,14 +20,14 @@ const known: Partial<State<typeof charmcraft>> = {
   ],
   secrets: [
     {
-      id: OWN,
+      uri: `secret:${OWN}`,
       owner: 'application',
       label: 'key',
       rotate: 'daily',
       revisions: [1, 2].map((number) => ({ number, content: { value: `v${number}` } })),
       grants: [{ relation: 4, unit: 'proxy/0' }],
     },
-    { id: OTHERS, owner: 'other', revisions: [{ number: 1, content: { value: 'theirs' } }] },
+    { uri: `secret:${OTHERS}`, owner: 'other', revisions: [{ number: 1, content: { value: 'theirs' } }] },
   ],
   ports: ['80/tcp', '8000-8010/udp'],
   publicAddress: '203.0.113.1',

@@ -18,7 +18,7 @@ const charm = defineCharm(
     machine: { apply: () => Promise.resolve([]), preview: () => Promise.resolve([]) },
     read: (juju) => juju.isLeader(),
     plan: () => ({ machine: [], status: [active()] }),
-    leave: () => Promise.resolve([]),
+    teardown: () => Promise.resolve([]),
     actions: {},
   },
 );

@@ -41,10 +41,10 @@ const fewerActions = { crash: charm.actions.crash };
 // @ts-expect-error
 export const missingAction = defineCharm(charmcraft, { ...parts, actions: fewerActions });
 
-// Turns are taken over a peer relation.
-export const turns = defineCharm(charmcraft, { ...parts, turns: { endpoint: 'cluster', patience: 600 } });
+// Rolling are taken over a peer relation.
+export const turns = defineCharm(charmcraft, { ...parts, rolling: { endpoint: 'cluster', timeout: 600 } });
 // @ts-expect-error
-export const otherTurns = defineCharm(charmcraft, { ...parts, turns: { endpoint: 'db', patience: 600 } });
+export const otherTurns = defineCharm(charmcraft, { ...parts, rolling: { endpoint: 'db', timeout: 600 } });
 
 // What is done about a hook, and about an event of the charm's own.
 const events = { moved: z.object({ to: z.string() }) };
@@ -85,15 +85,13 @@ export const handlers = defineCharm(charmcraft, {
 const never = () => Promise.resolve();
 export const onDeclared = defineCharm(charmcraft, {
   ...parts,
-  on: { 'cluster-relation-created': never, 'data-storage-attached': never, 'leader-elected': never },
+  on: { 'cluster-relation-broken': never, 'data-storage-attached': never, 'leader-elected': never },
 });
 export const onUndeclared = [
   // @ts-expect-error
   defineCharm(charmcraft, { ...parts, on: { 'backup-relation-changed': never } }),
   // @ts-expect-error
   defineCharm(charmcraft, { ...parts, on: { 'db-relation-chnaged': never } }),
-  // @ts-expect-error
-  defineCharm(charmcraft, { ...parts, on: { 'cluster-relation-broken': never } }),
   // @ts-expect-error
   defineCharm(charmcraft, { ...parts, on: { 'logs-storage-attached': never } }),
   // @ts-expect-error

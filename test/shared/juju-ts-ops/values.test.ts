@@ -14,7 +14,7 @@ import {
 } from 'juju-ts-ops';
 import { remedyOf } from '../../../shared/juju-ts-ops/src/errors.ts';
 import { holdsRedacted } from '../../../shared/juju-ts-ops/src/redacted.ts';
-import { statusText } from '../../../shared/juju-ts-ops/src/status.ts';
+import { shownText, statusText } from '../../../shared/juju-ts-ops/src/status.ts';
 
 describe('a redacted value', () => {
   const secret = new Redacted('hunter2');
@@ -59,6 +59,47 @@ describe('statuses', () => {
   test('the next step follows the reason', () => {
     expect(statusText(blocked('no database', 'juju integrate web:db mysql'))).toBe(
       'no database: juju integrate web:db mysql',
+    );
+  });
+
+  const units = Array.from({ length: 20 }, (_, index) => `web/${index}`);
+  const notes = ['writes to postgresql/1 since 12:03', 'web/7 has gone', 'add a rack'];
+
+  test.each([
+    [
+      'what fits is shown whole',
+      waiting((list) => `${list(['web/0', 'web/1'])} to stop`),
+      'web/0 and web/1 to stop',
+    ],
+    [
+      'of many names those that fit',
+      waiting((list) => `${list(units)} to stop, before the database is migrated`),
+      'web/0, web/1, web/2, web/3, web/4, web/5, web/6 and 13 more to stop, before the database is migrated',
+    ],
+    [
+      'the next step is never lost to names',
+      blocked((list) => `${list(units)} have no disk`, 'juju add-storage <unit> data'),
+      'web/0, web/1, web/2, web/3, web/4, web/5 and 14 more have no disk: juju add-storage <unit> data',
+    ],
+    [
+      'of the notes those that fit',
+      active('serves http://web.example.com:5240/MAAS', notes),
+      'serves http://web.example.com:5240/MAAS; writes to postgresql/1 since 12:03; 2 more: show-status',
+    ],
+    [
+      'what others say is cut between words',
+      blocked(`it says: ${'no such file '.repeat(20)}`),
+      'it says: no such file no such file no such file no such file no such file no such… (show-status)',
+    ],
+  ])('%s', (_what, status, shown) => {
+    expect(shownText(status)).toBe(shown);
+    expect(shown.length).toBeLessThanOrEqual(100);
+  });
+
+  test('the whole is kept', () => {
+    expect(statusText(active('serves', notes))).toBe(`serves; ${notes.join('; ')}`);
+    expect(statusText(waiting((list) => `${list(units)} to stop`))).toMatch(
+      /^web\/0, .*web\/18 and web\/19 to stop$/,
     );
   });
 });

@@ -8,7 +8,7 @@ import {
   definePeerInterface,
   integer,
   json,
-  OwnSecret,
+  SecretLabel,
   raw,
   Redacted,
   UserError,
@@ -44,7 +44,7 @@ export const charmcraft = {
 } as const;
 
 /** What sites are given. */
-export const KEY = new OwnSecret('key');
+export const KEY = new SecretLabel('key');
 
 export const options = {
   port: z.int().min(1, 'a TCP port is 1 to 65535').max(65535, 'a TCP port is 1 to 65535'),
@@ -151,7 +151,7 @@ export const charm = defineCharm(charmcraft, {
   },
   read,
   plan,
-  leave: () => Promise.resolve([]),
+  teardown: () => Promise.resolve([]),
   actions: {
     greet: defineAction<WebJuju, { name: string; times?: number | undefined }>(
       z.object({ name: z.string(), times: z.int().optional() }),

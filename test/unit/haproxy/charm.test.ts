@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
-import type { Resource } from '@maas-ha/host';
+import type { Resource } from 'juju-ts-host';
 import { inProcess, stateOf, type Outcome, type State } from 'juju-ts-ops/testing';
 import { z } from 'zod';
 import { charm } from '../../../charms/haproxy/src/charm.ts';
+import { programsOnPath } from '../programs.ts';
 import { CERTIFICATE_NAME, CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
+
+const programs = programsOnPath();
 
 type HaproxyState = State<typeof charm.charmcraft>;
 type HaproxyOutcome = Outcome<typeof charm.charmcraft>;
@@ -76,7 +79,7 @@ function certificatesIn(resources: readonly Resource[] = []): readonly Resource[
 }
 
 function requestIn({ state: after }: HaproxyOutcome): string {
-  const written = after.relations.find(({ endpoint }) => endpoint === 'certificates')?.ownData;
+  const written = after.relations.find(({ endpoint }) => endpoint === 'certificates')?.localUnitData;
   return (
     Requests.parse(JSON.parse(written?.['certificate_signing_requests'] ?? '[]'))[0]
       ?.certificate_signing_request ?? ''
@@ -115,6 +118,28 @@ describe('the CA of the relation certificates', () => {
     expect(outcome.state.status).toEqual({ level: 'waiting', message: 'ca to sign the certificate' });
   });
 
+  test('on several networks it is asked for the address beside the virtual one, of either family, and for none that moves', async () => {
+    const docker = { interface: 'docker0', address: '172.17.0.1', cidr: '172.17.0.0/16' };
+    const lan = { interface: 'eth0', address: '10.9.0.10', cidr: '10.9.0.0/24' };
+    const held = { interface: 'eth0', address: '10.9.0.100', cidr: '10.9.0.0/24' };
+    const six = { interface: 'eth0', address: 'fd09::10', cidr: 'fd09::/64' };
+    const namesWith = async (relations: HaproxyState['relations'], ingressAddresses: readonly string[]) => {
+      const addresses = [docker, held, lan, six];
+      const networks = { 'juju-info': { addresses, ingressAddresses } };
+      const outcome = await inProcess(charm).run('config-changed', state({ relations, networks }));
+      const text = await openssl(['req', '-noout', '-text'], requestIn(outcome));
+      return /(IP Address:.*)/.exec(text)?.[1];
+    };
+    // Beside the virtual address, though Juju lists docker0 first.
+    expect(await namesWith([web, ca, vip], ['172.17.0.1'])).toBe(
+      'IP Address:10.9.0.100, IP Address:10.9.0.10, IP Address:FD09:0:0:0:0:0:0:10',
+    );
+    // Where there is none, the one that Juju has others come in at.
+    expect(await namesWith([web, ca], ['10.9.0.10', 'fd09::10'])).toBe(
+      'IP Address:10.9.0.10, IP Address:FD09:0:0:0:0:0:0:10',
+    );
+  });
+
   test('is asked for what tls-names says, where it is set', async () => {
     const named = state({ options: { ...options, 'tls-names': 'maas.example, *.maas.example' } });
     const text = await openssl(
@@ -146,7 +171,7 @@ describe('the CA of the relation certificates', () => {
     expect(after.status).toEqual({
       level: 'blocked',
       message:
-        'ca refuses to sign a certificate for 10.9.0.10: IP addresses are not allowed (101): set other tls-names=, or relate another CA',
+        'ca refuses 10.9.0.10: IP addresses are not allowed (101): set tls-names=, or relate another CA',
     });
   });
 
@@ -170,22 +195,21 @@ test('with the option and the relation, the option counts, and the status says w
   );
   const unit = inProcess(charm);
   const given = {
-    id: '9m4e2mr0ui3e8a215n4g',
+    uri: 'secret:9m4e2mr0ui3e8a215n4g',
     owner: 'other',
     revisions: [{ number: 1, content: { certificate: certificate ?? '', key: key ?? '' } }],
   } as const;
   const asked = await unit.run('config-changed', state());
   const outcome = await unit.run('config-changed', {
     ...asked.state,
-    options: { ...options, certificate: `secret:${given.id}` },
+    options: { ...options, certificate: given.uri },
     secrets: [...asked.state.secrets, given],
   });
   expect(requestIn(asked)).not.toBe('');
   expect(requestIn(outcome)).toBe('');
   expect(outcome.state.status).toEqual({
     level: 'blocked',
-    message:
-      'certificate= is served, and ca is related to certificates as well: juju config haproxy --reset certificate, or juju remove-relation haproxy:certificates ca',
+    message: 'certificate= is served, not that of ca: reset it, or remove the relation; 2 more: show-status',
   });
   expect(outcome.state.ports).toContain('25443/tcp');
 });
@@ -196,7 +220,7 @@ describe('one wrong thing holds up nothing else', () => {
     return found?.kind === 'file' && typeof found.content === 'string' ? found.content : '';
   };
   const secret = (content: Readonly<Record<string, string>>) =>
-    ({ id: '9m4e2mr0ui3e8a215n4g', owner: 'other', revisions: [{ number: 1, content }] }) as const;
+    ({ uri: 'secret:9m4e2mr0ui3e8a215n4g', owner: 'other', revisions: [{ number: 1, content }] }) as const;
 
   test('an option that cannot be stays as it was', async () => {
     const unit = inProcess(charm);
@@ -224,7 +248,7 @@ describe('one wrong thing holds up nothing else', () => {
       'config-changed',
       state({ options: { ...options, certificate: 'secret:9m4e2mr0ui3e8a215n4g' }, relations: [web] }),
     );
-    expect(after.status?.message).toMatch(/certificate=secret:\S+ cannot be read: juju grant-secret/);
+    expect(after.status?.message).toMatch(/certificate= cannot be read: juju grant-secret/);
     expect(cfgIn(unit.resources)).toContain('server web-0 10.9.0.10:5240');
   });
 
@@ -254,20 +278,38 @@ describe('one wrong thing holds up nothing else', () => {
         secrets: [secret({ certificate, key })],
       }),
     );
-    expect(after.status?.message).toMatch(
-      /^the new certificate is not applied: HAProxy refuses it: .*unable to load SSL certificate/,
-    );
+    expect(after.status?.message).toMatch(/^the new certificate is not applied: HAProxy refuses it: /);
+    const { action } = await unit.run({ action: 'show-status' }, after);
+    expect(action?.results['status']).toMatch(/HAProxy refuses it: .*unable to load SSL certificate/);
     expect(certificatesIn(unit.resources)).toEqual([]);
     expect(cfgIn(unit.resources)).toContain('server web-0 10.9.0.10:5240');
     expect(after.ports).toEqual(['25080/tcp']);
   });
 });
 
+test('for 400 ports the machine is asked once who listens', async () => {
+  await programs.program(
+    'ss',
+    `echo "$*" >>${programs.folder}/asked\necho 'LISTEN 0 9 *:30007 *:* users:(("other",pid=1,fd=3))'`,
+  );
+  const ports = Array.from({ length: 400 }, (_, index) => 30_000 + index);
+  const region = { hostname: '10.9.0.10', port: '5240', 'tcp-ports': JSON.stringify(ports) };
+  const { state: after } = await inProcess(charm).run(
+    'config-changed',
+    state({ principalUnit: 'other/0', relations: [{ ...web, units: { 'web/0': region } }] }),
+  );
+  // Once in each round.
+  expect((await readFile(join(programs.folder, 'asked'), 'utf8')).trim().split('\n')).toHaveLength(2);
+  // 400 with port=, of which another program has one.
+  expect(after.ports).toHaveLength(400);
+  expect(after.ports).not.toContain('30007/tcp');
+});
+
 test('a collector learns where the metrics are, which are served then', async () => {
   const unit = inProcess(charm);
   const collector = { id: 8, endpoint: 'cos-agent', app: 'agent' } as const;
   const { state: after } = await unit.run('config-changed', state({ relations: [web, collector] }));
-  const written = after.relations.find(({ id }) => id === collector.id)?.ownData?.['config'] ?? '';
+  const written = after.relations.find(({ id }) => id === collector.id)?.localUnitData?.['config'] ?? '';
   expect(JSON.parse(written)).toMatchObject({
     metrics_scrape_jobs: [
       {

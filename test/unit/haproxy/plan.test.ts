@@ -1,16 +1,17 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { execa } from 'execa';
-import { TLS_SECRET, type TlsRequest } from '@maas-ha/interfaces/tls-certificates';
+import { TLS_SECRET, type TlsRequest } from 'juju-ts-interfaces/tls-certificates';
 import { Redacted } from 'juju-ts-ops';
 import { serverStates } from '../../../charms/haproxy/src/haproxy.ts';
-import { leave, plan } from '../../../charms/haproxy/src/plan.ts';
+import { teardown, plan } from '../../../charms/haproxy/src/plan.ts';
 import { parseCertificate } from '../../../charms/haproxy/src/certificate.ts';
 import { nameServersIn } from '../../../charms/haproxy/src/read.ts';
 import { maxConnections, type State } from '../../../charms/haproxy/src/state.ts';
+import { shown } from '../statuses.ts';
 import { cfgOf, parseOptions, regions, relationOf, stateOf } from './states.ts';
 
 /** Those that are checked: each is in its file a second time without. */
@@ -224,7 +225,7 @@ describe('the shapes of the http interface', () => {
     expect(status(state)).toEqual({
       level: 'blocked',
       message:
-        'maas-region/0, maas-region/2 give one address, 172.17.0.1:5240: juju bind them to a network where each has its own',
+        'maas-region/0 and maas-region/2 share 172.17.0.1:5240: juju bind them to a network of their own',
     });
   });
 
@@ -325,6 +326,21 @@ describe('the status', () => {
     });
   });
 
+  test('of twenty servers names those that fit', () => {
+    const numbers = Array.from({ length: 20 }, (_, number) => number);
+    const state = stateOf([regions(...numbers)], {
+      own: ['10.9.0.10'],
+      ...running(...numbers.map((number) => up(`maas-region-${number}`, number === 0 ? 'UP' : 'DOWN', 40))),
+    });
+    expect(shown('haproxy', plan(state).status)[0]).toMatch(
+      /^1 of 20 backends up behind port 80: maas-region\/1 down for 40 s and 18 more$/,
+    );
+    const bags = numbers.map((number) => relationOf(number, `web-${number}`, { [`web-${number}/0`]: {} }));
+    expect(shown('haproxy', plan(stateOf(bags)).status)[0]).toMatch(
+      /^web-0, .* and 1[0-9] more to say where it serves$/,
+    );
+  });
+
   test('is not active when nothing is up, nothing answers, or the file is not what runs', () => {
     const down = ['maas-region-0', 'maas-region-1', 'maas-region-2'].map((name) =>
       up(name, 'DOWN 1/2', 7300),
@@ -347,7 +363,7 @@ describe('the status', () => {
     const state = stateOf([all], { holders: { 80: 'nginx' } });
     expect(status(state)).toEqual({
       level: 'blocked',
-      message: 'port 80 is held by nginx: stop that (systemctl disable --now nginx), or set another port=',
+      message: 'port 80 is held by nginx: systemctl disable --now nginx, or set another port=',
     });
     expect(cfgOf(state)).toMatch(/frontend port-5242\n/);
     expect(cfgOf(state)).not.toMatch(/frontend port-80\n/);
@@ -410,8 +426,10 @@ describe('a databag that cannot be read', () => {
     });
     expect(status(state)).toEqual({
       level: 'active',
-      message:
-        '1 of 1 backends up behind port 80; not understood: reverseproxy:1, port of web/1: not a whole number, and 1 more',
+      message: expect.stringMatching(
+        /^1 of 1 backends up behind port 80; not understood: reverseproxy:1, port of web\/1: not a whole number; not understood: .*web\/2/,
+      ),
+      brief: '1 of 1 backends up behind port 80; 2 more: show-status',
     });
   });
 });
@@ -532,10 +550,14 @@ describe('a certificate', () => {
   });
 
   test('that has expired is said', async () => {
-    const certificate = { ...parseCertificate(await certify(), key), expired: '2026-11-01' };
+    const pem = await certify();
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 31 * 24 * 3600 * 1000);
+    const certificate = parseCertificate(pem, key);
+    clock.mockRestore();
+    const [day] = new X509Certificate(pem.reveal()).validToDate.toISOString().split('T');
     expect(status(stateOf([regions(1)], { tls: { certificate, isForgotten: false } }))).toEqual({
       level: 'blocked',
-      message: 'certificate= expired on 2026-11-01: juju update-secret',
+      message: `certificate= expired on ${day}: juju update-secret`,
     });
   });
 
@@ -588,26 +610,26 @@ describe('a unit that is being removed', () => {
   const draining = { kind: 'file', path: '/run/haproxy.draining', content: '', mode: 0o644 };
 
   test('serves as before, and says that it will not for long', () => {
-    const { machine, databags } = plan(stateOf([], { isLeaving: true, websites: [7] }));
+    const { machine, databags } = plan(stateOf([], { isBeingRemoved: true, websites: [7] }));
     expect(machine).toEqual([draining]);
     expect(databags).toEqual([{ endpoint: 'website', relation: 7, unit: {} }]);
   });
 
   test('stops when its clients have had time to go elsewhere', () => {
-    const kinds = leave({ ...left, leavingFor: 1 }).map((resource) => resource.kind);
+    const kinds = teardown({ ...left, removalFor: 1 }).map((resource) => resource.kind);
     expect(kinds.slice(0, 3)).toEqual(['file', 'step', 'service']);
-    expect(leave(left)).toContainEqual(draining);
-    expect(leave(left)).toContainEqual({ kind: 'absent-file', path: draining.path });
+    expect(teardown(left)).toContainEqual(draining);
+    expect(teardown(left)).toContainEqual({ kind: 'absent-file', path: draining.path });
   });
 
   test('waits for nobody where it does not run', () => {
-    expect(leave({ ...left, isServing: false }).map(({ kind }) => kind)).not.toContain('step');
+    expect(teardown({ ...left, isServing: false }).map(({ kind }) => kind)).not.toContain('step');
   });
 });
 
 test('whoever leaves takes the certificate along', () => {
   const path = '/etc/haproxy/charm-0123456789abcdef.pem';
-  expect(leave({ ...left, files: [path] })).toContainEqual({ kind: 'absent-file', path });
+  expect(teardown({ ...left, files: [path] })).toContainEqual({ kind: 'absent-file', path });
 });
 
 describe('a machine on which somebody else looks after HAProxy', () => {
@@ -618,11 +640,11 @@ describe('a machine on which somebody else looks after HAProxy', () => {
     ],
     [
       { kind: 'person', config: '/etc/haproxy/haproxy.cfg' } as const,
-      'HAProxy was set up by hand here; to hand it over: mv /etc/haproxy/haproxy.cfg /etc/haproxy/haproxy.cfg.by-hand',
+      'HAProxy was set up by hand here: to hand it over, move /etc/haproxy/haproxy.cfg away',
     ],
   ])('%j: nothing is touched, also while this unit goes', (occupant, message) => {
-    for (const isLeaving of [false, true])
-      expect(plan(stateOf([regions(1)], { occupant, isLeaving }))).toEqual({
+    for (const isBeingRemoved of [false, true])
+      expect(plan(stateOf([regions(1)], { occupant, isBeingRemoved }))).toEqual({
         machine: [],
         status: [{ level: 'blocked', message }],
       });

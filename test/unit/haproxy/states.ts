@@ -1,5 +1,5 @@
 // States of the haproxy charm for tests, from options and databags as Juju has them.
-import { http } from '@maas-ha/interfaces/http';
+import { http } from 'juju-ts-interfaces/http';
 import { options } from '../../../charms/haproxy/src/options.ts';
 import { plan } from '../../../charms/haproxy/src/plan.ts';
 import { configuredFor } from '../../../charms/haproxy/src/read.ts';
@@ -97,7 +97,7 @@ export function stateOf(
     ...configured,
     unit: 'haproxy/0',
     home: '/var/lib/juju/agents/unit-haproxy-0/charm',
-    isLeaving: false,
+    isBeingRemoved: false,
     given: { ...DEFAULTS, ...raw },
     refused: [],
     services: offered.services,

@@ -1,6 +1,6 @@
 // What keepalived asks the services of a machine, on a machine of the lab.
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { drainMark } from '@maas-ha/host';
+import { drainMark } from 'juju-ts-host';
 import {
   CHECK_SCRIPT,
   CHECK_SCRIPT_CONTENT,

@@ -41,7 +41,7 @@ test.each(['BACKUP', 'FAULT'])(
   },
 );
 
-test('MASTER on a unit that is about to leave: it goes on keeping out new connections', async () => {
+test('MASTER on a unit that is about to teardown: it goes on keeping out new connections', async () => {
   await become('MASTER');
   expect(await readFile(join(folder, 'vip-eth0-ipv4.state'), 'utf8')).toMatch('MASTER ');
   expect(await asked()).toBe('');

@@ -1,10 +1,15 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { Redacted } from 'juju-ts-ops';
 import { priorityOf } from '../../../charms/keepalived-vip/src/instances.ts';
 import { ownersOf } from '../../../charms/keepalived-vip/src/owners.ts';
-import { leave } from '../../../charms/keepalived-vip/src/plan.ts';
+import { teardown } from '../../../charms/keepalived-vip/src/machine.ts';
+import { bindingServices } from '../../../charms/keepalived-vip/src/read.ts';
 import { CONFIG } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
 import type { State } from '../../../charms/keepalived-vip/src/state.ts';
+import { shown } from '../statuses.ts';
 import { parseOptions, peerOf, planOf, stateOf } from './states.ts';
 
 const conf = (state: Parameters<typeof planOf>[0]): string => planOf(state).files.get(CONFIG)?.text ?? '';
@@ -54,7 +59,7 @@ describe('where the addresses go', () => {
     ['FD09:0::11', {}, /vip=fd09::11 is this machine's own address/],
     ['10.9.0.100', { interface: 'eth7' }, /interface=eth7 has no ipv4 address here .* set one of eth0/],
     ['', {}, /juju config keepalived-vip vip=/],
-    ['10.9.0.100', { 'vrrp-version': 2 }, /advert-interval=0\.1: .* set advert-interval=1/],
+    ['10.9.0.100', { 'vrrp-version': 2 }, /advert-interval=0\.1: .* set 1, or vrrp-version=3/],
   ])('vip=%j %j is refused, and nothing is touched', (vip, more, message) => {
     const planned = planOf(stateOf(1, { options: { vip, ...more } }));
     expect(planned.status).toEqual([{ level: 'blocked', message: expect.stringMatching(message) }]);
@@ -76,7 +81,9 @@ describe('where the addresses go', () => {
     expect(planOf(emptied).machine).toEqual([]);
     expect(status(emptied)).toMatchObject({
       level: 'blocked',
-      message: expect.stringMatching(/^vip= is empty; 10\.9\.0\.100 is held as before: juju config .* vip=/),
+      message: expect.stringMatching(
+        /^vip= is empty, and 10\.9\.0\.100 is still held: set vip=, or juju remove-application /,
+      ),
     });
   });
 
@@ -132,7 +139,7 @@ describe('a unit that joins', () => {
     const first = peerOf(1, { instances: [report(1, 'BACKUP')], sendsTo });
     const early = stateOf(2, { isLeader: false, peers: [first] });
     expect(planOf(early).files.has(CONFIG)).toBe(false);
-    expect(status(early)).toEqual({ level: 'waiting', message: '10.9.0.13 to learn of this unit' });
+    expect(status(early)).toEqual({ level: 'waiting', message: 'Juju to tell of the other units' });
 
     const holder = peerOf(3, { instances: [report(3, 'MASTER')], sendsTo: ['10.9.0.11', '10.9.0.12'] });
     const met = stateOf(2, { isLeader: false, peers: [first, holder] });
@@ -155,6 +162,10 @@ describe('a unit that joins', () => {
       expect(planOf(stateOf(2, { isLeader: false, peers })).files.has(CONFIG)).toBe(false);
       expect(planOf(stateOf(2, { isLeader: true, peers })).files.has(CONFIG)).toBe(true);
     }
+    const message = (peers: State['peers']) => status(stateOf(2, { isLeader: false, peers }))?.message;
+    // The leader may have gone first long ago: this unit has not been told of anybody.
+    expect(message([])).toBe('Juju to tell of the other units');
+    expect(message([peerOf(1)])).toBe('the leader to go first');
   });
 
   test('and is not waited for by those that run', () => {
@@ -368,6 +379,20 @@ describe('the holder in the status', () => {
     });
   });
 
+  test('of twenty units and ten addresses it names what fits', () => {
+    const numbers = Array.from({ length: 20 }, (_, index) => index + 10);
+    const vips = numbers.slice(0, 10).map((number) => `10.9.0.2${number}`);
+    const peers = numbers.map((number) => peerOf(number, { instances: [report(number, 'BACKUP')] }));
+    const options = { vip: vips.join(' ') };
+    expect(
+      shown('keepalived-vip', planOf(stateOf(1, { isLeader: false, options, peers })).status),
+    ).toContainEqual(expect.stringMatching(/^keepalived-vip\/10, .* and 1[0-9] more to learn of this unit$/));
+    const holds = stateOf(1, { options, running: running('BACKUP') });
+    expect(shown('keepalived-vip', planOf(holds).status)[0]).toMatch(
+      /^ready to take 10.9.0.210; .*; [0-9] more: show-status$/,
+    );
+  });
+
   test('two at once: each side says what it has and knows', () => {
     const state = stateOf(1, {
       managed: ['10.9.0.100'],
@@ -393,7 +418,7 @@ describe('who else is on the network', () => {
       {
         level: 'blocked',
         message:
-          'vip=10.9.0.100 is in use by another machine, 52:54:00:12:34:56: set a free address, or take it from there',
+          'vip=10.9.0.100 is in use by machine 52:54:00:12:34:56: set a free address, or free it there',
       },
     ]);
   });
@@ -401,7 +426,7 @@ describe('who else is on the network', () => {
   test('a router with the same number is reported; over unicast the two do not disturb each other', () => {
     const state = stateOf(1, { sighted: router });
     expect(planOf(state).files.has(CONFIG)).toBe(true);
-    expect(status(state)).toEqual({ level: 'active', message: `ready to take 10.9.0.100; ${clash}` });
+    expect(status(state)).toMatchObject({ level: 'active', message: `ready to take 10.9.0.100; ${clash}` });
   });
 
   test('over multicast nothing is started beside it, and what runs goes on', () => {
@@ -458,12 +483,34 @@ describe('a container that may not set a kernel parameter', () => {
     });
   });
 
+  test.each([
+    ['bind 10.9.0.100:80', true],
+    ['bind ipv4@10.9.0.100:443 ssl crt /x.pem', true],
+    ['bind [fd09::100]:80', true],
+    ['bind 10.9.0.7:80,10.9.0.100:80', true],
+    ['bind :80', false],
+    ['bind [::]:80 v4v6', false],
+    ['bind 10.9.0.10:80', false],
+    ['# bind 10.9.0.100:80', false],
+    ['server vip 10.9.0.100:80', false],
+  ])('is asked what listens on a virtual address by name: %s', async (line, isBinding) => {
+    const root = await mkdtemp(join(tmpdir(), 'root-'));
+    try {
+      const { track, vip } = parseOptions({ vip: '10.9.0.100 fd09::100' });
+      expect(await bindingServices({ track, vip }, root)).toEqual([]);
+      await mkdir(join(root, 'etc/haproxy'), { recursive: true });
+      await writeFile(join(root, 'etc/haproxy/haproxy.cfg'), `frontend f\n  ${line}\n`);
+      expect(await bindingServices({ track, vip }, root)).toEqual(isBinding ? ['haproxy'] : []);
+    } finally {
+      await rm(root, { recursive: true });
+    }
+  });
+
   test('names the service that needs it, and what its host has to do', () => {
     const planned = planOf(stateOf(1, { kernel, binding: ['haproxy'] }));
     expect(planned.status[0]).toEqual({
       level: 'blocked',
-      message:
-        'haproxy listens on a virtual address by name: on the host of this container, run: sysctl -w net.ipv4.ip_nonlocal_bind=1',
+      message: 'haproxy binds the address: on the host, set net.ipv4.ip_nonlocal_bind=1',
     });
     expect(planned.files.has(CONFIG)).toBe(true);
   });
@@ -487,9 +534,9 @@ describe('keepalived of this machine is another’s', () => {
   });
 
   test('nor at its removal', () => {
-    expect(planOf(stateOf(3, { occupant, isLeaving: true })).machine).toEqual([]);
-    expect(leave(occupant)).toEqual([]);
-    expect(leave({ kind: 'person', config: CONFIG })).toEqual([]);
+    expect(planOf(stateOf(3, { occupant, isBeingRemoved: true })).machine).toEqual([]);
+    expect(teardown(occupant)).toEqual([]);
+    expect(teardown({ kind: 'person', config: CONFIG })).toEqual([]);
   });
 
   test('what was set up by hand is asked for', () => {
@@ -497,7 +544,7 @@ describe('keepalived of this machine is another’s', () => {
     expect(planned.machine).toEqual([]);
     expect(planned.status[0]).toEqual({
       level: 'blocked',
-      message: `keepalived was set up by hand here; to hand it over: mv ${CONFIG} ${CONFIG}.by-hand`,
+      message: `keepalived was set up by hand here: to hand it over, move ${CONFIG} away`,
     });
   });
 
@@ -511,10 +558,17 @@ describe('keepalived of this machine is another’s', () => {
       'goes-first': 'keepalived-vip/1',
     });
     const runs = (state: State): boolean => planOf(state).files.has(CONFIG);
-    const named = { firstUnit: 'keepalived-vip/0', peers: [peerOf(3, { addresses: [] })] };
-    expect(runs(stateOf(0, { ...named, isLeader: false }))).toBe(true);
-    expect(runs(stateOf(1, { ...named, isLeader: false }))).toBe(false);
-    expect(runs(stateOf(1, { ...named, isLeader: true }))).toBe(false);
+    const firstUnit = 'keepalived-vip/0';
+    const aside = peerOf(3, { addresses: [] });
+    expect(runs(stateOf(0, { firstUnit, peers: [aside], isLeader: false }))).toBe(true);
+    for (const isLeader of [false, true])
+      expect(runs(stateOf(1, { firstUnit, peers: [peerOf(0), aside], isLeader }))).toBe(false);
+  });
+
+  test('whoever was to start first and has gone is not waited for', () => {
+    const gone = { firstUnit: 'keepalived-vip/0', peers: [peerOf(3, { addresses: [] })] };
+    const runs = (isLeader: boolean): boolean => planOf(stateOf(1, { ...gone, isLeader })).files.has(CONFIG);
+    expect([runs(true), runs(false)]).toEqual([true, false]);
   });
 });
 
@@ -527,7 +581,7 @@ test('rules that have gone are loaded again, also where all else stays as it was
 
 test('a unit that is being removed gives its addresses away before its peers seem to leave it', () => {
   const state = stateOf(0, {
-    isLeaving: true,
+    isBeingRemoved: true,
     clients: [4],
     running: running('MASTER'),
   });
@@ -551,7 +605,7 @@ test('whoever leaves takes every file of its plan along', () => {
     '/run/keepalived-vip.next',
     '/run/keepalived-vip.telling',
   ];
-  const deleted = leave().flatMap((resource) => (resource.kind === 'absent-file' ? [resource.path] : []));
+  const deleted = teardown().flatMap((resource) => (resource.kind === 'absent-file' ? [resource.path] : []));
   expect(deleted.toSorted()).toEqual(written.toSorted());
 });
 

@@ -1,5 +1,5 @@
 // States of keepalived-vip for tests, and what its plan writes.
-import type { Resource } from '@maas-ha/host';
+import type { Resource } from 'juju-ts-host';
 import { options } from '../../../charms/keepalived-vip/src/options.ts';
 import { plan } from '../../../charms/keepalived-vip/src/plan.ts';
 import type { Peer, State } from '../../../charms/keepalived-vip/src/state.ts';
@@ -45,7 +45,7 @@ export function stateOf(
     unitNumber: number,
     self: { name: `keepalived-vip/${number}`, home: `/var/lib/juju/agents/unit-keepalived-vip-${number}` },
     isLeader: true,
-    isLeaving: false,
+    isBeingRemoved: false,
     options: parseOptions(raw),
     addresses: [
       { interface: 'eth0', address: `10.9.0.1${number}`, prefix: 24, family: 'ipv4' },

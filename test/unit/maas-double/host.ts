@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DatabaseConnection } from '@maas-ha/interfaces/database';
+import type { DatabaseConnection } from 'juju-ts-interfaces/database';
 import { execa } from 'execa';
 import { stringify } from 'yaml';
 
@@ -131,16 +132,19 @@ export class DoubleHost implements AsyncDisposable {
     return { exitCode, stdout: stdout ?? '', stderr: stderr ?? '' };
   }
 
-  /** A folder that has `maas-region` and `maas-rack` of this host, for a charm's own code to find on PATH. */
+  /**
+   * A folder that has `maas-region` and `maas-rack` of this host, for a charm's own code to find on PATH; `maas-common` is
+   * where it always is.
+   */
   async commands(): Promise<string> {
-    const folder = join(this.root, 'bin');
-    await mkdir(folder, { recursive: true });
-    for (const name of ['region', 'rack']) {
-      const variables = Object.entries(this.#environment()).map(([key, value]) => `${key}='${value}'`);
-      const script = `#!/bin/sh\nexec env ${variables.join(' ')} /usr/bin/python3 -c '${code(`${name}_main`)}' "$@"\n`;
-      await writeFile(join(folder, `maas-${name}`), script, { mode: 0o755 });
+    const variables = Object.entries(this.#environment()).map(([key, value]) => `${key}='${value}'`);
+    for (const path of ['bin/maas-region', 'bin/maas-rack', 'usr/lib/maas/maas-common']) {
+      const entry = `${path.replace(/.*-/, '')}_main`;
+      const script = `#!/bin/sh\nexec env ${variables.join(' ')} /usr/bin/python3 -c '${code(entry)}' "$@"\n`;
+      await mkdir(dirname(join(this.root, path)), { recursive: true });
+      await writeFile(join(this.root, path), script, { mode: 0o755 });
     }
-    return folder;
+    return join(this.root, 'bin');
   }
 
   /** Starts regiond and the web server before it. */
@@ -152,6 +156,23 @@ export class DoubleHost implements AsyncDisposable {
   /** It begins to serve once regiond has written its configuration. */
   startWeb(): ChildProcess {
     return this.#start('http_main');
+  }
+
+  /** Starts Temporal beside a region that serves, and waits until it listens. */
+  async startTemporal(): Promise<void> {
+    this.#start('temporal_main');
+    const listens = async (): Promise<boolean> => {
+      const socket = connect(5271, this.address);
+      try {
+        await once(socket, 'connect');
+        return true;
+      } catch {
+        return false;
+      } finally {
+        socket.destroy();
+      }
+    };
+    await until(listens, Boolean);
   }
 
   startRack(): ChildProcess {

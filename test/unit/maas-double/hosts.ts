@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
-import { PostgresqlServer } from '../postgresql.ts';
+import { afterEach, beforeEach } from '@jest/globals';
+import { postgresqlServer, type PostgresqlServer } from '../postgresql.ts';
 import { DoubleHost } from './host.ts';
 
 /** A PostgreSQL whose database is empty before each test, and hosts that are gone after it. */
@@ -9,16 +9,8 @@ export interface DoubleHosts {
 }
 
 export function doubleHosts(): DoubleHosts {
-  let server: PostgresqlServer;
+  const server = postgresqlServer();
   let hosts: DoubleHost[];
-
-  beforeAll(async () => {
-    server = await PostgresqlServer.start();
-  });
-
-  afterAll(async () => {
-    await server[Symbol.asyncDispose]();
-  });
 
   beforeEach(async () => {
     hosts = [];
@@ -30,9 +22,7 @@ export function doubleHosts(): DoubleHosts {
   });
 
   return {
-    get server() {
-      return server;
-    },
+    server,
     async make(...args) {
       const host = await DoubleHost.make(...args);
       hosts.push(host);

@@ -5,10 +5,11 @@ import { once } from 'node:events';
 import { chmod, stat } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { authorization, MaasApi } from '@maas-ha/maas';
+import { authorization, DEB, MaasApi } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
-import { configureDhcp } from '../../../charms/maas-region/src/dhcp.ts';
+import { forgetRack, insist } from '../../../charms/maas-region/src/cluster/controllers.ts';
+import { dhcpConfigurer } from '../../../charms/maas-region/src/racks/dhcp.ts';
 import { type DoubleHost, until } from './host.ts';
 import { doubleHosts } from './hosts.ts';
 
@@ -671,10 +672,25 @@ describe('racks', () => {
       });
       expect(await host.read('systemctl.log')).toBe('stop maas-rackd\n');
       expect(await host.rack([...url, '--secret', 'a1b2'])).toMatchObject({ exitCode: 0 });
-      expect(await host.read('systemctl.log')).toContain('enable --now maas-rackd');
+      expect(await host.read('systemctl.log')).toBe(
+        'stop maas-rackd\nstop maas-rackd\nenable maas-rackd\nstart maas-rackd\n',
+      );
       expect(await host.rack(['register'])).toMatchObject({
         exitCode: 1,
-        stderr: expect.stringContaining('MAAS region controller URL must be given'),
+        stdout: expect.stringContaining('MAAS region controller URL must be given'),
+        stderr: '',
+      });
+      // Whatever it is; from then on none of its commands works.
+      expect(await host.rack([...url, '--secret', 'xyz0'])).toMatchObject({ exitCode: 0 });
+      expect(await host.rack(['config'])).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining('binascii.Error: Non-hexadecimal digit found'),
+      });
+      await host.write('var/lib/maas/secret', '');
+      await host.write('bin/systemctl', '#!/bin/sh\necho "no systemd here" >&2\nexit 1\n');
+      expect(await host.rack([...url, '--secret', 'a1b2'])).toMatchObject({
+        exitCode: 1,
+        stderr: 'Unable to stop maas-rackd service.\nFailed with error: no systemd here.',
       });
     } finally {
       process.env['PATH'] = path;
@@ -693,6 +709,14 @@ describe('racks', () => {
     expect(await host.rack(['config', '--region-url', 'http://2001:db8::5/'])).toMatchObject({
       exitCode: 1,
       stderr: expect.stringContaining('That is not a valid URL'),
+    });
+    expect(await host.rack(['config', '--debug', 'maybe'])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("argument --debug: Value should be 'true' or 'false'"),
+    });
+    expect(await host.rack([])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('Choose a sub-command.'),
     });
   });
 
@@ -814,29 +838,114 @@ describe('the API', () => {
     expect(await rack.read('var/lib/maas/maas_id')).toBe(id);
   });
 
+  const vlan = { fabric_id: 0, vid: 0 };
+
+  /** Racks that are connected to every process of every region, on a VLAN that has a range of addresses. */
+  async function withRacks(...names: readonly string[]): Promise<void> {
+    for (const name of names)
+      await doubles.server.sql(
+        `INSERT INTO maasserver_node VALUES ('id_${name}', '${name}', 2, '127.0.7.9', '3.4', true);
+         INSERT INTO maasserver_regionrackrpcconnection SELECT system_id, port, 'id_${name}' FROM maasserver_regionprocess`,
+      );
+    await doubles.server.sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.100', '10.0.0.200', 5001)");
+  }
+
+  async function pairOf(maas: MaasApi): Promise<string> {
+    const [found] = await maas.vlans();
+    return `${found?.primary_rack} ${found?.secondary_rack}`;
+  }
+
   test('lets a rack go from one place on a VLAN to the other in two changes only, and the charm makes both', async () => {
     const host = await migrated();
     await host.serve('region-1');
     const maas = await api(host);
-    for (const name of ['a', 'b', 'c'])
-      await doubles.server.sql(
-        `INSERT INTO maasserver_node VALUES ('id-${name}', '${name}', 2, '127.0.7.9', '3.4', true)`,
-      );
-    await doubles.server.sql("INSERT INTO maasserver_iprange VALUES ('10.0.0.100', '10.0.0.200', 5001)");
-    const pairNow = async (): Promise<string> => {
-      const [vlan] = await maas.vlans();
-      return `${vlan?.primary_rack} ${vlan?.secondary_rack}`;
-    };
-    const vlan = { fabric_id: 0, vid: 0 };
-    await maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: 'id-a', secondary_rack: 'id-b' });
-    await expect(maas.updateVlan(vlan, { primary_rack: 'id-c', secondary_rack: 'id-a' })).rejects.toThrow(
-      'id-a is already set as the primary rack controller',
+    await withRacks('a', 'b', 'c');
+    const pairNow = (): Promise<string> => pairOf(maas);
+    await maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: 'id_a', secondary_rack: 'id_b' });
+    await expect(maas.updateVlan(vlan, { primary_rack: 'id_c', secondary_rack: 'id_a' })).rejects.toThrow(
+      'id_a is already set as the primary rack controller',
     );
-    await maas.updateVlan(vlan, { primary_rack: 'id-b', secondary_rack: 'id-c' });
-    expect(await pairNow()).toBe('id-b null');
+    await maas.updateVlan(vlan, { primary_rack: 'id_b', secondary_rack: 'id_c' });
+    expect(await pairNow()).toBe('id_b null');
     for (const [primary = '', secondary = ''] of ['ab', 'ba', 'cb', 'bc', 'ca', 'ab']) {
-      await configureDhcp(maas, { vlan: 0, primary, secondary });
-      expect(await pairNow()).toBe(`id-${primary} id-${secondary}`);
+      await dhcpConfigurer({ vlan: 0, primary, secondary })(maas);
+      expect(await pairNow()).toBe(`id_${primary} id_${secondary}`);
     }
+  });
+
+  test('knows which racks are connected, and gives a dead primary no new secondary', async () => {
+    const host = await migrated();
+    await host.serve('region-1');
+    const maas = await api(host);
+    await withRacks('a', 'b', 'c');
+    await maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: 'id_a', secondary_rack: 'id_b' });
+    await doubles.server.sql(
+      `DELETE FROM maasserver_regionrackrpcconnection WHERE rack = 'id_a' OR rack = 'id_b' AND port = 5250`,
+    );
+    const services = (await maas.rackControllers()).flatMap(({ service_set }) => service_set);
+    expect(services.map(({ status, status_info }) => `${status} ${status_info}`)).toEqual([
+      'dead ',
+      // MAAS counts four processes for each region, however many there are.
+      'degraded 75% connected to region controllers.',
+      'running ',
+    ]);
+    await expect(maas.updateVlan(vlan, { secondary_rack: 'id_c' })).rejects.toThrow(
+      'The primary rack controller must be up and running to set a secondary rack controller.',
+    );
+    await expect(dhcpConfigurer({ vlan: 0, primary: 'a', secondary: 'c' })(maas)).rejects.toThrow(
+      'its rackd is dead',
+    );
+    await dhcpConfigurer({ vlan: 0 })(maas);
+    expect(await pairOf(maas)).toBe('id_b id_c');
+  });
+
+  test('3.7 answers 500 to what it has done where Temporal is down; the charm puts it back, and asks again', async () => {
+    const host = await migrated(1, '3.7');
+    await host.serve('region-1');
+    const maas = await api(host);
+    await withRacks('a', 'b', 'c');
+    const stateNow = async (): Promise<string> => `${(await maas.vlans())[0]?.dhcp_on} ${await pairOf(maas)}`;
+    await expect(
+      maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: 'id_a', secondary_rack: 'id_b' }),
+    ).rejects.toThrow('it says 500');
+    expect(await stateNow()).toBe('true id_a id_b');
+    for (const [primary = '', secondary = ''] of ['bc', 'ba', 'ca', 'cb', 'ac']) {
+      await expect(dhcpConfigurer({ vlan: 0, primary, secondary })(maas)).rejects.toThrow('it says 500');
+      expect(await stateNow()).toBe('true id_a id_b');
+    }
+    await expect(maas.updateVlan(vlan, { dhcp_on: 'false', secondary_rack: '' })).rejects.toThrow('500');
+    await maas.updateVlan(vlan, { primary_rack: '' });
+    const command = join(await host.commands(), 'maas-region');
+    const installed = {
+      ...DEB,
+      sockets: join(host.root, 'var/lib/maas'),
+      region: (...args: readonly string[]) => [command, ...args] as const,
+    };
+    const configure = dhcpConfigurer({ vlan: 0, primary: 'b', secondary: 'a' });
+    await expect(insist(installed, configure, 1)).rejects.toThrow(
+      "500, after 0 s: `systemctl list-units 'maas-*'` shows what does not run; run this action again",
+    );
+    expect(await stateNow()).toBe('false null null');
+    const asked = insist(installed, configure);
+    await host.startTemporal();
+    await asked;
+    expect(await stateNow()).toBe('true id_b id_a');
+  });
+
+  test('a rack that is forgotten leaves its DHCP to the others; where that is off it is in the way', async () => {
+    const host = await migrated();
+    await host.serve('region-1');
+    const maas = await api(host);
+    await withRacks('a', 'b', 'c');
+    await maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: 'id_a', secondary_rack: 'id_b' });
+    await maas.deleteController('rack', 'id_a');
+    expect(await pairOf(maas)).toBe('id_b id_c');
+    await maas.deleteController('rack', 'id_c');
+    expect(await pairOf(maas)).toBe('id_b null');
+    await maas.updateVlan(vlan, { dhcp_on: 'false' });
+    await expect(maas.deleteController('rack', 'id_b')).rejects.toThrow('it says 500');
+    await forgetRack(maas, 'id_b');
+    expect(await maas.rackControllers()).toEqual([]);
+    expect(await pairOf(maas)).toBe('null null');
   });
 });

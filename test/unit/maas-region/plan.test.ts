@@ -1,22 +1,29 @@
 import { describe, expect, test } from '@jest/globals';
 import { DEB, SNAP } from '@maas-ha/maas';
 import { parse } from 'yaml';
-import { leave, plan } from '../../../charms/maas-region/src/plan.ts';
-import { options, type State } from '../../../charms/maas-region/src/state.ts';
+import { teardown, plan } from '../../../charms/maas-region/src/plan.ts';
+import type { State } from '../../../charms/maas-region/src/state.ts';
+import { options } from '../../../charms/maas-region/src/options.ts';
+import { shown } from '../statuses.ts';
 import {
   bagOf,
+  changed,
   CLUSTER,
+  databaseOver,
   fileOf,
   fresh,
   inputsOf,
   inTurnOf,
   MAAS_34,
+  MAAS_37,
   machineOf,
   PASSWORD,
   prepared,
+  resourcesOf,
   SECRET,
   serving,
   REGIOND_CONF,
+  type Changes,
 } from './states.ts';
 
 /** What keeps services of a region from starting while it is upgraded. */
@@ -29,8 +36,26 @@ const UNIT_FILES = ['maas-ha-upgrade', 'maas-ha'].flatMap((file) =>
 
 const confOf = (state: State): Record<string, unknown> => parse(fileOf(state, REGIOND_CONF) ?? '');
 const statusOf = (state: State): unknown => plan(state).status[0];
-const follower = (known: Partial<State> = {}): State =>
-  serving({ unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11', isLeader: false, ...known });
+const follower = (changes: Changes = {}): State =>
+  changed(
+    serving({
+      unit: 'maas-region/1',
+      region: { hostname: 'region-1' },
+      network: { address: '10.0.0.11' },
+      isLeader: false,
+    }),
+    changes,
+  );
+
+test('the packages of MAAS are held, so that no apt upgrade of all machines stops every region', () => {
+  for (const state of [fresh(), serving()]) {
+    const packages = resourcesOf(state).flatMap((one) =>
+      one.kind === 'packages' && one.names.some((name) => name.startsWith('maas')) ? [one] : [],
+    );
+    expect(packages).not.toEqual([]);
+    for (const one of packages) expect(one).toMatchObject({ held: true });
+  }
+});
 
 describe('the schema', () => {
   test('is migrated by the leader, before regiond starts, and after what its package started has stopped', () => {
@@ -41,7 +66,7 @@ describe('the schema', () => {
   });
 
   test('and in the rounds after it has been, nothing is stopped any more', () => {
-    const steps = machineOf(fresh({ hasMigrated: true }));
+    const steps = machineOf(fresh({ database: { hasMigrated: true } }));
     expect(steps).not.toContain('service:maas-regiond:stopped');
     expect(steps).toContain('service:maas-regiond:running');
   });
@@ -49,7 +74,7 @@ describe('the schema', () => {
   test('is waited for by the others, whose regiond stays stopped', () => {
     const state = fresh({
       isLeader: false,
-      cluster: { id: 1, url: 'http://10.0.0.200/MAAS', regions: {}, racks: {} },
+      cluster: { url: 'http://10.0.0.200/MAAS' },
     });
     expect(machineOf(state)).toContain('service:maas-regiond:stopped');
     expect(machineOf(state)).not.toContain('step:migrate-database');
@@ -63,13 +88,13 @@ describe('the schema', () => {
   });
 
   test('of another database does not count: that one may be empty', () => {
-    const databaseRelations = { db: [], database: [5] };
-    expect(machineOf(serving({ databaseRelations }))).toContain('step:migrate-database');
-    expect(machineOf(follower({ databaseRelations }))).toContain('service:maas-regiond:stopped');
+    const database = databaseOver(5);
+    expect(machineOf(serving({ database }))).toContain('step:migrate-database');
+    expect(machineOf(follower({ database }))).toContain('service:maas-regiond:stopped');
   });
 
   test('of an older MAAS is migrated once more, and nobody serves before', () => {
-    const cluster = { ...CLUSTER, schema: { version: MAAS_34, relation: 4 } };
+    const cluster = { schema: { version: MAAS_34, relation: 4 } };
     expect(machineOf(serving({ cluster }))).toContain('step:migrate-database');
     expect(machineOf(follower({ cluster }))).not.toContain('service:maas-regiond:running');
   });
@@ -83,28 +108,26 @@ describe('MAAS_URL', () => {
   test('has an IPv6 address in brackets, and the port where the scheme does not imply it', () => {
     const vip = { app: 'keepalived-vip', address: '2001:db8::5' };
     const frontend = { scheme: 'http', port: 8080 } as const;
-    const state = serving({ vip, balancer: { app: 'haproxy', frontend } });
+    const state = serving({ network: { vip, balancer: { app: 'haproxy', frontend } } });
     expect(confOf(state)['maas_url']).toBe('http://[2001:db8::5]:8080/MAAS');
   });
 
   test('is decided by the leader, and told to the others, who do not see the same at the same time', () => {
     const vip = { app: 'keepalived-vip', address: '10.0.0.201' };
-    expect(bagOf(serving({ vip }), 'region-cluster', 'app')).toMatchObject({ url: 'http://10.0.0.201/MAAS' });
-    expect(confOf(follower({ vip }))['maas_url']).toBe('http://10.0.0.200/MAAS');
+    expect(bagOf(serving({ network: { vip } }), 'region-cluster', 'app')).toMatchObject({
+      url: 'http://10.0.0.201/MAAS',
+    });
+    expect(confOf(follower({ network: { vip } }))['maas_url']).toBe('http://10.0.0.200/MAAS');
   });
 
   test('of a unit that knows no other yet is not its own address', () => {
-    const { vip: _, ...state } = fresh({
-      isLeader: false,
-      peers: [],
-      cluster: { id: 1, regions: {}, racks: {} },
-    });
+    const state = fresh({ isLeader: false, network: { vip: undefined }, cluster: { peers: [] } });
     expect(fileOf(state, REGIOND_CONF)).toBeUndefined();
     expect(statusOf(state)).toEqual({ level: 'waiting', message: 'the leader to say where MAAS is reached' });
   });
 
   test('without a virtual address is the first region, and the status says what that means', () => {
-    const { vip: _, ...state } = serving();
+    const state = serving({ network: { vip: undefined } });
     expect(confOf(state)['maas_url']).toBe('http://10.0.0.10:5240/MAAS');
     expect(statusOf(state)).toMatchObject({
       level: 'active',
@@ -114,12 +137,14 @@ describe('MAAS_URL', () => {
 
   test('stays while the virtual address or the balancer have nothing to say for a moment', () => {
     const vip = { app: 'keepalived-vip' };
-    expect(confOf(serving({ vip }))['maas_url']).toBe('http://10.0.0.200/MAAS');
-    expect(confOf(serving({ balancer: { app: 'haproxy' } }))['maas_url']).toBe('http://10.0.0.200/MAAS');
+    expect(confOf(serving({ network: { vip } }))['maas_url']).toBe('http://10.0.0.200/MAAS');
+    expect(confOf(serving({ network: { balancer: { app: 'haproxy' } } }))['maas_url']).toBe(
+      'http://10.0.0.200/MAAS',
+    );
   });
 
   test('waits for the virtual address the first time', () => {
-    const state = fresh({ vip: { app: 'keepalived-vip' } });
+    const state = fresh({ network: { vip: { app: 'keepalived-vip' } } });
     expect(fileOf(state, REGIOND_CONF)).toBeUndefined();
     expect(statusOf(state)).toEqual({
       level: 'waiting',
@@ -152,10 +177,11 @@ describe('MAAS_URL', () => {
 describe('regiond.conf', () => {
   test('has values of the types that MAAS takes, and other programs keep their keys', () => {
     const state = serving({
-      currentConf: { vault_url: 'http://vault', database_host: '10.0.0.5', database_port: 5432 },
+      region: { currentConf: { vault_url: 'http://vault', database_host: '10.0.0.5', database_port: 5432 } },
     });
     expect(fileOf(state, REGIOND_CONF)).toMatchInlineSnapshot(`
      "broadcast_address: "10.0.0.10"
+     database_conn_max_age: 86400
      database_host: "10.0.0.5"
      database_name: "maasdb"
      database_pass: "dbPassw0rd"
@@ -167,6 +193,11 @@ describe('regiond.conf', () => {
      vault_url: "http://vault"
      "
     `);
+  });
+
+  test('has the age of sessions that the user has set', () => {
+    const state = serving({ region: { currentConf: { database_conn_max_age: 60 } } });
+    expect(fileOf(state, REGIOND_CONF)).toContain('database_conn_max_age: 60\n');
   });
 
   test('is for root and MAAS only, and MAAS reads it before it counts', () => {
@@ -187,18 +218,15 @@ describe('regiond.conf', () => {
   test('names the own address from 3.5 on, and no key that an older MAAS does not know', () => {
     expect(confOf(serving())['broadcast_address']).toBe('10.0.0.10');
     const old = serving({
-      version: '3.4',
-      packageVersion: MAAS_34,
-      preparation: prepared('ppa:maas/3.4', MAAS_34),
-      cluster: { ...CLUSTER, schema: { version: MAAS_34, relation: 4 } },
-      peers: [],
+      region: { version: '3.4', packageVersion: MAAS_34, preparation: prepared('ppa:maas/3.4', MAAS_34) },
+      cluster: { schema: { version: MAAS_34, relation: 4 }, peers: [] },
     });
     expect(confOf(old)).not.toHaveProperty('broadcast_address');
   });
 });
 
 describe('what others reach a region by', () => {
-  const old = serving({ version: '3.4', cluster: { ...CLUSTER, schema: { version: '3.4', relation: 4 } } });
+  const old = serving({ region: { version: '3.4' }, cluster: { schema: { version: '3.4', relation: 4 } } });
 
   test('balancers elsewhere pass on the ports that racks need beside the web server, of a MAAS that has them', () => {
     expect(bagOf(serving(), 'api', 'unit')).toMatchObject({ 'tcp-ports': [5242, 5271] });
@@ -240,7 +268,11 @@ describe('what others reach a region by', () => {
     'an alert says what to type, whatever MAAS is installed from: %#',
     (maas, version, log, overview, home) => {
       const text = JSON.stringify(
-        bagOf(serving({ observers: [8], maas, version, source: 'snap:3.7/stable' }), 'cos-agent', 'unit'),
+        bagOf(
+          serving({ observers: [8], region: { maas, version, source: 'snap:3.7/stable' } }),
+          'cos-agent',
+          'unit',
+        ),
       );
       const typed = [...text.matchAll(/juju ssh {{ \$labels\.juju_unit }} ([^`]*)`/g)].map(
         ([, words]) => words,
@@ -251,8 +283,12 @@ describe('what others reach a region by', () => {
   );
 
   test('a collector reads the log of a snap that does not write to the journal', () => {
-    const slotsOf = (maas: State['maas'], version: string): unknown =>
-      bagOf(serving({ observers: [8], maas, version, source: 'snap:3.7/stable' }), 'cos-agent', 'unit');
+    const slotsOf = (maas: State['region']['maas'], version: string): unknown =>
+      bagOf(
+        serving({ observers: [8], region: { maas, version, source: 'snap:3.7/stable' } }),
+        'cos-agent',
+        'unit',
+      );
     expect(slotsOf(SNAP, '3.4')).toMatchObject({ config: { log_slots: ['maas:maas-logs'] } });
     expect(slotsOf(SNAP, '3.7')).toMatchObject({ config: { log_slots: [] } });
     expect(slotsOf(DEB, '3.4')).toMatchObject({ config: { log_slots: [] } });
@@ -264,25 +300,27 @@ describe('restarts', () => {
     const before = inputsOf(serving(), 'restart-regiond');
     expect(inputsOf(serving(), 'restart-regiond')).toEqual(before);
     const vip = { app: 'keepalived-vip', address: '10.0.0.201' };
-    expect(inputsOf(serving({ vip }), 'restart-regiond')).not.toEqual(before);
-    expect(
-      inputsOf(serving({ options: { ...serving().options, debug: true } }), 'restart-regiond'),
-    ).not.toEqual(before);
+    expect(inputsOf(serving({ network: { vip } }), 'restart-regiond')).not.toEqual(before);
+    expect(inputsOf(serving({ options: { debug: true } }), 'restart-regiond')).not.toEqual(before);
   });
 
   test('are one after the other, but where the database has moved, or nobody is served', () => {
     expect(inTurnOf(serving())).toEqual(['step:restart-regiond']);
-    expect(inTurnOf(serving({ currentConf: { database_host: '10.0.0.6', database_port: 5432 } }))).toEqual(
-      [],
-    );
-    expect(inTurnOf(serving({ isServing: false }))).toEqual([]);
-    expect(machineOf(serving({ isServing: false }))).toContain('step:restart-regiond');
+    expect(
+      inTurnOf(serving({ region: { currentConf: { database_host: '10.0.0.6', database_port: 5432 } } })),
+    ).toEqual([]);
+    expect(inTurnOf(serving({ region: { isServing: false } }))).toEqual([]);
+    expect(machineOf(serving({ region: { isServing: false } }))).toContain('step:restart-regiond');
   });
 
   test('do not follow from racks, peers, or a secret', () => {
     const before = inputsOf(serving(), 'restart-regiond');
-    const { secret: _, ...changed } = serving({ racks: {}, peers: [], rpc: [] });
-    expect(inputsOf(changed, 'restart-regiond')).toEqual(before);
+    const state = serving({
+      region: { secret: undefined },
+      racks: { hostnames: {}, relations: [] },
+      cluster: { peers: [] },
+    });
+    expect(inputsOf(state, 'restart-regiond')).toEqual(before);
   });
 
   test('include every service that reads the file', () => {
@@ -297,7 +335,7 @@ describe('restarts', () => {
 });
 
 describe('a region that is being removed', () => {
-  const leaving = serving({ isLeaving: true, isServing: true });
+  const leaving = serving({ isBeingRemoved: true, region: { isServing: true } });
 
   test('takes itself out of the balancers, and says goodbye once they have heard of it', () => {
     expect(machineOf(leaving)).toEqual([]);
@@ -306,53 +344,71 @@ describe('a region that is being removed', () => {
   });
 
   test('changes no URL for the others when its relations go one by one', () => {
-    const { vip: _, ...alone } = serving({
-      isLeaving: true,
-      peers: [],
-      databaseRelations: { db: [], database: [] },
+    const alone = serving({
+      isBeingRemoved: true,
+      network: { vip: undefined },
+      cluster: { peers: [] },
+      database: databaseOver(),
     });
     expect(machineOf(alone)).not.toContain(`file:${REGIOND_CONF}`);
     expect(bagOf(alone, 'region-cluster', 'app')).toBeUndefined();
   });
 
+  const left = { services: ['maas-regiond'], hasOther: false, isAdopted: false, hasDatabaseProxy: true };
+
   test('leaves no package, configuration or secret', () => {
     expect(
-      leave(DEB, ['maas-regiond'], false, true).map((resource) =>
-        'path' in resource ? resource.path : resource.kind,
-      ),
+      teardown(DEB, left).map((resource) => ('path' in resource ? resource.path : resource.kind)),
     ).toEqual([
       'step',
       'service',
-      'service',
-      'absent-packages',
-      'source',
-      REGIOND_CONF,
-      ...UNIT_FILES,
-      '/var/lib/maas/secret',
-      '/var/lib/maas/maas_id',
-      // What MAAS reaches its database by goes last.
+      // What MAAS reaches its database by goes after what runs.
       'service',
       '/etc/systemd/system/maas-database-proxy.service',
       'step',
+      // BIND does without MAAS, before the files that it includes are gone.
+      'step',
+      'service',
+      // One list: each asks apt anew what came along.
       'absent-packages',
+      'source',
+      ...UNIT_FILES,
+      REGIOND_CONF,
+      '/var/lib/maas/secret',
+      '/var/lib/maas/maas_id',
     ]);
   });
 
   test('has nothing left to do in later hooks', () => {
-    expect(leave(DEB, [], false, false).filter(({ kind }) => kind === 'step')).toEqual([]);
+    const later = teardown(DEB, { ...left, services: [], hasDatabaseProxy: false });
+    expect(later.filter(({ kind }) => kind === 'step')).toEqual([]);
   });
 
   test('leaves a rack on the same machine what they share', () => {
-    const paths = leave(DEB, ['maas-regiond'], true, true).flatMap((resource) =>
-      'path' in resource ? resource.path : [],
-    );
-    expect(paths).toEqual([REGIOND_CONF, ...UNIT_FILES, '/etc/systemd/system/maas-database-proxy.service']);
-    expect(JSON.stringify(leave(DEB, ['maas-regiond'], true, true))).not.toContain('maas-http');
+    const resources = teardown(DEB, { ...left, hasOther: true });
+    const paths = resources.flatMap((resource) => ('path' in resource ? resource.path : []));
+    expect(paths).toEqual(['/etc/systemd/system/maas-database-proxy.service', ...UNIT_FILES, REGIOND_CONF]);
+    expect(JSON.stringify(resources)).not.toContain('maas-http');
+    // The packages take the rack's DNS along.
+    const steps = resources.flatMap((resource) => (resource.kind === 'step' ? resource.id : resource.kind));
+    expect(steps.filter((step) => ['leave-bind', 'absent-packages', 'rack-dns'].includes(step))).toEqual([
+      'leave-bind',
+      'absent-packages',
+      'rack-dns',
+    ]);
+  });
+
+  test('that was there before a charm was stops, and stays with its configuration and its identity', () => {
+    const resources = teardown(DEB, { ...left, isAdopted: true });
+    const paths = resources.flatMap((resource) => ('path' in resource ? resource.path : []));
+    expect(paths).toEqual(['/etc/systemd/system/maas-database-proxy.service', ...UNIT_FILES]);
+    expect(resources).toContainEqual(expect.objectContaining({ name: 'maas-regiond', state: 'stopped' }));
+    expect(resources).not.toContainEqual(expect.objectContaining({ id: 'leave-bind' }));
   });
 });
 
 test('a paused region is left alone, balancers send it nobody, and the status says how to go on', () => {
-  const paused = serving({ isPaused: true, isServing: false });
+  const paused = serving({ region: { isPaused: true, isServing: false } });
   expect(machineOf(paused)).toEqual([]);
   expect(plan(paused).databags).toEqual([{ endpoint: 'api', relation: 9, unit: {} }]);
   expect(statusOf(paused)).toEqual({
@@ -369,21 +425,18 @@ describe('the leader has MAAS forget who is gone', () => {
     isRunning: false,
     soleDhcpOf: [],
   };
-  const remembered = {
-    ...CLUSTER,
-    regions: { ...CLUSTER.regions, 'maas-region/3': 'region-3' },
-  };
+  const regions = { ...CLUSTER.regions, 'maas-region/3': 'region-3' };
   const regionsOf = (state: State): unknown => bagOf(state, 'region-cluster', 'app');
 
   test('a region whose processes MAAS does not list any more', () => {
-    const state = serving({ cluster: remembered, departed: { regions: [gone], racks: [] } });
+    const state = serving({ cluster: { regions, departed: { regions: [gone], racks: [] } } });
     expect(machineOf(state)).toContain('step:forget-region:maas-region/3');
     expect(regionsOf(state)).toMatchObject({ regions: { 'maas-region/3': 'region-3' } });
   });
 
   test('one that crashed is waited for, and nothing is blocked by it', () => {
     const departed = { regions: [{ ...gone, isRunning: true }], racks: [] };
-    const state = serving({ cluster: remembered, departed });
+    const state = serving({ cluster: { regions, departed } });
     expect(machineOf(state)).not.toContain('step:forget-region:maas-region/3');
     expect(regionsOf(state)).toMatchObject({ regions: { 'maas-region/3': 'region-3' } });
     expect(statusOf(state)).toEqual({
@@ -394,14 +447,14 @@ describe('the leader has MAAS forget who is gone', () => {
 
   test('one that is forgotten is no longer remembered', () => {
     const { systemId: _, ...forgotten } = gone;
-    const state = serving({ cluster: remembered, departed: { regions: [forgotten], racks: [] } });
+    const state = serving({ cluster: { regions, departed: { regions: [forgotten], racks: [] } } });
     expect(machineOf(state)).not.toContain('step:forget-region:maas-region/3');
     expect(regionsOf(state)).toMatchObject({ regions: CLUSTER.regions });
     expect(JSON.stringify(regionsOf(state))).not.toContain('region-3');
   });
 
   test('everybody is remembered while MAAS cannot be asked', () => {
-    const { departed: _, ...state } = serving({ cluster: remembered });
+    const state = serving({ cluster: { regions, departed: undefined } });
     expect(regionsOf(state)).toMatchObject({ regions: { 'maas-region/3': 'region-3' } });
   });
 
@@ -413,9 +466,8 @@ describe('the leader has MAAS forget who is gone', () => {
       isRunning: false,
       soleDhcpOf: [],
     };
-    expect(machineOf(serving({ departed: { regions: [], racks: [rack] } }))).toContain(
-      'step:forget-rack:maas-rack/5',
-    );
+    const state = serving({ cluster: { departed: { regions: [], racks: [rack] } } });
+    expect(machineOf(state)).toContain('step:forget-rack:maas-rack/5');
   });
 
   test('but not the only rack with DHCP, which the status names', () => {
@@ -427,11 +479,13 @@ describe('the leader has MAAS forget who is gone', () => {
       isRunning: false,
       soleDhcpOf,
     };
-    const state = serving({ departed: { regions: [], racks: [rack] } });
+    const state = serving({ cluster: { departed: { regions: [], racks: [rack] } } });
     expect(machineOf(state)).not.toContain('step:forget-rack:maas-rack/5');
     expect(statusOf(state)).toMatchObject({
       level: 'active',
-      message: expect.stringContaining('rack-5 is gone and was the only rack with DHCP on fabric-0, VLAN 0'),
+      message: expect.stringMatching(
+        /^rack-5 is gone and was the only rack with DHCP on fabric-0, VLAN 0: add a rack there; serves /,
+      ),
     });
   });
 });
@@ -440,14 +494,14 @@ describe('racks that are the only ones with DHCP somewhere', () => {
   const soleDhcp = { 'rack-0': ['fabric-0, VLAN 0'] };
 
   test('are told, and the leader remembers what MAAS said', () => {
-    for (const state of [serving({ soleDhcp }), serving({ cluster: { ...CLUSTER, soleDhcp } })]) {
+    for (const state of [serving({ racks: { soleDhcp } }), serving({ cluster: { soleDhcp } })]) {
       expect(bagOf(state, 'rpc', 'app')).toMatchObject({ 'sole-dhcp': soleDhcp });
       expect(bagOf(state, 'region-cluster', 'app')).toMatchObject({ soleDhcp });
     }
   });
 
   test('and told that they are not any more', () => {
-    const state = serving({ soleDhcp: {}, cluster: { ...CLUSTER, soleDhcp } });
+    const state = serving({ racks: { soleDhcp: {} }, cluster: { soleDhcp } });
     expect(bagOf(state, 'rpc', 'app')).toMatchObject({ 'sole-dhcp': undefined });
     expect(bagOf(state, 'region-cluster', 'app')).toMatchObject({ soleDhcp: undefined });
   });
@@ -455,7 +509,7 @@ describe('racks that are the only ones with DHCP somewhere', () => {
 
 describe('statuses', () => {
   test('no database', () => {
-    const state = serving({ database: { kind: 'none' }, databaseRelations: { db: [], database: [] } });
+    const state = serving({ database: { kind: 'none', relations: [] } });
     expect(statusOf(state)).toEqual({
       level: 'blocked',
       message: 'no database: juju integrate maas-region:database postgresql:database',
@@ -469,17 +523,19 @@ describe('statuses', () => {
   });
 
   test('too few connections: the number to set', () => {
-    expect(statusOf(serving({ connectionLimit: 100 }))).toMatchObject({
+    expect(statusOf(serving({ database: { connectionLimit: 100 } }))).toMatchObject({
       message: expect.stringContaining(
-        'PostgreSQL allows 100 connections, 3 regions need max_connections=160',
+        'PostgreSQL allows 100 connections: 3 regions need max_connections=160',
       ),
     });
   });
 
   test('named refuses its configuration: mended once, then told', () => {
-    const state = serving({ dnsProblem: "/etc/bind/named.conf.options:5: 'forwarders' redefined" });
+    const state = serving({
+      config: { dnsProblem: "/etc/bind/named.conf.options:5: 'forwarders' redefined" },
+    });
     expect(machineOf(state)).toContain('step:migrate-dns-options');
-    expect(inputsOf(state, 'migrate-dns-options')).toEqual({ problem: state.dnsProblem });
+    expect(inputsOf(state, 'migrate-dns-options')).toEqual({ problem: state.config.dnsProblem });
     expect(statusOf(state)).toMatchObject({
       level: 'blocked',
       message: expect.stringContaining('redefined'),
@@ -488,7 +544,7 @@ describe('statuses', () => {
 });
 
 test('no secret is in a databag, a status, an input of a step or a printed plan', () => {
-  for (const state of [serving(), fresh(), serving({ isLeaving: true }), follower()]) {
+  for (const state of [serving(), fresh(), serving({ isBeingRemoved: true }), follower()]) {
     const text = JSON.stringify(plan(state));
     expect(text).not.toContain(PASSWORD);
     expect(text).not.toContain(SECRET);
@@ -499,6 +555,68 @@ test('the secret passes as a Juju secret that racks are granted', () => {
   expect(bagOf(serving(), 'rpc', 'app')).toMatchObject({
     'maas-secret-id': { secret: { label: 'maas-rpc-secret' }, grants: [{ id: 7, app: 'maas-rack' }] },
   });
-  const { secret: _, ...young } = serving();
-  expect(bagOf(young, 'rpc', 'app')).toBeUndefined();
+  expect(bagOf(serving({ region: { secret: undefined } }), 'rpc', 'app')).toBeUndefined();
+});
+
+describe('twenty regions', () => {
+  const numbers = Array.from({ length: 19 }, (_, index) => index + 1);
+  const peersWith = (more: Partial<State['cluster']['peers'][number]>) =>
+    numbers.map((number) => ({
+      unit: `maas-region/${number}`,
+      hostname: `region-${number}`,
+      address: `10.0.1.${number}`,
+      version: MAAS_37,
+      ready: MAAS_37,
+      ...more,
+    }));
+  const old = { version: MAAS_34, ready: MAAS_34 };
+  const upgrading = {
+    region: { version: '3.4', packageVersion: MAAS_34, preparation: prepared('ppa:maas/3.7', MAAS_37) },
+  };
+
+  test.each<[string, Changes, RegExp]>([
+    [
+      'that have to stop before the database is migrated',
+      {
+        cluster: { peers: peersWith({ database: 3 }), schema: { version: MAAS_37, relation: 3 } },
+      },
+      /^maas-region\/1, .* and 1[0-9] more to stop, before the database is migrated$/,
+    ],
+    [
+      'that have to stop for an upgrade',
+      {
+        region: { preparation: prepared('ppa:maas/3.7', MAAS_37) },
+        cluster: { peers: peersWith(old), schema: { version: MAAS_34, relation: 4 }, target: MAAS_37 },
+      },
+      /^upgrading from 3.4 to 3.7: waiting for maas-region\/1, .* and 1[0-9] more to stop$/,
+    ],
+    [
+      'that are not ready for an upgrade',
+      {
+        ...upgrading,
+        cluster: { peers: peersWith(old), schema: { version: MAAS_34, relation: 4 } },
+      },
+      /^serves http:\/\/10.0.0.200\/MAAS; [12] more: show-status$/,
+    ],
+    [
+      'that have gone',
+      {
+        cluster: {
+          departed: {
+            regions: numbers.map((number) => ({
+              unit: `maas-region/${number}`,
+              hostname: `region-${number}`,
+              systemId: 'abc',
+              isRunning: true,
+              soleDhcpOf: [],
+            })),
+            racks: [],
+          },
+        },
+      },
+      /^serves http:\/\/10.0.0.200\/MAAS; MAAS still lists region-1 as running; 18 more: show-status$/,
+    ],
+  ])('%s are in one line of juju status', (_what, changes, text) => {
+    expect(shown('maas-region', plan(serving(changes)).status)[0]).toMatch(text);
+  });
 });

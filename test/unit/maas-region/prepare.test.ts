@@ -6,7 +6,7 @@ import { DEB, lookAgain, preparation, preparing } from '@maas-ha/maas';
 import { inProcess, stateOf } from 'juju-ts-ops/testing';
 import { charm as rack } from '../../../charms/maas-rack/src/charm.ts';
 import { charm as region } from '../../../charms/maas-region/src/charm.ts';
-import { latestWish } from '../../../charms/maas-region/src/upgrade.ts';
+import { latestWish } from '../../../charms/maas-region/src/cluster/upgrade.ts';
 import { MAAS_34, MAAS_37 } from './states.ts';
 import { programsOnPath } from '../programs.ts';
 

@@ -1,4 +1,4 @@
-import type { Resource, StepResource } from '@maas-ha/host';
+import type { Resource, StepResource } from 'juju-ts-host';
 import { DEB } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
@@ -14,89 +14,132 @@ export const MAAS_37 = '1:3.7.3-17487-g.362c9ab-0ubuntu1';
 
 /** What the leader of the three regions has said to the others. */
 export const CLUSTER = {
-  id: 1,
+  relation: 1,
   schema: { version: MAAS_37, relation: 4 },
   url: 'http://10.0.0.200/MAAS',
   regions: { 'maas-region/0': 'region-0', 'maas-region/1': 'region-1', 'maas-region/2': 'region-2' },
   racks: { 'maas-rack/0': 'rack-0', 'maas-rack/1': 'rack-1' },
 };
 
-/** The leader of three regions behind a virtual IP and a balancer, serving, with a database and two racks. */
-export function serving(known: Partial<State> = {}): State {
-  return {
-    hook: 'maas-region/0-update-status-1',
-    unit: 'maas-region/0',
-    app: 'maas-region',
-    model: { name: 'maas', uuid: '12345678-aaaa-bbbb-cccc-0123456789ab' },
-    isLeader: true,
-    isLeaving: false,
-    isOutOfBalancers: false,
+/** The parts of a state that have fields of their own. */
+const SLICES = [
+  'options',
+  'region',
+  'database',
+  'cluster',
+  'network',
+  'config',
+  'tls',
+  'racks',
+  'backup',
+] as const;
+type Slice = (typeof SLICES)[number];
+type Some<T> = T extends unknown ? { readonly [F in keyof T]?: T[F] | undefined } : never;
+
+/** What is different in a state: of a slice these fields alone, and `undefined` for what is absent. */
+export type Changes = Some<Omit<State, Slice>> & { readonly [S in Slice]?: Some<State[S]> };
+
+export function changed(base: State, changes: Changes): State {
+  const slices = SLICES.map((slice) => [slice, present({ ...base[slice], ...changes[slice] })] as const);
+  // Every field is of the base, or of the changes in its place.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return { ...present({ ...base, ...changes }), ...Object.fromEntries(slices) } as unknown as State;
+}
+
+function present(fields: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** A database that is got over another relation than that of {@link serving}. */
+export function databaseOver(...ids: readonly number[]): Pick<State['database'], 'relations'> {
+  return { relations: ids.map((id) => ({ id, endpoint: 'database' })) };
+}
+
+const SERVING: State = {
+  hook: 'maas-region/0-update-status-1',
+  unit: 'maas-region/0',
+  app: 'maas-region',
+  model: { name: 'maas', uuid: '12345678-aaaa-bbbb-cccc-0123456789ab' },
+  isLeader: true,
+  isBeingRemoved: false,
+  isOutOfBalancers: false,
+  region: {
     isPaused: false,
-    options: {
-      source: '',
-      'maas-url': '',
-      'database-name': 'maasdb',
-      'num-workers': 4,
-      debug: false,
-      'http-proxy': '',
-      'upstream-dns': '',
-      'prometheus-metrics': false,
-      'tls-mode': 'disabled',
-      certificate: undefined,
-      'database-proxy': true,
-    },
     source: 'ppa:maas/3.7',
     maas: DEB,
+    isAdopted: false,
     isInitialised: true,
     version: '3.7',
     packageVersion: MAAS_37,
     packages: ['maas-region-api'],
     preparation: prepared('ppa:maas/3.7', MAAS_37),
-    restoreFile: '/state/restoring',
-    isRestoring: false,
     isHeld: false,
     hostname: 'region-0',
-    address: '10.0.0.10',
-    webAddress: '10.0.0.10',
-    database: {
-      kind: 'ready',
-      connection: {
-        host: '10.0.0.5',
-        port: 5432,
-        database: 'maasdb',
-        user: 'relation-4',
-        password: new Redacted(PASSWORD),
-      },
-      standbys: [],
-    },
-    isDatabaseProxyLeft: false,
-    databaseRelations: { db: [], database: [4] },
-    cluster: CLUSTER,
-    peers: [
-      { unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11', version: MAAS_37, ready: MAAS_37 },
-      { unit: 'maas-region/2', hostname: 'region-2', address: '10.0.0.12', version: MAAS_37, ready: MAAS_37 },
-    ],
-    vip: { app: 'keepalived-vip', address: '10.0.0.200' },
-    tls: { isForgotten: false },
-    balancer: { app: 'haproxy', frontend: { scheme: 'http', port: 80 } },
-    rpc: [{ id: 7, app: 'maas-rack' }],
-    racks: { 'maas-rack/0': 'rack-0', 'maas-rack/1': 'rack-1' },
-    api: [9],
-    observers: [],
     services: ['maas-regiond', 'maas-apiserver', 'maas-temporal', 'maas-temporal-worker'],
     currentConf: { database_host: '10.0.0.5', database_port: 5432 },
     secret: new Redacted(SECRET),
     isServing: true,
-    isNamedDown: false,
-    departed: { regions: [], racks: [] },
+  },
+  options: {
+    source: '',
+    'maas-url': '',
+    'database-name': 'maasdb',
+    'num-workers': 4,
+    debug: false,
+    'http-proxy': '',
+    'upstream-dns': '',
+    'prometheus-metrics': false,
+    'tls-mode': 'disabled',
+    certificate: undefined,
+    'database-proxy': true,
+  },
+  backup: { restoreFile: '/state/restoring', isRestoring: false },
+  network: {
+    address: '10.0.0.10',
+    webAddress: '10.0.0.10',
+    vip: { app: 'keepalived-vip', address: '10.0.0.200' },
+    balancer: { app: 'haproxy', frontend: { scheme: 'http', port: 80 } },
+    api: [9],
+  },
+  database: {
+    kind: 'ready',
+    connection: {
+      host: '10.0.0.5',
+      port: 5432,
+      database: 'maasdb',
+      user: 'relation-4',
+      password: new Redacted(PASSWORD),
+    },
+    standbys: [],
+    isProxyLeft: false,
+    ...databaseOver(4),
     connectionLimit: 300,
     postgresqlVersion: 16,
-    ...known,
-  };
+  },
+  cluster: {
+    ...CLUSTER,
+    peers: [
+      { unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11', version: MAAS_37, ready: MAAS_37 },
+      { unit: 'maas-region/2', hostname: 'region-2', address: '10.0.0.12', version: MAAS_37, ready: MAAS_37 },
+    ],
+    departed: { regions: [], racks: [] },
+  },
+  tls: { isForgotten: false },
+  racks: {
+    relations: [{ id: 7, app: 'maas-rack' }],
+    hostnames: { 'maas-rack/0': 'rack-0', 'maas-rack/1': 'rack-1' },
+  },
+  observers: [],
+  config: { isNamedDown: false },
+};
+
+/** The leader of three regions behind a virtual IP and a balancer, serving, with a database and two racks. */
+export function serving(changes: Changes = {}): State {
+  return changed(SERVING, changes);
 }
 
 /** A unit that has looked at its source, and found this version. */
-export function prepared(source: string, version?: string): State['preparation'] {
+export function prepared(source: string, version?: string): State['region']['preparation'] {
   return {
     source,
     asked: '',
@@ -107,9 +150,13 @@ export function prepared(source: string, version?: string): State['preparation']
 }
 
 /** A region that has just been installed: nothing is configured, its package has started regiond. */
-export function fresh(known: Partial<State> = {}): State {
-  const { secret: _secret, departed: _departed, connectionLimit: _limit, ...rest } = serving();
-  return { ...rest, cluster: { id: 1, regions: {}, racks: {} }, isServing: false, currentConf: {}, ...known };
+export function fresh(changes: Changes = {}): State {
+  const state = serving({
+    region: { secret: undefined, isServing: false, currentConf: {} },
+    database: { connectionLimit: undefined },
+    cluster: { schema: undefined, url: undefined, regions: {}, racks: {}, departed: undefined },
+  });
+  return changed(state, changes);
 }
 
 /** What a plan does to the machine, in its order: `service:maas-regiond:running`. */
@@ -119,12 +166,12 @@ export function machineOf(state: State): readonly string[] {
 
 /** The same of what is done in turn. */
 export function inTurnOf(state: State): readonly string[] {
-  return namesOf(plan(state).inTurn ?? []);
+  return namesOf(plan(state).rolling ?? []);
 }
 
-function resourcesOf(state: State): readonly Resource[] {
-  const { machine, inTurn = [], afterTurn = [] } = plan(state);
-  return [...machine, ...inTurn, ...afterTurn];
+export function resourcesOf(state: State): readonly Resource[] {
+  const { machine, rolling = [], afterRolling = [] } = plan(state);
+  return [...machine, ...rolling, ...afterRolling];
 }
 
 function namesOf(resources: readonly Resource[]): readonly string[] {

@@ -6,21 +6,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { postgresqlConnection } from '@maas-ha/interfaces/postgresql_client';
+import { postgresqlConnection } from 'juju-ts-interfaces/postgresql_client';
 import { DEB, forgetIdentity, MAAS_SECRET, parseMaasConfig, renderMaasConfig, SNAP } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
 import { parse } from 'yaml';
-import { createAdmin } from '../../../charms/maas-region/src/controllers.ts';
+import { createAdmin } from '../../../charms/maas-region/src/cluster/controllers.ts';
 import {
   findDnsProblem,
   isNamedDown,
   migrateDnsOptions,
   startNamed,
-} from '../../../charms/maas-region/src/dns.ts';
+} from '../../../charms/maas-region/src/config/dns.ts';
 import { plan } from '../../../charms/maas-region/src/plan.ts';
-import { findPortConflict } from '../../../charms/maas-region/src/ports.ts';
-import { liveRegions, restartRegion } from '../../../charms/maas-region/src/regiond.ts';
-import { bagOf, fresh, inputsOf, machineOf, serving } from './states.ts';
+import { findPortConflict } from '../../../charms/maas-region/src/config/port-conflict.ts';
+import { liveRegions, restartRegion } from '../../../charms/maas-region/src/region/regiond.ts';
+import { bagOf, changed, fresh, inputsOf, machineOf, serving } from './states.ts';
 import { until } from '../maas-double/host.ts';
 import { programsOnPath } from '../programs.ts';
 
@@ -36,13 +36,24 @@ test('the package that brings a PostgreSQL of its own is never installed', () =>
 test('the identity of a reused machine is forgotten once, before the first start, and never again', () => {
   const steps = machineOf(fresh());
   expect(steps.indexOf('step:forget-identity')).toBeLessThan(steps.indexOf('service:maas-regiond:running'));
-  const inputs = [fresh(), serving(), serving({ version: '3.8' })].map((state) =>
+  const inputs = [fresh(), serving(), serving({ region: { version: '3.8' } })].map((state) =>
     plan(state).machine.find((resource) => resource.kind === 'step' && resource.id === 'forget-identity'),
   );
   for (const step of inputs) expect(step).toMatchObject({ inputs: {} });
   expect(DEB.identity).toEqual(
     expect.arrayContaining(['/var/lib/maas/maas_id', '/var/lib/maas/secret', '/var/lib/maas/certificates']),
   );
+});
+
+test('that the packages are the charm’s is written down before they come; of an adopted MAAS nothing is forgotten', () => {
+  const steps = machineOf(fresh());
+  const mark = steps.indexOf('file:/var/lib/maas-ha/region');
+  expect(mark).toBeGreaterThanOrEqual(0);
+  expect(mark).toBeLessThan(steps.findIndex((step) => step.startsWith('packages:')));
+  const adopted = machineOf(fresh({ region: { isAdopted: true } }));
+  expect(adopted).not.toContain('step:forget-identity');
+  // It says that it is adopted, and the plan leaves that as it is.
+  expect(adopted).not.toContain('file:/var/lib/maas-ha/region');
 });
 
 test('nothing of another MAAS stays on a reused machine, certificates included', async () => {
@@ -75,20 +86,18 @@ test('nothing of another MAAS stays on a reused machine, certificates included',
 });
 
 test.each([true, false])(
-  'what MAAS sets itself is taken out of BIND’s own file, once what it includes is there; named takes it: %s',
+  'what MAAS sets itself is taken out of BIND’s own file, and nothing that MAAS has written is lost; named takes it: %s',
   async (takesIt) => {
     for (const name of ['maas-common', 'maas-region', 'systemctl'])
       await programs.program(name, `echo "${name} $@" >>${programs.folder}/called`);
     await programs.program('checker', takesIt ? 'true' : 'echo "unknown option \'x\'"; exit 1');
-    const [dnsCommand, checker] = ['maas-common', 'checker'].map((name) => join(programs.folder, name));
-    const maas = { ...DEB, ...(dnsCommand !== undefined && { dnsCommand }) };
-    await migrateDnsOptions(maas, checker);
+    const checker = join(programs.folder, 'checker');
+    await migrateDnsOptions(DEB, checker);
     expect((await readFile(join(programs.folder, 'called'), 'utf8')).trim().split('\n')).toEqual([
-      'maas-common setup-dns',
       'maas-region edit_named_options --migrate-conflicting-options',
       ...(takesIt ? ['systemctl restart named.service'] : []),
     ]);
-    expect(await findDnsProblem(maas, checker)).toBe(takesIt ? undefined : "unknown option 'x'");
+    expect(await findDnsProblem(DEB, checker)).toBe(takesIt ? undefined : "unknown option 'x'");
   },
 );
 
@@ -107,8 +116,8 @@ test('a program that listens where MAAS would is named', async () => {
 
 test('the status says who is in the way, and waits for nothing', () => {
   const state = serving({
-    isServing: false,
-    portConflict: { port: 53, holder: 'dnsmasq', part: 'named' },
+    region: { isServing: false },
+    config: { portConflict: { port: 53, holder: 'dnsmasq', part: 'named' } },
   });
   expect(machineOf(state)).toContain('service:maas-regiond:running');
   expect(machineOf(state)).not.toContain('step:await-serving');
@@ -136,7 +145,7 @@ test('named that has failed is started again in every hook, once what was in its
   await named('failed', 'enabled');
   expect(await isNamedDown(SNAP)).toBe(false);
 
-  const down = serving({ isNamedDown: true });
+  const down = serving({ config: { isNamedDown: true } });
   expect(machineOf(down)).toContain('step:start-named');
   expect(inputsOf(down, 'start-named')).not.toEqual(
     inputsOf({ ...down, hook: 'maas-region/0-update-status-2' }, 'start-named'),
@@ -146,7 +155,7 @@ test('named that has failed is started again in every hook, once what was in its
     { level: 'blocked', message: expect.stringContaining('journalctl -u named') },
   ]);
   const portConflict = { port: 53, holder: 'dnsmasq', part: 'named' };
-  expect(plan({ ...down, portConflict }).status).toEqual([
+  expect(plan(changed(down, { config: { portConflict } })).status).toEqual([
     { level: 'blocked', message: 'dnsmasq listens on port 53, where named would: stop and remove it' },
   ]);
 });
@@ -203,23 +212,23 @@ test.each([
 test('a region whose host name another one has is not started, and told what to type', () => {
   const state = serving({
     unit: 'maas-region/2',
-    hostname: 'region-1',
+    region: { hostname: 'region-1', isServing: false },
     isLeader: false,
-    isServing: false,
-    peers: [
-      { unit: 'maas-region/0', hostname: 'region-0', address: '10.0.0.10' },
-      { unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11' },
-    ],
+    cluster: {
+      peers: [
+        { unit: 'maas-region/0', hostname: 'region-0', address: '10.0.0.10' },
+        { unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.11' },
+      ],
+    },
   });
   expect(machineOf(state).join()).not.toContain('running');
   expect(plan(state).status).toEqual([
     {
       level: 'blocked',
-      message:
-        'maas-region/1 is called region-1 too, and MAAS would take the two for one: hostnamectl set-hostname <another>',
+      message: 'maas-region/1 is called region-1 too: hostnamectl set-hostname <another>',
     },
   ]);
-  expect(machineOf(serving({ unit: 'maas-region/0', hostname: 'region-1' }))).toContain(
+  expect(machineOf(serving({ unit: 'maas-region/0', region: { hostname: 'region-1' } }))).toContain(
     'service:maas-regiond:running',
   );
 });
@@ -227,10 +236,11 @@ test('a region whose host name another one has is not started, and told what to 
 test('two host names that differ in their domains only are one to MAAS, also where the first one answers for the second', () => {
   const state = serving({
     unit: 'maas-region/1',
-    hostname: 'maas.b.example.com',
+    region: { hostname: 'maas.b.example.com', isServing: true },
     isLeader: false,
-    isServing: true,
-    peers: [{ unit: 'maas-region/0', hostname: 'maas.a.example.com', address: '10.0.0.11' }],
+    cluster: {
+      peers: [{ unit: 'maas-region/0', hostname: 'maas.a.example.com', address: '10.0.0.11' }],
+    },
   });
   expect(machineOf(state).join()).not.toContain('running');
   expect(plan(state).status[0]).toMatchObject({
@@ -241,10 +251,10 @@ test('two host names that differ in their domains only are one to MAAS, also whe
 
 test('one address for two units is named', () => {
   const peers = [{ unit: 'maas-region/1', hostname: 'region-1', address: '10.0.0.10' }];
-  expect(plan(serving({ peers })).status[0]).toEqual({
+  expect(plan(serving({ cluster: { peers } })).status[0]).toEqual({
     level: 'blocked',
-    message:
-      "maas-region/1 has the address 10.0.0.10 too: juju bind maas-region <the space of the machines' network>",
+    message: 'maas-region/1 has the address 10.0.0.10 too',
+    next: 'juju bind maas-region <the space of the machines>',
   });
 });
 
@@ -315,7 +325,11 @@ shift 2
 for unit; do case $unit in *-worker.service) echo ActiveState=inactive ;; *) echo ActiveState=active ;; esac; echo; done`,
   );
   // As MAAS 3.8 has them.
-  const services = [...serving().services.slice(0, 2), 'maas-openfga', ...serving().services.slice(2)];
+  const services = [
+    ...serving().region.services.slice(0, 2),
+    'maas-openfga',
+    ...serving().region.services.slice(2),
+  ];
   let before = '';
   const server = createServer((_request, response) => {
     before = readFileSync(said, 'utf8');
@@ -410,7 +424,9 @@ test('every service of a region stops in seconds, and the API server does not st
   const apiserver = settings.get('/etc/systemd/system/maas-apiserver.service.d/maas-ha.conf');
   expect(apiserver).toContain('[Unit]\nConditionPathExists=/var/lib/maas/certificates/cacerts.pem\n');
   // It is started once regiond serves, which is when they are there.
-  const steps = machineOf(serving({ isServing: false, services: ['maas-regiond', 'maas-apiserver'] }));
+  const steps = machineOf(
+    serving({ region: { isServing: false, services: ['maas-regiond', 'maas-apiserver'] } }),
+  );
   const order = ['service:maas-regiond:running', 'step:await-serving', 'service:maas-apiserver:running'];
   expect(steps.filter((step) => order.includes(step))).toEqual(order);
 });

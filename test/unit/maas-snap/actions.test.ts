@@ -5,7 +5,7 @@ import type { ActionOutcome, State, TestEvent, TestUnit } from 'juju-ts-ops/test
 import { charm as region } from '../../../charms/maas-region/src/charm.ts';
 import { describeOnMachines } from '../../machines.ts';
 import { until } from '../maas-double/host.ts';
-import { PostgresqlServer } from '../postgresql.ts';
+import { postgresqlServer } from '../postgresql.ts';
 import { SnapMachine, STORE } from './machine.ts';
 import { MAAS_URL, regionState, run, SOURCE_37 } from './states.ts';
 
@@ -14,16 +14,15 @@ type Charmcraft = typeof region.charmcraft;
 const HOME = '/var/snap/maas/common/maas';
 const CONF = '/var/snap/maas/current/regiond.conf';
 const SERVES = { level: 'active', message: `serves ${MAAS_URL}` };
-const CERTIFICATE = '9m4e2mr0ui3e8a215n6g';
+const CERTIFICATE = 'secret:9m4e2mr0ui3e8a215n6g';
 
 describeOnMachines('a region from the snap store', () => {
-  let server: PostgresqlServer;
+  const server = postgresqlServer();
   let machine: SnapMachine;
   let unit: TestUnit<Charmcraft>;
   let state: State<Charmcraft>;
 
   beforeAll(async () => {
-    server = await PostgresqlServer.start();
     machine = await SnapMachine.start('region-0');
     unit = await machine.unit(region);
     const before = regionState(server, { options: SOURCE_37 });
@@ -36,7 +35,6 @@ describeOnMachines('a region from the snap store', () => {
     const calls = (await machine.calls()).join('\n');
     for (const secret of shown) expect(calls).not.toContain(secret);
     await machine[Symbol.asyncDispose]();
-    await server[Symbol.asyncDispose]();
   });
 
   const shown: string[] = [];
@@ -147,8 +145,8 @@ describeOnMachines('a region from the snap store', () => {
     const before = state;
     const enabled = await unit.run('config-changed', {
       ...state,
-      options: { ...SOURCE_37, 'tls-mode': 'passthrough', certificate: `secret:${CERTIFICATE}` },
-      secrets: [...state.secrets, { id: CERTIFICATE, owner: 'other', revisions: [{ number: 1, content }] }],
+      options: { ...SOURCE_37, 'tls-mode': 'passthrough', certificate: CERTIFICATE },
+      secrets: [...state.secrets, { uri: CERTIFICATE, owner: 'other', revisions: [{ number: 1, content }] }],
     });
     // A hook goes round several times, and MAAS is told once.
     expect(enabled.logs.filter(({ message }) => message.includes('enable-tls'))).toHaveLength(1);

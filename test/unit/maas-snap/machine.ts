@@ -134,6 +134,11 @@ export class SnapMachine implements AsyncDisposable {
     return text.split('\n').filter((line) => line !== '');
   }
 
+  /** Where a charm's unit keeps its files. */
+  folderOf(name: string): string {
+    return `${this.#folder}-${name}`;
+  }
+
   /** A unit of a charm on this machine, run as Juju runs it. */
   async unit<
     const C extends Charmcraft,
@@ -144,7 +149,7 @@ export class SnapMachine implements AsyncDisposable {
     B extends BagSchema,
   >(charm: Charm<C, S, E, CharmState, R, B>): Promise<TestUnit<C>> {
     const { name } = charm.charmcraft;
-    const folder = `${this.#folder}-${name}`;
+    const folder = this.folderOf(name);
     await mkdir(folder);
     const outfile = await bundleCharm(folder, `./charms/${name}/src/charm.ts`, ROOT);
     const command = ['/usr/bin/nsenter', ...this.#enter, process.execPath, outfile] as const;
@@ -162,6 +167,6 @@ export class SnapMachine implements AsyncDisposable {
     await once(this.#keeper, 'exit');
     await rm(this.#folder, { recursive: true });
     for (const name of ['maas-region', 'maas-rack'])
-      await rm(`${this.#folder}-${name}`, { recursive: true, force: true });
+      await rm(this.folderOf(name), { recursive: true, force: true });
   }
 }

@@ -1,18 +1,14 @@
 // The stand-in of snap refuses what snapd refuses, in its words, and its MAAS does what the real snap does: trap 31 among it.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { describeOnMachines } from '../../machines.ts';
 import { DoubleHost } from '../maas-double/host.ts';
-import { PostgresqlServer } from '../postgresql.ts';
+import { postgresqlServer } from '../postgresql.ts';
 import { SnapMachine, STORE } from './machine.ts';
 
 describeOnMachines('the stand-in of the snap store', () => {
-  let server: PostgresqlServer;
+  const server = postgresqlServer();
   let machine: SnapMachine;
-  beforeAll(async () => {
-    server = await PostgresqlServer.start();
-  });
-  afterAll(() => server[Symbol.asyncDispose]());
   beforeEach(async () => {
     machine = await SnapMachine.start('region-0');
     await server.empty();

@@ -33,7 +33,7 @@ export function regionState(
     isLeader: true,
     options: SOURCE_34,
     relations: [{ id: 1, endpoint: 'region-cluster', app: 'maas-region' }, database, racks],
-    secrets: [{ id: '9m4e2mr0ui3e8a215n4g', owner: 'other', revisions: [{ number: 1, content }] }],
+    secrets: [{ uri: 'secret:9m4e2mr0ui3e8a215n4g', owner: 'other', revisions: [{ number: 1, content }] }],
     ...known,
   });
 }
@@ -58,7 +58,7 @@ export function rackState(secret: string, version: string, source: string): Rack
     ],
     secrets: [
       {
-        id: '9m4e2mr0ui3e8a215n5g',
+        uri: 'secret:9m4e2mr0ui3e8a215n5g',
         owner: 'other',
         revisions: [{ number: 1, content: { 'maas-secret': secret } }],
       },

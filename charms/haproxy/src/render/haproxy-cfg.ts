@@ -253,11 +253,11 @@ function renderUnchecked(service: Service, config: HaproxyConfig): string {
   ]);
 }
 
-/** @param patience seconds that a server may take for an answer that another may give as well */
+/** @param timeout seconds that a server may take for an answer that another may give as well */
 function balancing(
   { mode, balance: own }: Service,
   config: HaproxyConfig,
-  patience: number,
+  timeout: number,
 ): readonly string[] {
   const balance = own ?? config.balance;
   return [
@@ -269,8 +269,8 @@ function balancing(
           // A server that dies with a request in its hands: another gets it, where that is safe.
           'retry-on conn-failure empty-response junk-response response-timeout 502 503',
           `http-request disable-l7-retry if !${SAFE}`,
-          ...(milliseconds(config.serverTimeout) > patience * 1000
-            ? [`http-request set-timeout server ${patience}s if ${SAFE}`]
+          ...(milliseconds(config.serverTimeout) > timeout * 1000
+            ? [`http-request set-timeout server ${timeout}s if ${SAFE}`]
             : []),
         ]
       : []),

@@ -1,4 +1,4 @@
-import { drainMark } from '@maas-ha/host';
+import { drainMark } from 'juju-ts-host';
 import { HANDOVER_NFT, HANDOVER_PAUSE } from './handover-nft.ts';
 
 /** Says by its exit code whether a service serves on this machine: keepalived runs it every second. */
@@ -15,7 +15,7 @@ use warnings;
 use Socket;
 
 my ($service) = @ARGV;
-my $patience = pack('l!l!', 0, 800_000);
+my $timeout = pack('l!l!', 0, 800_000);
 
 # The service is going to stop, and serves until its clients have gone elsewhere.
 if (-e "${drainMark('$service')}") {
@@ -35,7 +35,7 @@ sub ask_haproxy {
     my $path = '/run/haproxy/admin.sock';
     return is_active() unless -S $path;
     socket(my $socket, PF_UNIX, SOCK_STREAM, 0) or return 0;
-    be_patient($socket);
+    set_timeout($socket);
     connect($socket, sockaddr_un($path)) or return 0;
     syswrite($socket, "show info\\n") or return 0;
     return sysread($socket, my $answer, 64) ? 1 : 0;
@@ -45,7 +45,7 @@ sub ask_haproxy {
 sub ask_named {
     my $id = 1 + int(rand(65_535));
     socket(my $socket, PF_INET, SOCK_DGRAM, 0) or return 0;
-    be_patient($socket);
+    set_timeout($socket);
     connect($socket, sockaddr_in(53, INADDR_LOOPBACK)) or return 0;
     syswrite($socket, pack('n6Cnn', $id, 0, 1, 0, 0, 0, 0, 2, 1)) or return 0;
     sysread($socket, my $answer, 512) or return 0;
@@ -61,9 +61,9 @@ sub is_wanted {
     return system('systemctl', 'is-enabled', '--quiet', "$service.service") == 0;
 }
 
-sub be_patient {
+sub set_timeout {
     my ($socket) = @_;
-    setsockopt($socket, SOL_SOCKET, $_, $patience) for SO_RCVTIMEO, SO_SNDTIMEO;
+    setsockopt($socket, SOL_SOCKET, $_, $timeout) for SO_RCVTIMEO, SO_SNDTIMEO;
     return;
 }
 `;

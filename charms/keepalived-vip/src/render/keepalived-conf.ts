@@ -1,6 +1,6 @@
-import type { SoleDaemon } from '@maas-ha/host';
+import type { SoleDaemon } from 'juju-ts-host';
 import { Redacted } from 'juju-ts-ops';
-import type { Instance, PlacedVip } from '../instances.ts';
+import type { Instance, PlacedVip, RenderedInstance } from '../state.ts';
 import { CHECK_ADDRESS_SCRIPT } from './check-address.ts';
 import { CHECK_SCRIPT } from './check-service.ts';
 import { NOTIFY_SCRIPT } from './notify.ts';
@@ -152,15 +152,6 @@ function networkOf(address: string, prefix: number): string {
 
 function addressScript({ name }: Instance): string {
   return `check-source-${name}`;
-}
-
-/** What an instance in a keepalived.conf of this charm's was rendered from. */
-export interface RenderedInstance {
-  /** Absent where keepalived finds it by itself. */
-  readonly source?: string;
-  /** Absent in files of older revisions. */
-  readonly speaks?: string;
-  readonly vips: readonly string[];
 }
 
 const SPEAKS = '# speaks ';

@@ -1,4 +1,4 @@
-import type { Instance } from '../instances.ts';
+import type { Instance } from '../state.ts';
 import { renderIncomingTable } from './incoming-table.ts';
 
 /** The name of the nftables table. */

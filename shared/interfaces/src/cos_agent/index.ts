@@ -67,7 +67,7 @@ export interface Observability {
   readonly metricRules: readonly AlertRule[];
   readonly logRules: readonly AlertRule[];
   readonly dashboards: readonly Dashboard[];
-  /** Slots of snaps that have logs, where they are not in the journal or `/var/log`: `maas:maas-logs`. */
+  /** Slots of snaps that have logs, where they are not in the journal or `/var/log`: `grafana:logs`. */
   readonly logSlots?: readonly string[];
 }
 

@@ -1,7 +1,6 @@
-import { commaList, defineInterface, json, raw, type Redacted, type Relation } from 'juju-ts-ops';
+import { commaList, defineInterface, hidden, json, raw, type Redacted, type Relation } from 'juju-ts-ops';
 import { z } from 'zod';
 import { othersOf, type DatabaseServer, type DatabaseState } from '../database.ts';
-import { hidden } from '../hidden.ts';
 
 /** The contract of `postgresql:database`: charmed PostgreSQL 14 and 16, and pgbouncer. See README.md. */
 export const postgresqlClient = defineInterface({

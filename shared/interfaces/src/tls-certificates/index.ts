@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { defineInterface, json, OwnSecret, Redacted, type Relation, type SecretPlan } from 'juju-ts-ops';
+import { defineInterface, json, SecretLabel, Redacted, type Relation, type SecretPlan } from 'juju-ts-ops';
 import { z } from 'zod';
 import { signingRequest } from './csr.ts';
 
@@ -88,10 +88,26 @@ export interface TlsRequest {
 }
 
 /** The secret of a unit or an application that asks for a certificate. */
-export const TLS_SECRET = new OwnSecret('tls-certificates');
-/** The keys of its content: the key, and when it was made, in milliseconds since 1970. */
-const [KEY, SINCE] = ['private-key', 'requested-at'] as const;
+export const TLS_SECRET = new SecretLabel('tls-certificates');
+/** The keys of its content: the key, when it was made, in milliseconds since 1970, and why. */
+const [KEY, SINCE, REASON] = ['private-key', 'requested-at', 'reason'] as const;
+/** Why there is a key, and what the CA is to do with it. */
+const REASONS = {
+  first: 'to sign the certificate',
+  worn: 'to renew the certificate',
+  revoked: 'to replace the certificate it revoked',
+} as const;
+const Reason = z.enum(['first', 'worn', 'revoked']).catch('first');
+type Reason = z.infer<typeof Reason>;
 
+/** A key, when it was made, and why. */
+interface Asked {
+  readonly key: Redacted;
+  readonly since: number;
+  readonly reason: Reason;
+}
+
+/** What a certificate is asked for with. */
 export interface TlsWish {
   /** Who the certificate is for: each unit has a key of its own, or all of an application share one. */
   readonly owner: 'unit' | 'application';
@@ -115,7 +131,7 @@ export function belongTogether(certificate: Redacted, key: Redacted): boolean | 
 /** The share of its time after which a certificate is replaced, unless the CA says when. */
 const WORN = 0.9;
 /** A CA that signs what is worn already is not asked again in every hook. */
-const PATIENCE = 5 * 60_000;
+const TIMEOUT = 5 * 60_000;
 
 /**
  * Asks for a certificate. The first time it makes a key, and it makes another when the certificate has to be
@@ -131,34 +147,32 @@ export function requestCertificate(
     appData.capabilities?.supports_ip_sans === false ? names.filter((name) => isIP(name) === 0) : names;
   const key = secret?.[KEY];
   const since = Number(secret?.[SINCE]?.reveal() ?? NaN);
+  const reason = Reason.parse(secret?.[REASON]?.reveal());
   const request = key && signingRequest(key.reveal(), asked);
   const found = appData.certificates?.find((item) => item.certificate_signing_request === request);
-  const mayAskAgain = !(now - since < PATIENCE);
+  const mayAskAgain = !(now - since < TIMEOUT);
   const nameless: TlsAnswer | undefined =
     asked.length === 0
       ? { kind: 'refused', reason: `${app} signs no IP addresses, and no host name is known` }
       : undefined;
   if (!key || request === undefined || (found && mayAskAgain && (found.revoked || isWorn(found, now)))) {
     const fresh = new Redacted(makeKey());
-    const why = found?.revoked
-      ? 'to replace the certificate it revoked'
-      : found && 'to renew the certificate';
+    const why = found?.revoked ? 'revoked' : found ? 'worn' : 'first';
     return {
-      ...asking(relation, owner, fresh, now, asked),
-      answer: nameless ?? { kind: 'waiting', reason: `${app} ${why ?? 'to sign the certificate'}` },
+      ...asking(relation, owner, { key: fresh, since: now, reason: why }, asked),
+      answer: nameless ?? { kind: 'waiting', reason: `${app} ${REASONS[why]}` },
     };
   }
   return {
-    ...asking(relation, owner, key, since, asked),
-    answer: nameless ?? answerOf(relation, request, asked, found, key),
+    ...asking(relation, owner, { key, since, reason }, asked),
+    answer: nameless ?? answerOf(relation, request, asked, found, { key, reason }),
   };
 }
 
 function asking(
   { id, app }: Relation<typeof tlsCertificates.provider>,
   owner: TlsWish['owner'],
-  key: Redacted,
-  since: number,
+  { key, since, reason }: Asked,
   names: readonly string[],
 ): Omit<TlsRequest, 'answer'> {
   return {
@@ -166,7 +180,11 @@ function asking(
     secret: {
       secret: TLS_SECRET,
       owner,
-      content: { [KEY]: key, [SINCE]: new Redacted(String(since)) },
+      content: {
+        [KEY]: key,
+        [SINCE]: new Redacted(String(since)),
+        ...(reason !== 'first' && { [REASON]: new Redacted(reason) }),
+      },
       grants: [],
       description: `Key of the certificate that ${app} signs`,
     },
@@ -184,17 +202,17 @@ function answerOf(
   request: string,
   names: readonly string[],
   found: Certificate | undefined,
-  key: Redacted,
+  { key, reason }: Pick<Asked, 'key' | 'reason'>,
 ): TlsAnswer {
   const refusal = appData.request_errors?.find((item) => item.certificate_signing_request === request)?.error;
-  if (found?.revoked) return { kind: 'waiting', reason: `${app} to replace the certificate it revoked` };
+  if (found?.revoked) return { kind: 'waiting', reason: `${app} ${REASONS.revoked}` };
   if (!found) {
     return refusal
       ? {
           kind: 'refused',
-          reason: `${app} refuses to sign a certificate for ${names.join(', ')}: ${refusal.message || refusal.name} (${refusal.code})`,
+          reason: `${app} refuses ${named(names)}: ${refusal.message || refusal.name} (${refusal.code})`,
         }
-      : { kind: 'waiting', reason: `${app} to sign the certificate` };
+      : { kind: 'waiting', reason: `${app} ${REASONS[reason]}` };
   }
   const leaf = parse(found.certificate);
   if (!leaf?.checkPrivateKey(createPrivateKey(key.reveal())))
@@ -234,4 +252,9 @@ function parse(text: string): X509Certificate | undefined {
 function makeKey(): string {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   return privateKey.export({ type: 'pkcs8', format: 'pem' });
+}
+
+/** `a.example and 2 more` */
+function named([first = '', ...more]: readonly string[]): string {
+  return more.length > 0 ? `${first} and ${more.length} more` : first;
 }

@@ -4,7 +4,7 @@ import { effectiveOptions } from '../charm/options.ts';
 import type { Operation, Scalar, Secret, Unit } from '../model/documents.ts';
 import type { Model } from '../model/model.ts';
 import { describeRange, isSameRange, keptPort, overlap, readKept, type Port } from '../model/ports.ts';
-import { ToolError } from '../hooktools/tool.ts';
+import { ToolError } from '../hooktools/error.ts';
 import type { Task } from './task.ts';
 
 /** A secret that a hook makes or changes. */

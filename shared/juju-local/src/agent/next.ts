@@ -28,7 +28,8 @@ export const ROTATION: Readonly<Record<string, number>> = {
 /**
  * What a unit runs next, in Juju's own order (internal/worker/uniter/resolver.go): reboot, created relations,
  * leadership, secrets, actions, then removal, installation, upgrade, configuration, relations. Relations are in the
- * order that `shuffle` gives them, because Juju promises none; peers come last.
+ * order that `shuffle` gives them, because Juju promises none; peers come last, but for the removal of an application in
+ * Juju 4.
  */
 export function nextOperation(
   model: Model,
@@ -42,7 +43,9 @@ export function nextOperation(
   // Queued behind the first config-changed: nothing comes between the two.
   if (unit.installed && !unit.started && unit.configSeen !== undefined) return hook('start');
   const own = model.relationsOf(unit.app).filter((relation) => model.hasHooks(relation, unit));
-  const relations = [...shuffle(own.filter((relation) => !isPeer(relation))), ...own.filter(isPeer)];
+  const others = shuffle(own.filter((relation) => !isPeer(relation)));
+  const peers = own.filter(isPeer);
+  const relations = breaksPeers(model, unit) ? [...peers, ...others] : [...others, ...peers];
   if (unit.installed && !unit.stopped) {
     const first =
       createdRelation(model, unit, relations) ??
@@ -94,13 +97,16 @@ function nextOfRelation(model: Model, unit: Unit, relation: Relation): Hook | un
   if (relation.isLost || !seen?.created || seen.broken) return undefined;
   // Promised with -joined, even if the unit has left since.
   if (seen.changedNext !== undefined) return relationHook(model, unit, relation, 'changed', seen.changedNext);
-  const isLeaving = relation.life === 'dying' || unit.life === 'dying';
-  const remotes = isLeaving ? [] : model.remoteUnits(relation, unit);
+  const isEnding = relation.life === 'dying' || unit.life === 'dying';
+  const remotes = isEnding ? [] : model.remoteUnits(relation, unit);
   const departed = Object.keys(seen.members)
     .sort()
-    .find((name) => !remotes.includes(name) && (isLeaving || !seen.untold?.includes(name)));
+    .find((name) => !remotes.includes(name) && (isEnding || !seen.untold?.includes(name)));
   if (departed !== undefined) return relationHook(model, unit, relation, 'departed', departed);
-  if (isLeaving) return isPeer(relation) ? undefined : relationHook(model, unit, relation, 'broken');
+  if (isEnding) {
+    if (isPeer(relation) && !breaksPeers(model, unit)) return undefined;
+    return relationHook(model, unit, relation, 'broken');
+  }
   if ((relation.versions[model.remoteApp(relation, unit.app)] ?? 0) > seen.appVersion) {
     return relationHook(model, unit, relation, 'changed');
   }
@@ -159,9 +165,7 @@ export function afterHook(model: Model, unit: Unit, operation: Hook, time: numbe
   switch (name) {
     case 'install':
       unit.installed = true;
-      for (const relation of model.relationsOf(unit.app)) {
-        if (relation.life === 'alive') model.enterScope(unit, relation);
-      }
+      for (const relation of model.relationsOf(unit.app)) model.enterScope(unit, relation);
       return;
     case 'start':
       unit.started = true;
@@ -250,6 +254,11 @@ function relationHook(
     ...(suffix === 'departed' && { departingUnit: unit.life === 'dying' ? unit.name : (remoteUnit ?? '') }),
     version: relation.versions[remoteUnit ?? remoteApp] ?? 0,
   };
+}
+
+/** In Juju 4 the removal of an application breaks its peer relations, and before all others. */
+function breaksPeers(model: Model, { app }: Unit): boolean {
+  return model.isJuju4 && model.application(app).life === 'dying';
 }
 
 function isPeer(relation: Relation): boolean {

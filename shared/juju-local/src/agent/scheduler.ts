@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CharmStore } from '../charm/archive.ts';
 import { HookToolServer, type Answer } from '../hooktools/server.ts';
-import { ToolError } from '../hooktools/tool.ts';
+import { ToolError } from '../hooktools/error.ts';
 import { UsageError } from '../errors.ts';
 import { MachineDown, type MachineInfo, type Machines, type RunResult } from '../machines/machines.ts';
 import { SharedFolder } from '../machines/shared.ts';
@@ -160,11 +160,21 @@ export class Scheduler {
     this.#retryAt.set(unit.name, 0);
   }
 
-  /** Removes a unit without running anything on it, for a machine that is gone. */
+  /** Removes a unit, and what rides on it, without running anything on it, for a machine that is gone. */
   async forceRemove(unit: Unit): Promise<void> {
     for (const subordinate of this.#model.subordinatesOf(unit.name)) await this.forceRemove(subordinate);
+    await this.forceRemoveAlone(unit);
+  }
+
+  /** The same, and what rides on the unit stays as it is: what Juju 4 does. */
+  async forceRemoveAlone(unit: Unit): Promise<void> {
     if (unit.current) this.#busy.get(unit.machine)?.abort();
     await this.#forget(unit);
+  }
+
+  /** Removes a machine and all units on it, without running anything there. */
+  async forceRemoveMachine(id: string): Promise<void> {
+    for (const unit of this.#unitsOn(id)) await this.forceRemoveAlone(unit);
   }
 
   /** What Juju 4 does to a unit without a peer relation. */
@@ -409,6 +419,12 @@ export class Scheduler {
 
   async #succeed(unit: Unit, operation: Hook, seen: string): Promise<void> {
     delete unit.failed;
+    this.#log.write(
+      unitTag(unit.name),
+      'INFO',
+      'juju.worker.uniter.operation',
+      `ran "${operation.name}" hook (via hook dispatching script: dispatch)`,
+    );
     afterHook(this.#model, unit, operation, this.#clock());
     if (operation.name === 'config-changed') unit.configSeen = seen;
     if (['start', 'update-status'].includes(operation.name)) this.#postponeUpdateStatus(unit);

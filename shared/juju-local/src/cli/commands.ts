@@ -8,12 +8,13 @@ import { z } from 'zod';
 import { LEVELS } from '../agent/log.ts';
 import { ask, modelDirectory, socketPath } from '../daemon/protocol.ts';
 import { CommandLineError, UsageError } from '../errors.ts';
+import type { Machines } from '../machines/machines.ts';
 import { Scalar } from '../model/documents.ts';
-import { nspawnMachines } from '../machines/nspawn.ts';
 import { readYaml } from '../yaml.ts';
 import { chooseModel, ensureDaemon, isRunning, models, requireRoot } from './connect.ts';
 import { showResults } from './results.ts';
 import { FullStatus, statusFormats, unitsOf } from './status.ts';
+import { printOnce, viewer, watch } from './watch.ts';
 
 /** A command: its grammar as juju has it, and what it does. */
 export interface Command {
@@ -94,6 +95,17 @@ const MANY = { type: 'string', multiple: true } as const;
 /** Which Juju a new model is like. */
 const JUJU = { juju: { type: 'string' } } as const;
 const FORMAT = { format: { type: 'string' } } as const;
+const FORCE = {
+  force: { type: 'boolean', default: false },
+  'no-wait': { type: 'boolean', default: false },
+  'no-prompt': { type: 'boolean' },
+} as const;
+
+/** @throws {CommandLineError} */
+function isForced(values: { readonly force: boolean; readonly 'no-wait': boolean }): boolean {
+  if (values['no-wait'] && !values.force) throw new CommandLineError('--no-wait without --force not valid');
+  return values.force;
+}
 
 export const commands: Readonly<Record<string, Command>> = {
   deploy: define(
@@ -153,7 +165,7 @@ export const commands: Readonly<Record<string, Command>> = {
 
   status: define(
     'status [<application|unit|machine>...] [--format tabular|json|yaml|summary|line] [--relations] [--watch seconds]',
-    'Shows the model, or what is named of it.',
+    'Shows the model, or the applications and units that you name.',
     {
       ...FORMAT,
       relations: { type: 'boolean', default: false },
@@ -207,30 +219,34 @@ export const commands: Readonly<Record<string, Command>> = {
   ),
 
   'remove-unit': define(
-    'remove-unit <unit>... [--force]',
+    'remove-unit <unit>... [--force [--no-wait]]',
     'Removes units; --force for a unit whose machine is gone.',
-    {
-      force: { type: 'boolean', default: false },
-      'no-prompt': { type: 'boolean' },
-      'no-wait': { type: 'boolean' },
-    },
+    FORCE,
     { least: 1 },
-    async ({ request }, { force }, names) => void (await request('remove-unit', { names, force })),
+    async ({ request }, values, names) =>
+      void (await request('remove-unit', { names, force: isForced(values) })),
+  ),
+
+  'remove-machine': define(
+    'remove-machine <machine>... [--force [--no-wait]]',
+    'Removes machines; --force with all units on them, without running their hooks.',
+    FORCE,
+    { least: 1 },
+    async ({ request }, values, names) =>
+      void (await request('remove-machine', { names, force: isForced(values) })),
   ),
 
   'remove-application': define(
     'remove-application <application>... [--force [--no-wait]]',
     'Removes applications with all their units.',
-    {
-      force: { type: 'boolean', default: false },
-      'no-wait': { type: 'boolean', default: false },
-      'no-prompt': { type: 'boolean' },
-    },
+    FORCE,
     { least: 1 },
-    async ({ request }, { force, 'no-wait': noWait }, names) => {
-      if (noWait && !force) throw new CommandLineError('--no-wait without --force not valid');
-      await request('remove-application', { names, force, noWait });
-    },
+    async ({ request }, values, names) =>
+      void (await request('remove-application', {
+        names,
+        force: isForced(values),
+        noWait: values['no-wait'],
+      })),
   ),
 
   config: define(
@@ -239,6 +255,12 @@ export const commands: Readonly<Record<string, Command>> = {
     { ...FORMAT, reset: MANY, file: { type: 'string' } },
     { least: 1 },
     async ({ request }, values, [app = '', ...words]) => {
+      if (values.file !== undefined) {
+        const { model } = FullStatus.parse(await request('status', { selectors: [] }));
+        // Seen on 4.1; `option=@file` is left.
+        if (!model.version.startsWith('3.'))
+          throw new CommandLineError('option provided but not defined: --file');
+      }
       const assignments = words.filter((word) => word.includes('='));
       const fromFile = values.file === undefined ? {} : await readConfig([values.file], app);
       const given = { ...fromFile, ...(await readConfig(assignments, app)) };
@@ -265,7 +287,7 @@ export const commands: Readonly<Record<string, Command>> = {
 
   'remove-relation': define(
     'remove-relation <application>[:<endpoint>] <application>[:<endpoint>] | <relation id>',
-    'Takes a relation away.',
+    'Removes a relation.',
     {},
     { least: 1, most: 2 },
     async ({ request }, _values, [first = '', second]) => {
@@ -275,10 +297,11 @@ export const commands: Readonly<Record<string, Command>> = {
   ),
 
   run: define(
-    'run <unit|application/leader>... <action> [<key>=<value>...] [--params file] [--string-args] [--format plain|json|yaml]',
+    'run <unit|application/leader>... <action> [<key>=<value>...] [--params file] [--string-args] [--wait 60s] [--format plain|json|yaml]',
     'Runs an action and shows its results.',
     {
       ...FORMAT,
+      wait: { type: 'string', default: '60s' },
       params: { type: 'string' },
       'string-args': { type: 'boolean', default: false },
     },
@@ -288,18 +311,21 @@ export const commands: Readonly<Record<string, Command>> = {
       const [action, ...rest] = words.slice(units.length);
       if (units.length === 0) throw new CommandLineError('no unit specified');
       if (action === undefined) throw new CommandLineError('no action specified');
+      if (new Set(units.map((unit) => unit.split('/')[0])).size > 1)
+        throw new CommandLineError('all units must be of the same application');
       const fromFile = values.params === undefined ? {} : await readYamlFile(values.params);
       const typed = Object.entries(await readConfig(rest, undefined)).map(([key, text]) => [
         key,
         values['string-args'] ? text : typedArgument(text),
       ]);
       const params = { ...fromFile, ...Object.fromEntries(typed) };
-      return report(await request('run', { units, action, params }), values.format ?? 'plain');
+      const wait = waitOf(values.wait);
+      return report(await request('run', { units, action, params, ...wait }), values.format ?? 'plain');
     },
   ),
 
   exec: {
-    usage: 'exec (--unit u,... | --application a,... | --all) -- <command>',
+    usage: 'exec (--unit u,... | --application a,... | --all) [--wait 5m] -- <command>',
     summary: "Runs a command on units, in a charm's environment.",
     run: async (args) => {
       const at = args.indexOf('--');
@@ -330,7 +356,7 @@ export const commands: Readonly<Record<string, Command>> = {
 
   refresh: define(
     'refresh <application> --path <charm file> [--force-units]',
-    'Gives an application a newer charm; --force-units also to units in error.',
+    'Upgrades the charm of an application; with --force-units also on units in error.',
     { path: { type: 'string' }, 'force-units': { type: 'boolean', default: false } },
     { least: 1, most: 1 },
     async ({ request }, { path, 'force-units': forceUnits }, [app]) => {
@@ -341,7 +367,7 @@ export const commands: Readonly<Record<string, Command>> = {
 
   'debug-log': define(
     'debug-log [-n N] [--replay] [--tail|--no-tail] [--limit N] [-l LEVEL] [-i unit] [-x unit] [--include-module M] [--exclude-module M] [--ms] [--date]',
-    'Shows what units and charms have said.',
+    'Shows the log of units and charms.',
     {
       lines: { type: 'string', short: 'n', default: '10' },
       limit: { type: 'string' },
@@ -406,7 +432,7 @@ export const commands: Readonly<Record<string, Command>> = {
     { least: 1 },
     async ({ request }, _values, [place = '', ...words]) => {
       const { machine, model } = Place.parse(await request('place', { name: place }));
-      const machines = nspawnMachines({ model, directory: modelDirectory(model) });
+      const machines = await machinesOf(model);
       if (words.length > 0) return machines.attach(machine, ['/bin/bash', '-c', words.join(' ')]);
       // script(1) gives the shell a terminal of the machine's own.
       return machines.attach(
@@ -434,9 +460,20 @@ export const commands: Readonly<Record<string, Command>> = {
     async ({ request }, _values, [machine]) => void (await request('start-machine', { machine })),
   ),
 
+  watch: define(
+    'watch [--once]',
+    'Shows machines, units, who holds which address, and the last hooks, until q (juju has no such command).',
+    { once: { type: 'boolean', default: false } },
+    { least: 0, most: 0 },
+    async ({ request }, { once }) => {
+      const view = viewer(request);
+      await (once || !process.stdout.isTTY ? printOnce(view) : watch(view));
+    },
+  ),
+
   wait: define(
     'wait [--timeout seconds]',
-    'Waits until every unit is idle and active, saying what changes (juju has no such command).',
+    'Waits until every unit is idle and active, and shows what changes (juju has no such command).',
     { timeout: { type: 'string', default: '900' } },
     { least: 0, most: 0 },
     ({ request }, { timeout }) => waitForActive(request, count(timeout)),
@@ -448,7 +485,7 @@ export const commands: Readonly<Record<string, Command>> = {
 
   'destroy-model': define(
     'destroy-model [<model>] [--no-prompt]',
-    'Removes a model with all its machines, also after a crash.',
+    'Removes a model with all its machines, even after a crash.',
     { 'no-prompt': { type: 'boolean' }, force: { type: 'boolean' } },
     { least: 0, most: 1 },
     async ({ named }, _values, [name = named]) => {
@@ -456,7 +493,7 @@ export const commands: Readonly<Record<string, Command>> = {
       requireRoot();
       if (await isRunning(model)) await ask(model, 'destroy', null);
       else {
-        await nspawnMachines({ model, directory: modelDirectory(model) }).destroy();
+        await (await machinesOf(model)).destroy();
         await rm(modelDirectory(model), { recursive: true, force: true });
         await rm(socketPath(model), { force: true });
         await rm(`${socketPath(model)}.lock`, { force: true });
@@ -466,11 +503,18 @@ export const commands: Readonly<Record<string, Command>> = {
   ),
 };
 
+/** Loaded here, because every other command would take longer for it. */
+async function machinesOf(model: string): Promise<Machines> {
+  const { nspawnMachines } = await import('../machines/nspawn.ts');
+  return nspawnMachines({ model, directory: modelDirectory(model) });
+}
+
 const execute = define(
-  'exec (--unit u,... | --application a,... | --all) -- <command>',
+  'exec (--unit u,... | --application a,... | --all) [--wait 5m] -- <command>',
   '',
   {
     ...FORMAT,
+    wait: { type: 'string', default: '5m' },
     unit: { ...MANY, short: 'u' },
     application: { ...MANY, short: 'a' },
     app: MANY,
@@ -480,7 +524,13 @@ const execute = define(
   async ({ request }, values, argv) => {
     const apps = [...list(values.application), ...list(values.app)];
     return report(
-      await request('exec', { units: list(values.unit), apps, all: values.all, argv }),
+      await request('exec', {
+        units: list(values.unit),
+        apps,
+        all: values.all,
+        argv,
+        ...waitOf(values.wait),
+      }),
       values.format ?? 'plain',
     );
   },
@@ -621,11 +671,16 @@ async function readConfig(
   return values;
 }
 
-/** `5`, `5s`, `2m` → seconds. */
+/** `5`, `5s`, `2m`, `1h` → seconds. */
 function seconds(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(s|m)?$/.exec(text);
+  const match = /^(\d+(?:\.\d+)?)(s|m|h)?$/.exec(text);
   if (!match) throw new CommandLineError(`"${text}" is no duration such as 5s`);
-  return Number(match[1]) * (match[2] === 'm' ? 60 : 1);
+  return Number(match[1]) * ({ h: 3600, m: 60 }[match[2] ?? 's'] ?? 1);
+}
+
+/** How long a command waits for its tasks; below zero for ever. */
+function waitOf(text: string): { readonly wait?: number } {
+  return text.startsWith('-') ? {} : { wait: seconds(text) };
 }
 
 function count(text: string): number {

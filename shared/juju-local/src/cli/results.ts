@@ -39,6 +39,9 @@ export function showResults(answer: unknown, format: string): Output | undefined
     failed.length > 0
       ? `ERROR the following task${plural} failed:\n${failed.join('\n')}\n\nuse 'juju show-task' to inspect the failure${plural}\n`
       : '';
+  // Of an operation without a task nothing is shown, in no format.
+  if (Object.keys(results).length === 0 && ['json', 'yaml', 'plain'].includes(format))
+    return { stdout: '', stderr: '', exitCode: 0 };
   switch (format) {
     case 'json':
       return { stdout: line(JSON.stringify(results)), stderr: problem, exitCode };

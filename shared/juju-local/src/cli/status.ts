@@ -127,7 +127,8 @@ export function tabularStatus(status: FullStatus, withRelations: boolean): strin
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
 
-function messageOf(unit: Unit): string {
+/** What a unit says, after the hook that it runs. */
+export function messageOf(unit: Unit): string {
   const { current, message = '' } = unit['juju-status'];
   const doing = /^running (?:action )?(\S+)(?: hook)?/.exec(message)?.[1];
   const prefix = current === 'executing' && doing !== undefined ? `(${doing}) ` : '';
@@ -195,7 +196,8 @@ function withoutRelations({ relations: _relations, ...status }: FullStatus): unk
   return status;
 }
 
-function table(
+/** Columns as wide as what is in them. */
+export function table(
   header: readonly string[],
   rows: readonly (readonly string[])[],
   right: readonly number[] = [],
@@ -220,6 +222,7 @@ function cut(message: string): string {
   return message.length > 120 ? `${message.slice(0, 117)}...` : message;
 }
 
-function sorted<T>(map: Readonly<Record<string, T>>): [string, T][] {
+/** By name, `web/2` before `web/10`. */
+export function sorted<T>(map: Readonly<Record<string, T>>): [string, T][] {
   return Object.entries(map).sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }));
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { LEVELS, type ModelLog } from '../agent/log.ts';
 import type { Scheduler } from '../agent/scheduler.ts';
@@ -7,6 +8,7 @@ import { addUnits, checkPlace, deployBundle } from './deploy.ts';
 import type { CharmStore } from '../charm/archive.ts';
 import { effectiveOptions, parseOption } from '../charm/options.ts';
 import { UsageError } from '../errors.ts';
+import { heldAddresses } from '../machines/held.ts';
 import type { Machines } from '../machines/machines.ts';
 import type { Relation, Unit } from '../model/documents.ts';
 import { describeEndpoints } from '../model/endpoints.ts';
@@ -24,6 +26,9 @@ export interface Daemon {
   /** Operating system of the machines. */
   readonly base: { readonly name: string; readonly channel: string };
 }
+
+/** How long a command waits for its tasks, in seconds, which stay in their units' queues; absent: for ever. */
+const Wait = z.number().nonnegative().optional();
 
 type Verb = (daemon: Daemon, args: unknown, progress: (message: string) => void) => Promise<unknown>;
 
@@ -140,9 +145,33 @@ export const verbs: Readonly<Record<string, Verb>> = {
         throw new UsageError(`unit "${subordinate.name}" is a subordinate, to remove use remove-relation`);
       for (const unit of units) {
         progress(`will remove unit ${unit.name}`);
+        if (force && model.isJuju4) {
+          await scheduler.forceRemoveAlone(unit);
+          continue;
+        }
         for (const { name } of model.subordinatesOf(unit.name)) progress(`- will remove unit ${name}`);
         model.destroyUnit(unit);
         if (force) await scheduler.forceRemove(unit);
+      }
+    },
+  ),
+
+  'remove-machine': verb(
+    Names.extend({ force: z.boolean() }),
+    async ({ model, scheduler }, { names, force }, progress) => {
+      const machines = names.map((name) => {
+        const { id } = model.machine(name);
+        return { id, units: [...model.units.values()].filter(({ machine }) => machine === id) };
+      });
+      for (const { id, units } of machines) {
+        const [unit] = units;
+        if (unit && !force)
+          throw new UsageError(`removing machine failed: machine ${id} has unit "${unit.name}" assigned`);
+      }
+      for (const { id, units } of machines) {
+        progress(`will remove machine ${id}`);
+        for (const { name } of units) progress(`- will remove unit ${name}`);
+        await scheduler.forceRemoveMachine(id);
       }
     },
   ),
@@ -204,18 +233,32 @@ export const verbs: Readonly<Record<string, Verb>> = {
       units: z.array(z.string()).min(1),
       action: z.string(),
       params: z.record(z.string(), z.unknown()),
+      wait: Wait,
     }),
-    ({ model, scheduler }, { units, action, params }, progress) => {
-      const chosen = units.map((name) => unitOrLeader(model, name));
-      const checked = chosen.map((unit) => actionParams(model.application(unit.app).charm, action, params));
+    ({ model, scheduler }, { units, action, params, wait }, progress) => {
       const operation = model.settings.nextTask;
       model.settings.nextTask += 1;
-      const tasks = chosen.map((unit, index) =>
-        newTask(model, unit, { kind: 'action', name: action, task: '' }, { params: checked[index] ?? {} }),
-      );
+      const problems: string[] = [];
+      const tasks = units.flatMap((name) => {
+        try {
+          const unit = unitOrLeader(model, name);
+          const checked = actionParams(model.application(unit.app).charm, action, params);
+          return [newTask(model, unit, { kind: 'action', name: action, task: '' }, { params: checked })];
+        } catch (error) {
+          if (!(error instanceof UsageError)) throw error;
+          problems.push(error.message);
+          return [];
+        }
+      });
+      // There is an operation, which fails; juju exits with 0 all the same (cmd/juju/action/common.go).
+      if (tasks.length === 0) {
+        progress(`Operation ${operation} failed to schedule any tasks:\n${problems.join('\n')}`);
+        return {};
+      }
       progress(`Running operation ${operation} with ${tasks.length} task${tasks.length === 1 ? '' : 's'}`);
       for (const { id, unit } of tasks) progress(`  - task ${id} on unit-${unit.replace('/', '-')}`);
-      return runAll(scheduler, tasks);
+      if (problems.length > 0) progress(`Some actions could not be scheduled:\n${problems.join('\n')}\n`);
+      return runAll(scheduler, tasks, wait);
     },
   ),
 
@@ -225,8 +268,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
       apps: z.array(z.string()),
       all: z.boolean(),
       argv: z.array(z.string()).min(1),
+      wait: Wait,
     }),
-    ({ model, scheduler }, { units, apps, all, argv }) => {
+    ({ model, scheduler }, { units, apps, all, argv, wait }) => {
       const chosen = all
         ? [...model.units.values()]
         : [
@@ -237,7 +281,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
       const tasks = chosen.map((unit) =>
         newTask(model, unit, { kind: 'exec', task: '' }, { argv: shellOf(argv) }),
       );
-      return runAll(scheduler, tasks);
+      return runAll(scheduler, tasks, wait);
     },
   ),
 
@@ -286,6 +330,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   ),
 
+  addresses: verb(z.unknown(), ({ machines }) => heldAddresses(machines)),
+
   'debug-log': verb(
     z.object({ offset: z.int().min(0), level: z.string() }),
     async ({ log }, { offset, level }) => {
@@ -304,9 +350,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   ),
 
-  // In one answer: a unit may become idle as it becomes blocked.
+  // In one answer: a unit may become idle as it becomes blocked. What has lost its principal no status shows.
   'unsettled-units': verb(z.unknown(), ({ model, scheduler }) =>
     [...model.units.values()]
+      .filter(({ principal }) => principal === undefined || model.units.has(principal))
       .filter((unit) => workloadOf(model, unit).current !== 'active' || !scheduler.isIdle(unit))
       .map(({ name }) => name),
   ),
@@ -373,10 +420,27 @@ function unitOrLeader(model: Model, name: string): Unit {
   return model.unit(leader);
 }
 
-/** Runs tasks and gives what `juju run --format json` gives. */
-async function runAll(scheduler: Scheduler, tasks: readonly Task[]) {
-  for (const task of tasks) scheduler.addTask(task);
-  await Promise.all(tasks.map(({ finished }) => finished));
+/**
+ * Runs tasks and gives what `juju run --format json` gives.
+ * @throws {UsageError} naming those that have not come to an end in time, in the words of cmd/juju/action/common.go
+ */
+async function runAll(scheduler: Scheduler, tasks: readonly Task[], wait?: number) {
+  const missing = new Set(tasks);
+  for (const task of tasks) {
+    scheduler.addTask(task);
+    void task.finished.then(() => missing.delete(task));
+  }
+  const all = Promise.all(tasks.map(({ finished }) => finished));
+  if (wait === undefined) await all;
+  else {
+    const ended = new AbortController();
+    await Promise.race([all, sleep(wait * 1000, undefined, { signal: ended.signal })]);
+    ended.abort();
+  }
+  if (missing.size > 0) {
+    const receivers = [...missing].map(({ unit }) => `unit ${unit}`).sort();
+    throw new UsageError(`timed out waiting for results from: ${receivers.join(', ')}`);
+  }
   const results = tasks.map((task) => {
     const {
       id,

@@ -13,10 +13,10 @@ import {
   print,
   relationOf,
   stringMap,
-  ToolError,
   type Tool,
   type ToolCall,
 } from './tool.ts';
+import { ToolError } from './error.ts';
 
 const RELATION = { relation: { type: 'string', short: 'r' } } as const;
 const APP = { app: { type: 'boolean', default: false } } as const;

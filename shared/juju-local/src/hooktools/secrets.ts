@@ -12,11 +12,11 @@ import {
   print,
   relationId,
   relationOf,
-  ToolError,
   YAML,
   type Tool,
   type ToolCall,
 } from './tool.ts';
+import { ToolError } from './error.ts';
 
 const KEY = /^([a-z](?:-?[a-z0-9]){2,})$/;
 
@@ -165,7 +165,8 @@ export const secretTools: Readonly<Record<string, Tool>> = {
   'secret-ids': (call) => {
     const { values } = parse(call, FORMAT, 0);
     const ids = secretsAsWritten(call).map(({ id }) => id);
-    return print(call, ids.length > 0 ? ids : null, values);
+    const isNothing = ids.length === 0 && values.format === 'json';
+    return print(call, isNothing ? null : ids, values);
   },
 
   'secret-grant': (call) => {

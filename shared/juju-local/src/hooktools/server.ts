@@ -5,7 +5,8 @@ import { SharedFolder } from '../machines/shared.ts';
 import type { HookContext } from '../agent/context.ts';
 import { relationTools } from './relations.ts';
 import { secretTools } from './secrets.ts';
-import { ToolError, type ToolCall } from './tool.ts';
+import type { ToolCall } from './tool.ts';
+import { ToolError } from './error.ts';
 import { unitTools } from './unit.ts';
 
 const tools = new Map(Object.entries({ ...relationTools, ...secretTools, ...unitTools }));
@@ -21,14 +22,14 @@ export interface Answer {
 }
 
 /** What the tools of one running hook are given beside their arguments. */
-export type Surroundings = Omit<ToolCall, 'context' | 'args' | 'stdin'>;
+export type ToolEnvironment = Omit<ToolCall, 'context' | 'args' | 'stdin'>;
 
 /** Answers the hook tools of one machine, over a unix socket that lies in the machine's /var/lib/juju. */
 export class HookToolServer {
   readonly #folder: string;
   readonly #contexts = new Map<
     string,
-    { readonly context: HookContext; readonly surroundings: Surroundings }
+    { readonly context: HookContext; readonly environment: ToolEnvironment }
   >();
   readonly #jujuExec: (args: readonly string[]) => Promise<Answer>;
   readonly #server: Server;
@@ -69,8 +70,8 @@ export class HookToolServer {
   }
 
   /** Lets a hook's tools in while it runs. */
-  open(context: HookContext, surroundings: Surroundings): void {
-    this.#contexts.set(context.id, { context, surroundings });
+  open(context: HookContext, environment: ToolEnvironment): void {
+    this.#contexts.set(context.id, { context, environment });
   }
 
   shut(context: HookContext): void {
@@ -100,7 +101,7 @@ export class HookToolServer {
       if (name === 'juju-exec') return await this.#jujuExec(args);
       if (!found) throw new Error(`bad request: bad context: unknown context id`);
       if (!tool) throw new Error(`bad request: unknown command "${name}"`);
-      const stdout = await tool({ ...found.surroundings, context: found.context, args, stdin });
+      const stdout = await tool({ ...found.environment, context: found.context, args, stdin });
       return { exitCode: 0, stdout, stderr: '' };
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);

@@ -5,16 +5,7 @@ import type { HookContext } from '../agent/context.ts';
 import type { Relation } from '../model/documents.ts';
 import type { Model } from '../model/model.ts';
 import { readStrings } from '../yaml.ts';
-
-/** Wrong arguments (exit code 2) or a refusal at run time (1), as Juju's own tools tell them apart. */
-export class ToolError extends Error {
-  readonly exitCode: 1 | 2;
-
-  constructor(exitCode: 1 | 2, message: string) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
+import { ToolError } from './error.ts';
 
 /** What a tool works on. */
 export interface ToolCall {
@@ -145,8 +136,9 @@ export async function print(
 
 function formatted(value: unknown, format: string): string {
   if (format === 'json') return `${JSON.stringify(value ?? null)}\n`;
-  if (format === 'yaml') return stringify(value ?? null);
-  if (value === undefined || value === null || value === '') return '';
+  if (value === undefined || value === null) return '';
+  if (format === 'yaml') return stringify(value);
+  if (value === '') return '';
   if (typeof value === 'boolean') return value ? 'True\n' : 'False\n';
   if (Array.isArray(value)) return value.length === 0 ? '' : `${value.map(String).join('\n')}\n`;
   return typeof value === 'string' ? `${value}\n` : stringify(value);

@@ -12,11 +12,11 @@ import {
   print,
   relationId,
   stringMap,
-  ToolError,
   YAML,
   type Tool,
   type ToolCall,
 } from './tool.ts';
+import { ToolError } from './error.ts';
 
 const SETTABLE = ['maintenance', 'blocked', 'waiting', 'active'];
 /** Bytes of the charm's own state (core/quota). */
@@ -258,24 +258,28 @@ export const unitTools: Readonly<Record<string, Tool>> = {
   'goal-state': (call) => {
     const { values } = parse(call, YAML, 0);
     const { model, context } = call;
-    const entry = (name: string) => {
-      const unit = model.units.get(name);
-      return { status: unit?.workload.current ?? 'joined', since: unit?.workload.since ?? '' };
-    };
-    // Juju 4 tells a subordinate of none of the units of its own application.
-    const siblings =
-      model.isJuju4 && context.unit.principal !== undefined ? [] : model.unitsOf(context.unit.app);
-    const units = Object.fromEntries(siblings.map(({ name }) => [name, entry(name)]));
+    // Of subordinates Juju tells only those that ride on the unit that asks, or that have lost what they rode on.
+    const unitsOf = (app: string) =>
+      Object.fromEntries(
+        model
+          .unitsOf(app)
+          .filter(
+            ({ principal }) =>
+              principal === undefined || principal === context.unit.name || !model.units.has(principal),
+          )
+          .map(({ name, life, workload: { current, since } }) => [
+            name,
+            { status: life === 'dying' ? 'dying' : current, since },
+          ]),
+      );
+    const units = unitsOf(context.unit.app);
     const relations: Record<string, Record<string, unknown>> = {};
     for (const relation of model
       .relationsOf(context.unit.app)
       .filter(({ endpoints, isLost }) => endpoints.length > 1 && !isLost)) {
       const remote = model.remoteApp(relation, context.unit.app);
-      const members = model.unitsOf(remote).map(({ name }) => [name, entry(name)]);
-      relations[model.ownEndpoint(relation, context.unit.app).name] = {
-        [remote]: { status: 'joined', since: '' },
-        ...Object.fromEntries(members),
-      };
+      const { name } = model.ownEndpoint(relation, context.unit.app);
+      relations[name] = { ...relations[name], [remote]: { status: 'joined', since: '' }, ...unitsOf(remote) };
     }
     return print(call, { units, relations }, values, ['json', 'yaml']);
   },

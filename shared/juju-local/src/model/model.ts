@@ -154,8 +154,7 @@ export class Model {
   }
 
   #enterAll(app: string, relation: Relation): void {
-    for (const unit of this.unitsOf(app))
-      if (unit.installed && unit.life === 'alive') this.enterScope(unit, relation);
+    for (const unit of this.unitsOf(app)) if (unit.installed) this.enterScope(unit, relation);
   }
 
   addMachine(): string {
@@ -198,10 +197,8 @@ export class Model {
   /** @throws {UsageError} */
   relate(first: string, second: string): Relation {
     const { endpoints, scope } = this.inferRelation(first, second);
-    if (this.findRelation(endpoints)) {
-      const key = describeEndpoints(endpoints);
-      throw new UsageError(`cannot add relation "${key}": relation ${key} already exists (already exists)`);
-    }
+    const there = this.findRelation(endpoints);
+    if (there) throw new UsageError(this.#whyRefused(there, first, second));
     for (const { app } of endpoints) {
       if (this.application(app).life === 'dying')
         throw new UsageError(
@@ -225,6 +222,16 @@ export class Model {
     return relation;
   }
 
+  /** How Juju words it that a relation is there. The old one of the same endpoints may not have ended. */
+  #whyRefused({ endpoints, life }: Relation, first: string, second: string): string {
+    const key = describeEndpoints(endpoints);
+    const pair = endpoints.map(({ app, name }) => `${app}:${name}`).join(' ');
+    if (this.isJuju4)
+      return `adding relation between endpoints "${first}" and "${second}": relation ${pair}: already exists`;
+    const dying = life === 'dying' ? ' is dying, but not yet removed' : '';
+    return `cannot add relation "${key}"\nrelation ${key}${dying} (already exists): \n\nUse 'juju status --relations' to view the current relations.`;
+  }
+
   findRelation(endpoints: readonly RelationEndpoint[]): Relation | undefined {
     const key = describeEndpoints(endpoints);
     return [...this.relations.values()].find(
@@ -240,8 +247,9 @@ export class Model {
     return relation;
   }
 
-  /** Puts a unit into a relation's scope, with what Juju itself writes into its databag; makes its subordinates. */
+  /** Puts a unit into a relation's scope while both live, with what Juju itself writes into its databag; makes its subordinates. */
   enterScope(unit: Unit, relation: Relation): void {
+    if (unit.life !== 'alive' || relation.life !== 'alive') return;
     if (relation.isLost || relation.units.includes(unit.name)) return;
     relation.units.push(unit.name);
     const { address = '' } = this.machineOf(unit);
@@ -362,7 +370,7 @@ export class Model {
   /** A subordinate stays while a relation in container scope ties it to its principal's application. */
   #hasReasonToStay({ app, principal }: Unit): boolean {
     if (principal === undefined) return true;
-    const host = this.unit(principal).app;
+    const [host] = principal.split('/');
     return this.relationsOf(app).some(
       (relation) =>
         relation.scope === 'container' && relation.life === 'alive' && this.remoteApp(relation, app) === host,

@@ -5,12 +5,14 @@ import { charm } from './src/charm.ts';
 
 const peers = { id: 0, endpoint: 'others', app: 'hello', units: { 'hello/1': { name: 'hello/1' } } } as const;
 
+const motd = (content: string) => [{ kind: 'file', path: '/etc/motd', content, mode: 0o644 }];
+
 test('greets with the others', async () => {
   const unit = inProcess(charm);
   const { state } = await unit.run('config-changed', stateOf(charm, { relations: [peers] }));
-  assert.deepEqual(unit.resources, [{ path: '/etc/motd', content: 'Hello from hello/0, hello/1\n' }]);
+  assert.deepEqual(unit.resources, motd('Hello from hello/0, hello/1\n'));
   assert.equal(state.status.message, 'says Hello');
-  assert.deepEqual(state.relations[0]?.ownData, { name: 'hello/0' });
+  assert.deepEqual(state.relations[0]?.localUnitData, { name: 'hello/0' });
 });
 
 test('says goodbye to a unit that goes', async () => {
@@ -20,7 +22,7 @@ test('says goodbye to a unit that goes', async () => {
     stateOf(charm, { relations: [peers] }),
   );
   assert.ok(logs.some(({ message }) => message === 'goodbye hello/1'));
-  assert.deepEqual(unit.resources, [{ path: '/etc/motd', content: 'Hello from hello/0\n' }]);
+  assert.deepEqual(unit.resources, motd('Hello from hello/0\n'));
 });
 
 test('says what to type when there is nothing to say', async () => {

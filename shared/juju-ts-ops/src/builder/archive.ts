@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { stringify } from 'yaml';
 import { ZipFile } from 'yazl';
 import { z } from 'zod';
+import { BUNDLE_MAP } from '../stack.ts';
 import type { Declaration } from './declaration.ts';
 import {
   bundle,
@@ -34,20 +35,25 @@ interface Workshop {
   /** The folder whose package.json has the version, and where `dist` is. */
   readonly project: string;
   readonly arch: Architecture;
+  /** Whether the files are also written into the charm's folder, where `charmcraft pack` finds them. */
+  readonly isForCharmcraft: boolean;
   readonly version: string;
   readonly work: string;
   /** The Node of the architecture and this machine's own, made when the first charm needs them. */
   readonly nodes: () => Promise<Awaited<ReturnType<typeof makeNodes>>>;
 }
 
+/** The files that charmcraft writes itself, from charmcraft.yaml. */
+const CHARMCRAFTS_OWN = ['metadata.yaml', 'config.yaml', 'actions.yaml', 'manifest.yaml'];
+
 /**
  * Builds charms into the project's `dist`, and says where each is, relative to the project. One whose sources are
- * those of the last build is left alone.
+ * those of the last build is left alone, unless its files are wanted for charmcraft.
  */
 export async function buildCharms(
   sources: readonly Source[],
   project: string,
-  arch: Architecture,
+  { arch, isForCharmcraft }: Pick<Workshop, 'arch' | 'isForCharmcraft'>,
 ): Promise<readonly string[]> {
   await mkdir(join(project, 'dist'), { recursive: true });
   const work = await mkdtemp(join(tmpdir(), 'charm-build-'));
@@ -58,7 +64,7 @@ export async function buildCharms(
     let made: ReturnType<Workshop['nodes']> | undefined;
     const nodes = () => (made ??= makeNodes(arch, project, work));
     return await Promise.all(
-      sources.map((source) => buildCharm(source, { project, arch, version, work, nodes })),
+      sources.map((source) => buildCharm(source, { project, arch, isForCharmcraft, version, work, nodes })),
     );
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -73,18 +79,23 @@ async function makeNodes(arch: Architecture, project: string, work: string) {
 }
 
 async function buildCharm({ folder, declaration }: Source, workshop: Workshop): Promise<string> {
-  const { project, arch, version, nodes } = workshop;
+  const { project, arch, isForCharmcraft, version, nodes } = workshop;
   const suffix = arch === process.arch ? '' : `_${arch}`;
   const name = `dist/${declaration.name}${suffix}.charm`;
   const target = join(project, name);
-  const [{ code, sources }, own] = await Promise.all([
+  const [{ code, map, sources }, own] = await Promise.all([
     bundle(folder, project),
     charmFiles({ folder, declaration }, project, arch, version),
   ]);
-  const files = { ...own, ...licenceFiles(await npmLicences(sources)) };
+  const files = {
+    ...own,
+    [BUNDLE_MAP]: Buffer.from(map),
+    ...licenceFiles(await npmLicences(sources)),
+  };
   const inputs = `${target}.inputs`;
   const wanted = await digestOf(code, files, arch);
-  if (existsSync(target) && existsSync(inputs) && (await readFile(inputs, 'utf8')) === wanted) return name;
+  const isCurrent = existsSync(target) && existsSync(inputs) && (await readFile(inputs, 'utf8')) === wanted;
+  if (isCurrent && !isForCharmcraft) return name;
 
   const work = await mkdtemp(join(workshop.work, 'charm-'));
   const { base, node, licences } = await nodes();
@@ -92,17 +103,34 @@ async function buildCharm({ folder, declaration }: Source, workshop: Workshop): 
     makeExecutable({ code, arch, work, base, node }),
     libatomic(arch, work),
   ]);
+  const all = {
+    ...files,
+    ...licenceFiles({ ...licences, ...library.licences }),
+    'lib/libatomic.so.1': library.content,
+    dispatch,
+  };
+  const modeOf = (entry: string): number => (entry === 'dispatch' ? 0o755 : 0o644);
   const zip = new ZipFile();
-  const add = (entry: string, content: Buffer, mode: number): void =>
-    zip.addBuffer(content, entry, { mtime: ZIP_TIME, mode, forceDosTimestamp: true });
-  const all = { ...files, ...licenceFiles({ ...licences, ...library.licences }) };
-  for (const [entry, content] of Object.entries(all)) add(entry, content, 0o100644);
-  add('lib/libatomic.so.1', library.content, 0o100644);
-  add('dispatch', dispatch, 0o100755);
+  for (const [entry, content] of Object.entries(all))
+    zip.addBuffer(content, entry, {
+      mtime: ZIP_TIME,
+      mode: 0o100000 | modeOf(entry),
+      forceDosTimestamp: true,
+    });
   zip.end();
   await pipeline(zip.outputStream, createWriteStream(`${target}.new`));
   await rename(`${target}.new`, target);
   await writeFile(inputs, wanted);
+  if (isForCharmcraft) {
+    const built = join(folder, 'built', DEBIAN_ARCHITECTURES[arch]);
+    await rm(built, { recursive: true, force: true });
+    for (const [entry, content] of Object.entries(all).filter(
+      ([entry]) => !CHARMCRAFTS_OWN.includes(entry),
+    )) {
+      await mkdir(dirname(join(built, entry)), { recursive: true });
+      await writeFile(join(built, entry), content, { mode: modeOf(entry) });
+    }
+  }
   return name;
 }
 
@@ -120,13 +148,15 @@ async function charmFiles(
   arch: Architecture,
   version: string,
 ): Promise<Files> {
-  const { name, summary, description, subordinate, assumes, config, actions } = declaration;
+  const { name, title, summary, description, subordinate, assumes, links, config, actions } = declaration;
   const { provides, requires, peers, storage, resources } = declaration;
   const yaml = (value: unknown): Buffer => Buffer.from(stringify(value));
   const metadata = {
     name,
+    'display-name': title,
     summary,
     description,
+    ...linksOf(links),
     subordinate,
     assumes,
     provides,
@@ -143,11 +173,27 @@ async function charmFiles(
   return {
     'metadata.yaml': yaml(metadata),
     'config.yaml': yaml(config),
-    'actions.yaml': yaml(actions),
+    'actions.yaml': yaml(actionsOf(actions)),
     'manifest.yaml': yaml({ bases }),
     version: Buffer.from(`${version}\n`),
     ...(await optionalFiles(project, ['LICENSE'])),
     ...(await optionalFiles(folder, ['LICENSE', 'README.md', 'icon.svg'])),
+  };
+}
+
+/** Juju 3.6 takes parameters that are not declared, and Juju 4 does not, unless an action says which it is. */
+function actionsOf(actions: Declaration['actions']): object {
+  return Object.fromEntries(
+    Object.entries(actions).map(([name, action]) => [name, { additionalProperties: false, ...action }]),
+  );
+}
+
+/** What charmcraft makes of the links in charmcraft.yaml. */
+function linksOf({ contact, documentation, ...others }: Declaration['links']): object {
+  return {
+    ...(contact !== undefined && { maintainers: [contact].flat() }),
+    ...(documentation !== undefined && { docs: documentation }),
+    ...others,
   };
 }
 

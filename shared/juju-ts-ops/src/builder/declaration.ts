@@ -14,38 +14,75 @@ import {
   type RelationHook,
 } from '../context.ts';
 
-const DeclaredEndpoint = z.union([
-  z.string().transform((name) => ({ interface: name, scope: 'global' as const })),
+const DeclaredEndpoint = z.preprocess(
+  (declared) => (typeof declared === 'string' ? { interface: declared } : declared),
   z.strictObject({
     interface: z.string(),
     scope: z.enum(['global', 'container']).default('global'),
     limit: z.int().optional(),
     optional: z.boolean().optional(),
   }),
-]);
+);
 const DeclaredEndpoints = z.record(z.string(), DeclaredEndpoint).default({});
-const DeclaredOption = z.strictObject({
-  type: z.enum(['string', 'int', 'float', 'boolean', 'secret']),
-  default: z.union([z.string(), z.number(), z.boolean()]).optional(),
-  description: z.string(),
-});
+const option = <T extends string, V extends z.ZodType>(type: T, value: V) =>
+  z.strictObject({ type: z.literal(type), default: value.optional(), description: z.string() });
+const DeclaredOption = z.discriminatedUnion('type', [
+  option('string', z.string()),
+  option('int', z.int()),
+  option('float', z.number()),
+  option('boolean', z.boolean()),
+  option('secret', z.string().regex(/^secret:[a-z0-9]{20}$/)),
+]);
 const DeclaredAction = z.strictObject({
   description: z.string(),
   params: z.record(z.string(), z.looseObject({ type: z.string(), description: z.string() })).default({}),
   required: z.array(z.string()).default([]),
-  additionalProperties: z.boolean().default(false),
+  additionalProperties: z.boolean().optional(),
 });
+const DeclaredActions = z
+  .record(z.string(), DeclaredAction)
+  .default({})
+  .superRefine((actions, context) => {
+    for (const name of Object.keys(actions))
+      if (!/^[a-z_][a-z0-9_-]*$/i.test(name) || PYTHON_KEYWORDS.has(name))
+        context.addIssue({
+          code: 'custom',
+          path: [name],
+          message: 'charmcraft takes letters, digits, - and _, and no keyword of Python',
+        });
+  });
+const PYTHON_KEYWORDS = new Set(
+  'and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield False None True'.split(
+    ' ',
+  ),
+);
 const DeclaredStorage = z.looseObject({ type: z.enum(['filesystem', 'block']) });
 const DeclaredResource = z.looseObject({ type: z.literal('file'), filename: z.string() });
 
-/** What may stand in charmcraft.yaml: what Juju knows of a machine charm, in the names of charmcraft. */
+const Web = z.httpUrl();
+const OneOrMore = <T extends z.ZodType>(each: T) => z.union([each, z.array(each)]).optional();
+/** What Charmhub shows beside the charm. */
+const Links = z.strictObject({
+  contact: OneOrMore(z.string()),
+  documentation: Web.optional(),
+  issues: OneOrMore(Web),
+  source: OneOrMore(Web),
+  website: OneOrMore(Web),
+});
+
+/**
+ * What may stand in charmcraft.yaml: what Juju knows of a machine charm, in the names of charmcraft; and what only
+ * `charmcraft pack` reads. The limits are those of charmcraft.
+ * https://github.com/canonical/charmcraft/tree/main/schema
+ */
 const Declaration = z.strictObject({
-  name: z.string(),
+  name: z.string().min(1).max(40),
   type: z.literal('charm'),
-  title: z.string(),
-  summary: z.string(),
+  title: z.string().min(2).max(40),
+  summary: z.string().max(200),
   description: z.string(),
   subordinate: z.boolean().default(false),
+  links: Links.default({}),
   assumes: z.array(z.unknown()).default([]),
   provides: DeclaredEndpoints,
   requires: DeclaredEndpoints,
@@ -53,7 +90,11 @@ const Declaration = z.strictObject({
   storage: z.record(z.string(), DeclaredStorage).default({}),
   resources: z.record(z.string(), DeclaredResource).default({}),
   config: z.strictObject({ options: z.record(z.string(), DeclaredOption) }).default({ options: {} }),
-  actions: z.record(z.string(), DeclaredAction).default({}),
+  actions: DeclaredActions,
+  base: z.string().optional(),
+  'build-base': z.string().optional(),
+  platforms: z.record(z.string(), z.unknown()).optional(),
+  parts: z.record(z.string(), z.unknown()).optional(),
 });
 export type Declaration = z.infer<typeof Declaration>;
 
@@ -74,13 +115,36 @@ export async function readDeclaration(folder: string): Promise<Declaration> {
   if (problem) throw new BuildError(`${file}: ${problem.message.trimEnd()}`);
   const parsed = Declaration.safeParse(document.toJS());
   if (!parsed.success) throw new BuildError(`${file}:\n${z.prettifyError(parsed.error)}`);
+  const { actions, parts } = parsed.data;
+  const open = Object.keys(actions).filter((name) => actions[name]?.additionalProperties === undefined);
+  if (parts && open.length > 0)
+    throw new BuildError(
+      `${file}: charmcraft copies actions as they are, and Juju 3.6 lets users misspell parameters: give ${open.join(', ')} additionalProperties: false`,
+    );
   return parsed.data;
+}
+
+/** A charm's name as part of the name of a type: `my-charm` → `MyCharm`. */
+export function typeName(charm: string): string {
+  return charm
+    .split('-')
+    .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))
+    .join('');
 }
 
 /** The source of `src/charmcraft.ts`. */
 export function typesSource(declaration: Declaration): string {
   const json = JSON.stringify(typedPart(declaration), null, 2);
-  return `// Written from charmcraft.yaml, by \`juju-ts-ops types\`.\nexport const charmcraft = ${json} as const;\n`;
+  const name = `${typeName(declaration.name)}Charmcraft`;
+  // The compiler prints the name of an interface, and all of what any other type consists of.
+  return `// Written from charmcraft.yaml, by \`juju-ts-ops types\`.
+const declared = ${json} as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface ${name} extends Declared {}
+export const charmcraft: ${name} = declared;
+`;
 }
 
 /** What the code is checked against. */
@@ -125,7 +189,7 @@ const CharmModule = z.object({
     actions: z.record(z.string(), z.unknown()),
     events: z.record(z.string(), z.unknown()).default({}),
     on: z.record(z.string(), z.unknown()).default({}),
-    leave: z.unknown().optional(),
+    teardown: z.unknown().optional(),
   }),
 });
 
@@ -165,9 +229,9 @@ export async function verify(folder: string, declaration: Declaration): Promise<
   if (unheard.length > 0)
     throw new BuildError(`${folder}: the code has handlers for [${unheard.join(', ')}], which never happen`);
   const isKept = Object.keys({ ...peers, ...declaration.storage }).length > 0;
-  if (charm.leave === undefined || isKept) return [];
+  if (charm.teardown === undefined || isKept) return [];
   return [
-    `${folder}: the charm cleans up (leave), and has no peer relation: Juju 4 may delete its units before that is done. Declare one under peers:, though nothing passes over it`,
+    `${folder}: the charm cleans up (teardown), and has no peer relation: Juju 4 may delete its units before that is done. Declare one under peers:, though nothing passes over it`,
   ];
 }
 

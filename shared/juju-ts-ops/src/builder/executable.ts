@@ -6,6 +6,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { execa } from 'execa';
 import { z } from 'zod';
+import { BUNDLE, BUNDLE_HEAD } from '../stack.ts';
 import { BuildError } from './declaration.ts';
 
 /** An architecture that charms can be built for, in Node's words. */
@@ -36,6 +37,8 @@ const englishOnly: Plugin = {
 export interface Bundle {
   /** As one file. */
   readonly code: string;
+  /** Which line of the file is which of the sources, in JSON. https://tc39.es/ecma426/ */
+  readonly map: string;
   /** The files that it was made of. */
   readonly sources: readonly string[];
 }
@@ -67,11 +70,16 @@ export async function bundle(folder: string, project: string): Promise<Bundle> {
     // Identifiers stay as they are: errors carry the names of their classes.
     minifySyntax: true,
     minifyWhitespace: true,
+    sourcemap: 'external',
+    sourcesContent: false,
+    outfile: BUNDLE,
     plugins: [englishOnly],
     logLevel: 'warning',
   });
+  const [map, code] = outputFiles;
   return {
-    code: outputFiles.map(({ text }) => text).join(''),
+    code: code?.text ?? '',
+    map: map?.text ?? '',
     sources: Object.keys(metafile.inputs).map((path) => resolve(project, path)),
   };
 }
@@ -212,10 +220,10 @@ export interface Parts {
 export async function makeExecutable({ code, arch, base, node, work }: Parts): Promise<Buffer> {
   // Names without the folder, which would stand in the snapshot.
   const [main, output, config] = ['main.cjs', 'dispatch', 'sea.json'];
-  const wrapped = JSON.stringify(`(function (require) {${code}\n})`);
+  const wrapped = JSON.stringify(`${BUNDLE_HEAD}${code}\n})`);
   await writeFile(
     join(work, main),
-    `require('node:vm').runInThisContext(${wrapped}, { filename: 'dispatch.js' })(require);`,
+    `require('node:vm').runInThisContext(${wrapped}, { filename: '${BUNDLE}' })(require);`,
   );
   const native = arch === process.arch;
   await writeFile(

@@ -6,15 +6,15 @@ import { BuildError, readDeclaration, typesSource, verify } from './declaration.
 import { checkMachine, type Architecture } from './executable.ts';
 import { initCharm } from './init.ts';
 
-const USAGE = `juju-ts-ops builds charms that are written in TypeScript.
+const USAGE = `juju-ts-ops builds charms written in TypeScript.
 
-  juju-ts-ops init <name>                            write a new charm into a folder of that name, with a test
-  juju-ts-ops types [folder...]                      write charmcraft.yaml out as src/charmcraft.ts
-  juju-ts-ops check [folder...]                      check that YAML, types and code agree; warn of what Juju does not bear
-  juju-ts-ops build [--arch x64|arm64] [folder...]   make dist/<charm>.charm, or dist/<charm>_<arch>.charm for another machine
+  juju-ts-ops init <name>                            write a new charm, with a test, into a folder of that name
+  juju-ts-ops types [folder...]                      write src/charmcraft.ts from charmcraft.yaml
+  juju-ts-ops check [folder...]                      check that YAML, types and code agree; warn about what fails under Juju
+  juju-ts-ops build [--arch x64|arm64] [folder...]   make dist/<charm>.charm, or dist/<charm>_<arch>.charm for another architecture
 
-A folder is that of a charm, with its charmcraft.yaml: the current one where none is given. dist is made in the current folder, whose
-package.json has the version.`;
+A folder holds a charm, with its charmcraft.yaml; without one, the current folder does. dist is made in the current folder, and its
+package.json gives the version. With --charmcraft, build also writes <folder>/built/amd64 or arm64, for "charmcraft pack" in that folder.`;
 
 const COMMANDS = ['init', 'types', 'check', 'build'] as const;
 const ARCHITECTURES: Readonly<Record<string, Architecture>> = { x64: 'x64', amd64: 'x64', arm64: 'arm64' };
@@ -30,7 +30,7 @@ export async function builder(args: readonly string[], project: string): Promise
     console.error(USAGE);
     return 2;
   }
-  const { command, arch, folders } = asked;
+  const { command, arch, isForCharmcraft, folders } = asked;
   try {
     if (command === 'init') {
       const [name = ''] = folders;
@@ -55,7 +55,8 @@ export async function builder(args: readonly string[], project: string): Promise
         console.error(`juju-ts-ops: warning: ${warning}`);
     if (command === 'check') return 0;
     checkMachine(arch);
-    for (const charm of await buildCharms(sources, project, arch)) console.log(`build: ${charm}`);
+    for (const charm of await buildCharms(sources, project, { arch, isForCharmcraft }))
+      console.log(`build: ${charm}`);
     return 0;
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
@@ -69,14 +70,18 @@ function commandOf(args: readonly string[]) {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { arch: { type: 'string', default: process.arch } },
+      options: {
+        arch: { type: 'string', default: process.arch },
+        charmcraft: { type: 'boolean', default: false },
+      },
     });
     const [name, ...folders] = positionals;
     const command = COMMANDS.find((known) => known === name);
     const arch = ARCHITECTURES[values.arch];
     if (command === undefined || arch === undefined) return undefined;
     if (command === 'init' && folders.length !== 1) return undefined;
-    return { command, arch, folders: folders.length > 0 ? folders : ['.'] };
+    const isForCharmcraft = values.charmcraft;
+    return { command, arch, isForCharmcraft, folders: folders.length > 0 ? folders : ['.'] };
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
-import { BuildError } from './declaration.ts';
+import { BuildError, typeName } from './declaration.ts';
 
 const PACKAGE = join(import.meta.dirname, '../..');
 /** The charm that a new one begins as. */
@@ -48,11 +48,7 @@ async function filesOf(folder: string): Promise<readonly string[]> {
 
 /** The text of the example, for a charm of another name. */
 function renamed(text: string, name: string): string {
-  const type = name
-    .split('-')
-    .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))
-    .join('');
-  return text.replaceAll(/\bhello\b/g, name).replaceAll('HelloJuju', `${type}Juju`);
+  return text.replaceAll(/\bhello\b/g, name).replaceAll(/\bHello(?=Juju\b|Charmcraft\b)/g, typeName(name));
 }
 
 /** Inside a clone of this project its packages are linked to, because no registry has them. */
@@ -73,7 +69,12 @@ async function manifest(name: string, folder: string): Promise<object> {
       test: 'juju-ts-ops check && tsc && node --test charm.test.ts',
       build: 'juju-ts-ops build',
     },
-    dependencies: { 'juju-ts-ops': isClone ? link(PACKAGE) : `^${version}`, zod: dependencies.zod },
+    dependencies: {
+      // They are released together.
+      'juju-ts-host': isClone ? link(join(PACKAGE, '../host')) : `^${version}`,
+      'juju-ts-ops': isClone ? link(PACKAGE) : `^${version}`,
+      zod: dependencies.zod,
+    },
     devDependencies: {
       '@types/node': '^26.0.0',
       ...(isClone && { 'juju-local': link(local) }),

@@ -1,12 +1,12 @@
-import type { ActionResult } from './model.ts';
+import type { ActionResult } from './result.ts';
 import { unitsOf, type ModelStatus } from './status.ts';
 
-/** The command `juju` did not end well. */
+/** The command `juju` failed. */
 export class JujuCommandError extends Error {
   override readonly name = 'JujuCommandError';
-  /** Without what was in files: only the words of the command line. */
+  /** The words of the command line, without what was in files. */
   readonly args: readonly string[];
-  /** Absent where it could not be started, or was stopped because it took too long. */
+  /** Absent if it could not be started, or took too long and was stopped. */
   readonly exitCode: number | undefined;
   readonly stderr: string;
 
@@ -30,10 +30,10 @@ export class ActionFailedError extends Error {
   }
 }
 
-/** The model did not come to what was waited for. */
+/** The model did not reach the state that was waited for. */
 export class WaitError extends Error {
   override readonly name = 'WaitError';
-  /** What it was last. */
+  /** The last status. */
   readonly status: ModelStatus;
 
   constructor(why: string, status: ModelStatus) {

@@ -7,6 +7,7 @@ import { execa } from 'execa';
 import { z } from 'zod';
 import type { Redacted } from '../redacted.ts';
 import { ActionFailedError, JujuCommandError, WaitError } from './errors.ts';
+import type { ActionResult } from './result.ts';
 import { isAnyInError, ModelStatus } from './status.ts';
 
 /** How a program was run. */
@@ -20,21 +21,21 @@ export interface CommandResult {
 /** Runs the command `juju` with these arguments; `timeout` is in milliseconds. */
 export type CommandRunner = (args: readonly string[], timeout: number) => Promise<CommandResult>;
 
-/** Which model is driven, and how. */
+/** Which model to drive, and how. */
 export interface JujuModelOptions {
-  /** Its name, `model` or `controller:model`; absent: the one that the command takes for the current one. */
+  /** Its name, `model` or `controller:model`; if absent, the current model of the command. */
   readonly model?: string;
-  /** `juju`, or another program with its grammar, such as `juju-local`. */
+  /** `juju`, or another program with the same grammar, such as `juju-local`. */
   readonly program?: string;
-  /** Whether what the command says of its progress is shown. */
+  /** Whether to show the progress that the command prints. */
   readonly isVerbose?: boolean;
-  /** What runs the command, in place of `program`. */
+  /** Runs the command, in place of `program`. */
   readonly runner?: CommandRunner;
 }
 
 /** The options of `juju deploy`. */
 export interface DeployOptions {
-  /** Name of the application, where not the charm's. */
+  /** The name of the application, if not the charm's. */
   readonly app?: string;
   readonly units?: number;
   /** Machines, one for each unit. */
@@ -44,44 +45,30 @@ export interface DeployOptions {
   readonly channel?: string;
   readonly revision?: number;
   readonly constraints?: Readonly<Record<string, string>>;
-  /** Path of a file for each resource. */
+  /** The path of a file for each resource. */
   readonly resources?: Readonly<Record<string, string>>;
   readonly trust?: boolean;
-  /** Of a bundle: paths of the files that are laid over it. */
+  /** For a bundle: the paths of its overlays. */
   readonly overlays?: readonly string[];
 }
 
-/** How an action, or a command on a unit, ended. */
-export interface ActionResult {
-  readonly unit: string;
-  /** Number of the task. */
-  readonly id: string;
-  /** `completed`, `failed`, `aborted`, … */
-  readonly status: string;
-  /** Why it failed. */
-  readonly message?: string;
-  /** What the action has given, with levels where its keys have dots. */
-  readonly results: Readonly<Record<string, unknown>>;
-  readonly log: readonly string[];
-  readonly returnCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** How something is waited for. */
+/** How to wait. */
 export interface WaitOptions {
   /** Seconds; three minutes if absent. */
   readonly timeout?: number;
   /** Seconds between two looks; one if absent. */
   readonly delay?: number;
-  /** How often in a row it must be so; three times if absent, because between two hooks a unit is idle for a moment. */
+  /**
+   * How often in a row the condition must hold; three times if absent, because a unit is idle for a moment between
+   * two hooks.
+   */
   readonly successes?: number;
-  /** Ends the waiting at once; absent: when a hook has failed. */
+  /** Ends the wait at once; if absent, a failed hook does. */
   readonly error?: (status: ModelStatus) => boolean;
 }
 
-/** How long one command may take, in milliseconds. */
-const COMMAND_TIMEOUT = 600_000;
+/** How long one command may take, in milliseconds: longer than anybody has one wait. */
+const COMMAND_TIMEOUT = 3_600_000;
 
 const Tasks = z.record(
   z.string(),
@@ -108,8 +95,8 @@ const Settings = z.looseObject({
 });
 
 /**
- * A model that is driven from outside, through the command `juju`: for tests of charms that are deployed. Each method is
- * the command of its name; what has none is run by `cli`. They throw {@link JujuCommandError} when the command fails.
+ * Drives a model from outside, through the command `juju`: for tests of deployed charms. Each method is the command
+ * of its name; `cli` runs any other. They throw {@link JujuCommandError} if the command fails.
  */
 export class JujuModel {
   readonly #model: string | undefined;
@@ -146,11 +133,12 @@ export class JujuModel {
     );
   }
 
-  /** Upgrades an application to a charm of this machine. */
+  /** Upgrades an application to a charm file on this machine. */
   async refresh(app: string, path: string): Promise<void> {
     await this.cli('refresh', app, '--path', path);
   }
 
+  /** Adds units to an application. */
   async addUnit(app: string, count = 1, to: readonly string[] = []): Promise<void> {
     await this.cli(
       'add-unit',
@@ -161,7 +149,7 @@ export class JujuModel {
     );
   }
 
-  /** Removes units; `force` where their machines are gone. */
+  /** Removes units; use `force` if their machines are gone. */
   async removeUnit(
     units: readonly string[],
     { force = false }: { readonly force?: boolean } = {},
@@ -169,11 +157,12 @@ export class JujuModel {
     await this.cli('remove-unit', ...units, '--no-prompt', ...(force ? ['--force'] : []));
   }
 
+  /** Removes applications, with their units. */
   async removeApplication(...apps: readonly string[]): Promise<void> {
     await this.cli('remove-application', ...apps, '--no-prompt');
   }
 
-  /** The options of an application, with their values; those that are not set and have no default are missing. */
+  /** The options of an application, with their values. Options without a value are missing. */
   async options(app: string): Promise<Readonly<Record<string, string | number | boolean>>> {
     const { settings } = await this.#json(Settings, 'config', [app]);
     return Object.fromEntries(
@@ -181,7 +170,7 @@ export class JujuModel {
     );
   }
 
-  /** Sets options, and has others take their defaults again. */
+  /** Sets options, and resets others to their defaults. */
   async config(
     app: string,
     values: Readonly<Record<string, string | number | boolean>>,
@@ -195,17 +184,19 @@ export class JujuModel {
     );
   }
 
+  /** Relates two applications, or two endpoints. */
   async integrate(first: string, second: string): Promise<void> {
     await this.cli('integrate', first, second);
   }
 
+  /** Removes the relation between two applications, or two endpoints. */
   async removeRelation(first: string, second: string): Promise<void> {
     await this.cli('remove-relation', first, second);
   }
 
   /**
    * Runs an action on a unit (`web/0`, `web/leader`), and waits for it.
-   * @throws {ActionFailedError} when it fails
+   * @throws {ActionFailedError} if it fails
    */
   async run(
     unit: string,
@@ -220,7 +211,7 @@ export class JujuModel {
 
   /**
    * Runs a program with its arguments on a unit, and returns what it printed.
-   * @throws {ActionFailedError} when it does not exit with 0
+   * @throws {ActionFailedError} if it does not exit with 0
    */
   async exec(unit: string, [program, ...args]: readonly [string, ...string[]]): Promise<string> {
     // A single word juju takes for a script.
@@ -229,7 +220,7 @@ export class JujuModel {
     return stdout;
   }
 
-  /** Makes a secret of the user, and returns its URI. */
+  /** Makes a user secret, and returns its URI. */
   async addSecret(name: string, content: Readonly<Record<string, Redacted>>): Promise<string> {
     const texts = Object.fromEntries(Object.entries(content).map(([key, value]) => [key, value.reveal()]));
     // JSON is YAML.
@@ -238,17 +229,19 @@ export class JujuModel {
     );
   }
 
+  /** Grants a user secret to applications. */
   async grantSecret(secret: string, ...apps: readonly string[]): Promise<void> {
     await this.cli('grant-secret', secret, apps.join(','));
   }
 
+  /** What `juju status` shows of the model. */
   status(): Promise<ModelStatus> {
     return this.#json(ModelStatus, 'status', []);
   }
 
   /**
-   * Looks at the model until it is as wanted, and returns it: `wait((status) => areActive(status, 'web'))`.
-   * @throws {WaitError} when it takes too long, or a hook fails; with what the units say
+   * Asks for the status until `isReady` accepts it, and returns it: `wait((status) => areActive(status, 'web'))`.
+   * @throws {WaitError} if it takes too long, or a hook fails; with what the units say
    */
   async wait(
     isReady: (status: ModelStatus) => boolean,
@@ -291,11 +284,12 @@ export class JujuModel {
   }
 
   async #task(verb: string, before: readonly string[], after: readonly string[] = []): Promise<ActionResult> {
-    const args = [verb, ...this.#named(), ...before, '--format', 'json', ...after];
+    // Without it the command gives up on an action after a minute.
+    const args = [verb, ...this.#named(), ...before, '--wait', '1h', '--format', 'json', ...after];
     const { exitCode, stdout, stderr } = await this.#run(args, COMMAND_TIMEOUT);
-    // It exits with 1 where a program on the unit did not end well, and says all the same how.
-    if (exitCode !== 0 && !stdout.trimStart().startsWith('{'))
-      throw new JujuCommandError(args, exitCode, stderr);
+    // It exits with 1 where a program on the unit did not end well, and says all the same how. Where there is no such unit or action, or
+    // its parameters are wrong, it exits with 0 and says so on stderr alone.
+    if (!stdout.trimStart().startsWith('{')) throw new JujuCommandError(args, exitCode, stderr);
     const [task] = Object.entries(Tasks.parse(JSON.parse(stdout)));
     if (!task) throw new JujuCommandError(args, exitCode, 'it told of no task');
     const [unit, { id, status, message, log, results }] = task;

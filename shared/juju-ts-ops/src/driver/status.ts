@@ -49,19 +49,19 @@ export const ModelStatus = z.looseObject({
   machines: z.record(z.string(), Machine).default({}),
   applications: z.record(z.string(), Application).default({}),
 });
-/** What `juju status` shows of a model, with the keys that it has there. */
+/** What `juju status` shows of a model, under its own keys. */
 export type ModelStatus = z.output<typeof ModelStatus>;
 
-/** One unit, as a test asks for it. */
+/** One unit, in the form that tests need. */
 export interface UnitStatus {
   /** `web/0` */
   readonly name: string;
   readonly app: string;
-  /** Of a subordinate: the unit that it rides on. */
+  /** For a subordinate: the unit that it rides on. */
   readonly principal?: string;
-  /** Number of its machine; absent until it has one. */
+  /** The number of its machine; absent until it has one. */
   readonly machine?: string;
-  /** Where it is reached; absent until it has an address. */
+  /** Where to reach it; absent until it has an address. */
   readonly address?: string;
   readonly isLeader: boolean;
   /** `active`, `waiting`, `blocked`, `maintenance`, `error`, … */
@@ -73,7 +73,7 @@ export interface UnitStatus {
   readonly ports: readonly string[];
 }
 
-/** Every unit in the order of its name and number, subordinates included; or those of some applications. */
+/** Every unit, subordinates included, in the order of name and number; or only those of some applications. */
 export function unitsOf({ applications }: ModelStatus, ...apps: readonly string[]): readonly UnitStatus[] {
   const all = Object.values(applications).flatMap(({ units }) =>
     Object.entries(units).flatMap(([name, unit]) => [
@@ -107,8 +107,8 @@ function unitStatus(name: string, unit: z.output<typeof Unit>): UnitStatus {
 }
 
 /**
- * Whether every unit, or every unit of some applications, is active and has nothing to do. Not where there is none, and
- * not where one of these applications is missing.
+ * Whether every unit, or every unit of some applications, is active and idle. False if there is no unit, or if one of
+ * these applications is missing.
  */
 export function areActive(status: ModelStatus, ...apps: readonly string[]): boolean {
   const units = unitsOf(status, ...apps);
@@ -119,7 +119,7 @@ export function areActive(status: ModelStatus, ...apps: readonly string[]): bool
   );
 }
 
-/** Whether a hook of a unit, or of one of some applications, has failed. */
+/** Whether a hook has failed, on any unit or on a unit of some applications. */
 export function isAnyInError(status: ModelStatus, ...apps: readonly string[]): boolean {
   return unitsOf(status, ...apps).some(({ workload }) => workload === 'error');
 }

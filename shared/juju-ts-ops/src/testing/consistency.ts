@@ -1,8 +1,9 @@
+import { z } from 'zod';
 import type { Charmcraft, Option } from '../charmcraft.ts';
 import { isAtLeast } from '../version.ts';
 import type { RelationState, SecretState, State, TestEvent } from './state.ts';
 
-/** A state, or an event in it, that Juju never comes to: what a test shows with it proves nothing. */
+/** A state, or an event in it, that Juju never reaches: a test of it proves nothing. */
 export class InconsistentStateError extends Error {
   readonly problems: readonly string[];
 
@@ -16,15 +17,30 @@ export class InconsistentStateError extends Error {
 const UNIT = /^[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*\/\d+$/;
 const PORT = /^(icmp|\d+(-\d+)?\/(tcp|udp))$/;
 const OLD_HOOKS: readonly string[] = ['leader-settings-changed', 'pre-series-upgrade', 'post-series-upgrade'];
-const SECRET_ID = /^[a-z0-9]{20}$/;
+const SECRET_URI = /^secret:[a-z0-9]{20}$/;
+/** What a secret has in any state. The compiler sees to it, except where a test is in JavaScript or reads JSON. */
+const Secret = z.looseObject({
+  uri: z.string(),
+  owner: z.enum(['application', 'unit', 'other']),
+  revisions: z.array(z.looseObject({ number: z.int(), content: z.record(z.string(), z.string()) })),
+  tracked: z.int().optional(),
+  grants: z.array(z.looseObject({ relation: z.int(), unit: z.string().optional() })).optional(),
+});
 
-/** @throws {InconsistentStateError} with everything that is wrong. */
+/**
+ * Checks that Juju may reach a state, and run the event in it.
+ * @throws {InconsistentStateError} with everything that is wrong.
+ */
 export function checkConsistency<C extends Charmcraft>(
   charmcraft: C,
-  state: State<C>,
+  given: State<C>,
   event: TestEvent<C>,
 ): void {
+  const malformed = given.secrets.flatMap(shapeProblems);
+  // What is said of the others needs their shape.
+  const state = { ...given, secrets: given.secrets.filter((secret) => Secret.safeParse(secret).success) };
   const problems = [
+    ...malformed,
     ...unitProblems(charmcraft, state),
     ...optionProblems(charmcraft, state),
     ...state.relations.flatMap((relation) => relationProblems(charmcraft, state, relation)),
@@ -33,7 +49,7 @@ export function checkConsistency<C extends Charmcraft>(
     ),
     ...peerProblems(charmcraft, state),
     ...state.secrets.flatMap((secret) => secretProblems(state, secret)),
-    ...duplicates(state.secrets.map(({ id }) => id)).map((id) => `two secrets have the id ${id}`),
+    ...duplicates(state.secrets.map(({ uri }) => uri)).map((uri) => `two secrets have the URI ${uri}`),
     ...storageProblems(charmcraft, state),
     ...Object.keys(state.resources)
       .filter((name) => !(name in (charmcraft.resources ?? {})))
@@ -97,14 +113,15 @@ function relationProblems<C extends Charmcraft>(
   state: State<C>,
   relation: RelationState<C>,
 ): readonly string[] {
-  const { id, endpoint, app, units = {}, ownData = {}, appData = {}, ownAppData = {} } = relation;
+  const { id, endpoint, app, units = {}, gone = [], isLost = false } = relation;
+  const { localUnitData = {}, appData = {}, ownAppData = {} } = relation;
   const which = `relation ${endpoint}:${id}`;
   const declared = endpointOf(charmcraft, endpoint);
   if (!declared) return [`charmcraft.yaml declares no endpoint ${endpoint}`];
   const ownApp = state.unit.slice(0, state.unit.lastIndexOf('/'));
   const isPeer = endpoint in charmcraft.peers;
   const names = Object.keys(units);
-  const bags = [...Object.values(units), ownData, appData, ownAppData];
+  const bags = [...Object.values(units), localUnitData, appData, ownAppData];
   return [
     ...(Number.isInteger(id) && id >= 0 ? [] : [`${which}: a relation's number is 0 or more`]),
     ...(isPeer && app !== ownApp ? [`${which} is between units of ${ownApp}, not of ${app}`] : []),
@@ -114,7 +131,9 @@ function relationProblems<C extends Charmcraft>(
     ...(!isPeer && app === ownApp
       ? [`${which} is of ${ownApp} with itself, without being a peer relation`]
       : []),
-    ...(names.includes(state.unit) ? [`${which}: this unit's databag is ownData, not one of units`] : []),
+    ...(names.includes(state.unit)
+      ? [`${which}: this unit's databag is localUnitData, not one of units`]
+      : []),
     ...names
       .filter((name) => !UNIT.test(name) || name.slice(0, name.lastIndexOf('/')) !== app)
       .map((name) => `${which}: ${name} is no unit of ${app}`),
@@ -125,6 +144,13 @@ function relationProblems<C extends Charmcraft>(
             (name) =>
               `${which} is in container scope: it shows ${state.principalUnit ?? ''} only, not ${name}`,
           )
+      : []),
+    ...(isPeer || gone.length === 0 ? [] : [`${which}: only of peers does Juju list those that are gone`]),
+    ...gone
+      .filter((name) => !names.includes(name))
+      .map((name) => `${which}: ${name} is gone and not listed, which is how it would be without being said`),
+    ...((gone.length > 0 || isLost) && !isAtLeast(state.jujuVersion, '4.0')
+      ? [`${which}: only Juju 4 lists what is gone`]
       : []),
     ...(bags.some((bag) => Object.values(bag).includes(''))
       ? [`${which}: a key that is set to nothing does not exist`]
@@ -140,25 +166,33 @@ function peerProblems<C extends Charmcraft>({ peers }: C, { relations }: State<C
   return duplicates(ofPeers).map((endpoint) => `the peer endpoint ${endpoint} has one relation only`);
 }
 
+/** What of a secret is not there, or is of another type. */
+function shapeProblems(secret: SecretState, index: number): readonly string[] {
+  return (Secret.safeParse(secret).error?.issues ?? []).map(
+    ({ path, message }) => `secrets[${index}]${path.map((key) => `.${String(key)}`).join('')}: ${message}`,
+  );
+}
+
 function secretProblems<C extends Charmcraft>(state: State<C>, secret: SecretState): readonly string[] {
-  const { id, owner, revisions, tracked, grants = [], rotate, expire } = secret;
-  const which = `secret ${id}`;
+  const { uri, owner, revisions, tracked, grants = [], rotate, expire } = secret;
   const numbers = revisions.map(({ number }) => number);
   return [
-    ...(SECRET_ID.test(id) ? [] : [`${which}: an id is 20 letters and digits, without secret:`]),
-    ...(revisions.length > 0 ? [] : [`${which} has no revision`]),
+    ...(SECRET_URI.test(uri)
+      ? []
+      : [`${uri} is not the URI of a secret, such as secret:9m4e2mr0ui3e8a215n4g`]),
+    ...(revisions.length > 0 ? [] : [`${uri} has no revision`]),
     ...(numbers.every((number, index) => number > (numbers[index - 1] ?? 0))
       ? []
-      : [`${which}: revisions count upwards from 1`]),
+      : [`${uri}: revisions count upwards from 1`]),
     ...(tracked !== undefined && !numbers.includes(tracked)
-      ? [`${which} has no revision ${tracked} to follow`]
+      ? [`${uri} has no revision ${tracked} to follow`]
       : []),
     ...(owner === 'other' && (grants.length > 0 || rotate !== undefined || expire !== undefined)
-      ? [`${which}: only its owner knows grants, rotation and expiry`]
+      ? [`${uri}: only its owner knows grants, rotation and expiry`]
       : []),
     ...grants
       .filter(({ relation }) => !state.relations.some((known) => known.id === relation))
-      .map(({ relation }) => `${which} is granted over the relation ${relation}, which does not exist`),
+      .map(({ relation }) => `${uri} is granted over the relation ${relation}, which does not exist`),
   ];
 }
 
@@ -190,7 +224,8 @@ function eventProblems<C extends Charmcraft>(
       ...(event === 'leader-settings-changed' && state.isLeader
         ? ['leader-settings-changed does not run on the leader']
         : []),
-      ...(event === 'install' && state.relations.some(({ ownData = {} }) => Object.keys(ownData).length > 0)
+      ...(event === 'install' &&
+      state.relations.some(({ localUnitData = {} }) => Object.keys(localUnitData).length > 0)
         ? ['before install no hook can have written into a databag']
         : []),
     ];
@@ -245,8 +280,8 @@ function secretEventProblems<C extends Charmcraft>(
   { secrets, isLeader }: State<C>,
   event: Extract<TestEvent<C>, { readonly secret: string }>,
 ): readonly string[] {
-  const secret = secrets.find(({ id }) => id === event.id);
-  if (!secret) return [`the state has no secret ${event.id}`];
+  const secret = secrets.find(({ uri }) => uri === event.uri);
+  if (!secret) return [`the state has no secret ${event.uri}`];
   const name = `secret-${event.secret}`;
   const isConsumers = event.secret === 'changed';
   const hasRevision = event.secret === 'expired' || event.secret === 'remove';
@@ -274,7 +309,7 @@ function relationEventProblems<C extends Charmcraft>(
 ): readonly string[] {
   const relation = state.relations.find(({ id }) => id === event.id);
   if (!relation) return [`the state has no relation ${event.id}`];
-  const { endpoint, units = {} } = relation;
+  const { endpoint, units = {}, gone = [], isLost = false } = relation;
   const name = `${endpoint}-relation-${event.relation}`;
   const withUnit = event.relation === 'joined' || event.relation === 'departed';
   const withoutUnit = event.relation === 'created' || event.relation === 'broken';
@@ -284,14 +319,19 @@ function relationEventProblems<C extends Charmcraft>(
     ...(event.unit !== undefined && !(event.unit in units)
       ? [`${event.unit} is not in the relation ${endpoint}:${event.id}`]
       : []),
+    // An agent that restarts is told of its departure.
+    ...(event.unit !== undefined && gone.includes(event.unit) && event.relation !== 'departed'
+      ? [`${event.unit} is gone: nobody hears of it`]
+      : []),
+    ...(isLost ? [`the relation ${endpoint}:${event.id} cannot be read: nobody hears of it`] : []),
     ...(event.departing !== undefined && event.relation !== 'departed'
       ? [`${name} says not who departs`]
       : []),
     ...(event.departing !== undefined && event.departing !== event.unit && event.departing !== state.unit
       ? [`${event.departing} departs neither from here nor from there`]
       : []),
-    ...(event.relation === 'broken' && endpoint in charmcraft.peers
-      ? ['a peer relation is never broken']
+    ...(event.relation === 'broken' && endpoint in charmcraft.peers && !isAtLeast(state.jujuVersion, '4.0')
+      ? ['a peer relation is broken only by Juju 4, which removes an application so']
       : []),
     ...(event.relation === 'broken' && Object.keys(units).length > 0
       ? [`when ${name} runs, all units have departed`]

@@ -32,21 +32,21 @@ print STDERR $err;
 exit $code;
 `;
 
-/** How a built charm is run. */
+/** How to run a built charm. */
 export interface BuiltOptions {
-  /** The charm's folder, which is its working directory; absent: an empty one, for one run. */
+  /** The charm's folder, which is its working directory; if absent, an empty folder for each run. */
   readonly charmDirectory?: string;
-  /** Waited for before each tool answers: what the tool costs. */
+  /** Awaited before each tool answers, to stand for the time that the tool takes. */
   readonly delay?: (tool: string) => Promise<void>;
-  /** Told of the process, so that a test may send it a signal. */
+  /** Gets the id of the process, so that a test can send it a signal. */
   readonly onStart?: (pid: number) => void;
 }
 
 /**
- * A unit whose events run the charm as Juju does: the program itself, in Juju's environment and nothing else, with
- * the hook tools as executables on PATH. Its machine is the real one: for charms, and states, that leave it alone.
+ * A unit that runs the built program as Juju does: in Juju's environment and nothing else, with the hook tools as
+ * executables on PATH. It changes the real machine: use it for charms, and states, that leave the machine alone.
  *
- * @param command `dispatch` with its absolute path; or a Node and the bundled file
+ * @param command `dispatch` with its absolute path, or a Node and the bundled file
  */
 export function builtCharm<C extends Charmcraft>(
   charmcraft: C,

@@ -51,9 +51,9 @@ function eventVariables<C extends Charmcraft>(
   if ('action' in event)
     return { JUJU_ACTION_NAME: event.action, JUJU_ACTION_UUID: '1', JUJU_ACTION_TAG: 'action-1' };
   if ('secret' in event) {
-    const secret = state.secrets.find(({ id }) => id === event.id);
+    const secret = state.secrets.find(({ uri }) => uri === event.uri);
     return {
-      JUJU_SECRET_ID: `secret:${event.id}`,
+      JUJU_SECRET_ID: event.uri,
       JUJU_SECRET_LABEL: secret?.label ?? '',
       ...(event.revision !== undefined && { JUJU_SECRET_REVISION: String(event.revision) }),
     };

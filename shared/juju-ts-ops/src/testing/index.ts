@@ -7,8 +7,8 @@ export { recordingMachine } from './machine.ts';
 export type { RecordingMachine } from './machine.ts';
 export { inProcess } from './run.ts';
 export type { InProcessUnit, Outcome, TestUnit } from './run.ts';
-export { situations } from './situations.ts';
-export type { Situation } from './situations.ts';
+export { possibleEvents } from './possible-events.ts';
+export type { PossibleEvent } from './possible-events.ts';
 export { stateOf } from './state.ts';
 export type {
   CloudState,

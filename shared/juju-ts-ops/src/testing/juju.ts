@@ -1,12 +1,12 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import { isScalar, parseDocument, stringify as stringifyYaml } from 'yaml';
-import { z } from 'zod';
 import type { Charmcraft } from '../charmcraft.ts';
 import { appOf } from '../context.ts';
 import type { RawBag } from '../databag.ts';
 import { isAtLeast } from '../version.ts';
-import type { RelationState, SecretRevision, SecretState, State, StatusState, TestEvent } from './state.ts';
+import { filled, keyValues, mapIn, parse, Refusal } from './command-line.ts';
+import { format, PLAIN_FORMATS } from './format.ts';
+import { byProtocolAndNumber, checkedRange, overlap } from './ports.ts';
+import { bareId, idOf, secretContent, settingsOf, withRevision } from './secrets.ts';
+import type { RelationState, SecretState, State, StatusState, TestEvent } from './state.ts';
 
 /** What one run of a tool gave back. */
 export interface Answer {
@@ -15,34 +15,25 @@ export interface Answer {
   readonly stderr: string;
 }
 
-/** One run of a tool, as it was made. */
+/** One run of a tool. */
 export interface Call {
   readonly tool: string;
   readonly args: readonly string[];
   readonly exitCode: number;
 }
 
+/** A line in the log of the unit. */
 export interface LogLine {
   readonly level: 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR';
   readonly message: string;
 }
 
-/** What an action gave. */
+/** What an action returned. */
 export interface ActionOutcome {
   readonly status: 'completed' | 'failed';
   readonly message?: string;
   readonly results: Readonly<Record<string, string>>;
   readonly log: readonly string[];
-}
-
-/** Why a tool refuses: exit code 2 for its arguments, 1 for what it is asked to do. */
-class Refusal extends Error {
-  readonly exitCode: 1 | 2;
-
-  constructor(exitCode: 1 | 2, message: string) {
-    super(message);
-    this.exitCode = exitCode;
-  }
 }
 
 const FORMAT = {
@@ -66,10 +57,7 @@ const SECRET = {
   ...FILE,
 } as const;
 
-const Texts = z.union([z.literal(''), z.record(z.string(), z.string())]).nullable();
-const SECRET_KEY = /^([a-z](?:-?[a-z0-9]){2,})$/;
 const ACTION_KEY = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
-const ROTATIONS = ['never', 'hourly', 'daily', 'weekly', 'monthly', 'quarterly', 'yearly'];
 const LEVELS = ['maintenance', 'blocked', 'waiting', 'active'] as const;
 const TOOLS = `
   action-fail action-get action-log action-set application-version-set close-port config-get
@@ -256,7 +244,7 @@ export class FakeJuju<C extends Charmcraft> {
       if (values.app && !this.#before.isLeader) throw new Refusal(1, 'cannot write relation settings');
       if (relation.isLost)
         throw new Refusal(1, `cannot read relation settings: ${this.#whyLost(values.app)}`);
-      const bag = values.app ? (this.#isPeer(relation) ? 'appData' : 'ownAppData') : 'ownData';
+      const bag = values.app ? (this.#isPeer(relation) ? 'appData' : 'ownAppData') : 'localUnitData';
       const changed = filled({ ...relation[bag], ...changes });
       this.#pending.relations = this.#pending.relations.map((other) =>
         other.id === relation.id ? { ...other, [bag]: changed } : other,
@@ -434,7 +422,13 @@ export class FakeJuju<C extends Charmcraft> {
         throw new Refusal(1, `secret with label "${label}" already exists`);
       if (isTaken) this.#refuseAtEnd(`secret with label "${label}" already exists`);
       const id = this.#newSecretId();
-      const secret = { id, owner, ...settings, revisions: [{ number: 1, content }], grants: [] } as const;
+      const secret = {
+        uri: `secret:${id}`,
+        owner,
+        ...settings,
+        revisions: [{ number: 1, content }],
+        grants: [],
+      } as const;
       this.#added.push(secret);
       this.#pending.secrets = [...this.#pending.secrets, secret];
       return isAtLeast(this.#before.jujuVersion, '4.0')
@@ -454,12 +448,12 @@ export class FakeJuju<C extends Charmcraft> {
       const secret = this.#ownSecretAtEnd(id);
       if (!secret) return '';
       const { label } = values;
-      if (label && this.#pending.secrets.some((other) => other.id !== id && other.label === label))
+      if (label && this.#pending.secrets.some((other) => idOf(other) !== id && other.label === label))
         this.#refuseAtEnd(`secret with label "${label}" already exists`);
       this.#changeSecret(secret, (own) => ({
         ...own,
         ...settings,
-        revisions: this.#added.some((added) => added.id === id)
+        revisions: this.#added.some((added) => idOf(added) === id)
           ? own.revisions.map(({ number, content: known }) => ({
               number,
               content: Object.keys(content).length > 0 ? content : known,
@@ -468,7 +462,7 @@ export class FakeJuju<C extends Charmcraft> {
             ? withRevision(
                 own.revisions,
                 content,
-                this.#before.secrets.find((old) => old.id === id),
+                this.#before.secrets.find((old) => idOf(old) === id),
               )
             : own.revisions,
       }));
@@ -494,7 +488,7 @@ export class FakeJuju<C extends Charmcraft> {
       if (values.peek && values.refresh)
         throw new Refusal(2, 'specify one of --peek or --refresh but not both');
       const secret = this.#pending.secrets.find((known) =>
-        id === undefined ? known.label === label : known.id === id,
+        id === undefined ? known.label === label : idOf(known) === id,
       );
       if (!secret)
         throw new Refusal(
@@ -502,7 +496,7 @@ export class FakeJuju<C extends Charmcraft> {
           id === undefined ? `consumer label "${label}" not found` : `secret "${id}" not found`,
         );
       const latest = secret.revisions.at(-1);
-      if (!latest) throw new Refusal(1, `secret "${secret.id}" not found`);
+      if (!latest) throw new Refusal(1, `secret "${idOf(secret)}" not found`);
       const tracked = values.refresh ? latest.number : (secret.tracked ?? latest.number);
       if (!values.peek || label !== undefined)
         this.#track(secret, {
@@ -529,15 +523,16 @@ export class FakeJuju<C extends Charmcraft> {
       if (id !== undefined && label !== undefined)
         throw new Refusal(2, 'specify either a secret URI or label but not both');
       const secret = this.#ownSecrets().find((own) =>
-        id === undefined ? own.label === label : own.id === id,
+        id === undefined ? own.label === label : idOf(own) === id,
       );
       if (!secret) throw new Refusal(1, `secret "${id ?? label}" not found`);
-      return format({ [secret.id]: this.#secretInfo(secret) }, values, PLAIN_FORMATS);
+      return format({ [idOf(secret)]: this.#secretInfo(secret) }, values, PLAIN_FORMATS);
     },
 
     'secret-ids': (args) => {
-      const ids = this.#ownSecrets().map(({ id }) => id);
-      return format(ids.length > 0 ? ids : null, parse(args, FORMAT, 0).values);
+      const { values } = parse(args, FORMAT, 0);
+      const ids = this.#ownSecrets().map(idOf);
+      return format(ids.length === 0 && values.format === 'json' ? null : ids, values);
     },
 
     'secret-grant': (args) => {
@@ -546,7 +541,7 @@ export class FakeJuju<C extends Charmcraft> {
       if (!relation) throw new Refusal(2, 'no relation id specified');
       if (unit !== undefined && appOf(unit) !== relation.app)
         throw new Refusal(2, `cannot specify unit "${unit}" in relation to application "${relation.app}"`);
-      const secret = this.#ownSecrets().find((own) => own.id === id);
+      const secret = this.#ownSecrets().find((own) => idOf(own) === id);
       if (!secret) throw new Refusal(1, `secret "${id}" not found`);
       const there = (secret.grants ?? []).filter((grant) => grant.relation === relation.id);
       if (there.some((grant) => grant.unit === undefined || grant.unit === unit)) return '';
@@ -607,9 +602,9 @@ export class FakeJuju<C extends Charmcraft> {
       const secret = this.#ownSecretAtEnd(bareId(uri));
       if (!secret) return '';
       const removed = Number(revision);
-      const isAdded = this.#added.some(({ id }) => id === secret.id);
+      const isAdded = this.#added.some(({ uri: added }) => added === secret.uri);
       if (removed <= 0 || isAdded) {
-        this.#pending.secrets = this.#pending.secrets.filter(({ id }) => id !== secret.id);
+        this.#pending.secrets = this.#pending.secrets.filter((known) => known.uri !== secret.uri);
         return '';
       }
       this.#changeSecret(secret, (own) => ({
@@ -868,9 +863,9 @@ export class FakeJuju<C extends Charmcraft> {
     return isOwnApp ? this.#denied() : 'getting regular relation by key: relation not found';
   }
 
-  #unitBag({ id, units = {}, ownData }: RelationState<C>, unit: string): RawBag {
+  #unitBag({ id, units = {}, localUnitData }: RelationState<C>, unit: string): RawBag {
     const isOwn = unit === this.#before.unit;
-    const bag = isOwn ? (ownData ?? {}) : units[unit];
+    const bag = isOwn ? (localUnitData ?? {}) : units[unit];
     if (!bag)
       throw new Refusal(
         1,
@@ -982,9 +977,9 @@ export class FakeJuju<C extends Charmcraft> {
 
   /** A secret that is to be changed. Juju looks only at the end of the hook whether it is there, and whose it is. */
   #ownSecretAtEnd(id: string): SecretState | undefined {
-    const secret = this.#ownSecrets().find((own) => own.id === id);
+    const secret = this.#ownSecrets().find((own) => idOf(own) === id);
     if (secret) return secret;
-    const isThere = this.#pending.secrets.some((known) => known.id === id);
+    const isThere = this.#pending.secrets.some((known) => idOf(known) === id);
     this.#refuseAtEnd(`secret "${id}"${isThere ? ': permission denied' : ' not found'}`);
     return undefined;
   }
@@ -993,16 +988,16 @@ export class FakeJuju<C extends Charmcraft> {
     this.#problem ??= problem;
   }
 
-  #changeSecret({ id }: SecretState, change: (secret: SecretState) => SecretState): void {
+  #changeSecret({ uri }: SecretState, change: (secret: SecretState) => SecretState): void {
     this.#pending.secrets = this.#pending.secrets.map((secret) =>
-      secret.id === id ? change(secret) : secret,
+      secret.uri === uri ? change(secret) : secret,
     );
   }
 
   /** What a unit follows counts at once, also when the hook fails. */
-  #track({ id }: SecretState, followed: { readonly tracked?: number; readonly label?: string }): void {
+  #track({ uri }: SecretState, followed: { readonly tracked?: number; readonly label?: string }): void {
     const follow = (secrets: readonly SecretState[]) =>
-      secrets.map((secret) => (secret.id === id ? { ...secret, ...followed } : secret));
+      secrets.map((secret) => (secret.uri === uri ? { ...secret, ...followed } : secret));
     this.#pending.secrets = follow(this.#pending.secrets);
     this.#applied.secrets = follow(this.#applied.secrets);
   }
@@ -1039,7 +1034,7 @@ export class FakeJuju<C extends Charmcraft> {
   #newSecretId(): string {
     for (;;) {
       const id = `made${String((this.#nextSecret += 1)).padStart(16, '0')}`;
-      if (!this.#pending.secrets.some((secret) => secret.id === id)) return id;
+      if (!this.#pending.secrets.some((secret) => idOf(secret) === id)) return id;
     }
   }
 
@@ -1048,195 +1043,6 @@ export class FakeJuju<C extends Charmcraft> {
       throw new Refusal(1, 'not running an action');
     return this.#event.params ?? {};
   }
-}
-
-/** The options and words of a command line as Juju's tools read it; more words than `most` are refused. */
-function parse<O extends ParseArgsOptionsConfig>(args: readonly string[], options: O, most: number) {
-  const plain = plainly(args, options);
-  const { values, positionals } = parseArgs({
-    args: plain,
-    options,
-    allowPositionals: true,
-    strict: true,
-  });
-  if (positionals.length > most) {
-    const surplus = positionals.slice(most).map((word) => JSON.stringify(word));
-    throw new Refusal(2, `unrecognized args: [${surplus.join(' ')}]`);
-  }
-  return { values, positionals };
-}
-
-/**
- * A command line with every option in its long form, and its value in the same word: what Go's flags take (`-r1`,
- * `--app=false`, a value that begins with a minus), and nothing of what they refuse.
- */
-function plainly(args: readonly string[], options: ParseArgsOptionsConfig): string[] {
-  const given: string[] = [];
-  const words: string[] = [];
-  const switches = new Map<string, boolean>();
-  let at = 0;
-  const take = (spelled: string, attached: string | undefined) => {
-    const shown = spelled.length === 1 ? `-${spelled}` : `--${spelled}`;
-    const name = Object.keys(options).find((key) => key === spelled || options[key]?.short === spelled);
-    if (name === undefined) throw new Refusal(2, `option provided but not defined: ${shown}`);
-    if (options[name]?.type === 'boolean') {
-      if (!/^(1|0|t|f|T|F|true|false|True|False|TRUE|FALSE)$/.test(attached ?? '1'))
-        throw new Refusal(
-          2,
-          `invalid value "${attached ?? ''}" for option ${shown}: strconv.ParseBool: parsing "${attached ?? ''}": invalid syntax`,
-        );
-      switches.set(name, /^[1t]/i.test(attached ?? '1'));
-      return;
-    }
-    if (attached === undefined && at >= args.length)
-      throw new Refusal(2, `option needs an argument: ${shown}`);
-    given.push(`--${name}=${attached ?? args[at++] ?? ''}`);
-  };
-  while (at < args.length) {
-    const arg = args[at++] ?? '';
-    if (arg === '--') {
-      words.push(...args.slice(at));
-      break;
-    }
-    if (arg.startsWith('--')) {
-      const [, name = '', , value] = /^--([^=]*)(=([^]*))?$/.exec(arg) ?? [];
-      take(name, value);
-    } else if (arg.startsWith('-') && arg !== '-') {
-      let letters = arg.slice(1);
-      while (letters !== '') {
-        const [letter = ''] = letters;
-        letters = letters.slice(letter.length);
-        const isSwitch = Object.values(options).some(
-          ({ short, type }) => short === letter && type === 'boolean',
-        );
-        take(letter, isSwitch || letters === '' ? undefined : letters);
-        if (!isSwitch) break;
-      }
-    } else words.push(arg);
-  }
-  for (const [name, isOn] of switches) if (isOn) given.push(`--${name}`);
-  return [...given, '--', ...words];
-}
-
-/** `key=value` words: trimmed, each key once; an empty word is nothing. */
-function keyValues(args: readonly string[]): Record<string, string> {
-  const pairs: Record<string, string> = {};
-  for (const arg of args.filter((word) => word !== '')) {
-    const [, key = '', value = ''] = /^([^=]*)=([^]*)$/.exec(arg)?.map((part) => part.trim()) ?? [];
-    if (key === '')
-      throw new Refusal(
-        2,
-        `expected "key=value", got ${arg.includes('=') ? `"=${value}"` : JSON.stringify(arg)}`,
-      );
-    if (Object.hasOwn(pairs, key)) throw new Refusal(2, `key "${key}" specified more than once`);
-    pairs[key] = value;
-  }
-  return pairs;
-}
-
-/** The map of texts that `--file` names. */
-function mapIn(file: string | undefined, stdin: string): RawBag {
-  if (file === undefined) return {};
-  const text = file === '-' ? stdin : contentOf(file, 1);
-  // A number or a truth value stays as it is spelled; null is "".
-  const document = parseDocument(text, { schema: 'failsafe', merge: true, uniqueKeys: false });
-  const parsed = Texts.safeParse(document.toJS());
-  if (!parsed.success) throw new Refusal(1, `cannot unmarshal ${file} into a map of texts`);
-  return Object.fromEntries(
-    Object.entries(parsed.data || {}).map(([key, value]) => [
-      key,
-      isNull(document.get(key, true)) ? '' : value,
-    ]),
-  );
-}
-
-function isNull(node: unknown): boolean {
-  return isScalar(node) && node.type === 'PLAIN' && /^(~|null|Null|NULL)?$/.test(String(node.value));
-}
-
-function contentOf(path: string, exitCode: 1 | 2): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    throw new Refusal(exitCode, `open ${path}: no such file or directory`);
-  }
-}
-
-/** Without the keys that are set to nothing: they do not exist. */
-function filled(bag: RawBag): RawBag {
-  return Object.fromEntries(Object.entries(bag).filter(([, value]) => value !== ''));
-}
-
-/** What secret-add and secret-set are given to keep. What `--file` says wins over the words. */
-function secretContent(file: string | undefined, args: readonly string[]): Record<string, string> {
-  const named = args.map((arg): readonly [string, string] => {
-    // `=` at the end is padding for Juju, so that `key=` is no value.
-    const at = arg.replace(/=*$/, '').indexOf('=');
-    if (at < 1) throw new Refusal(2, `key value ${JSON.stringify(arg)} not valid`);
-    const [name, value] = [arg.slice(0, at), arg.slice(at + 1)];
-    return name.endsWith('#file') ? [name.slice(0, -5), contentOf(value, 2)] : [name, value];
-  });
-  if (file === '-') contentOf(file, 2);
-  const kept = [...named, ...Object.entries(mapIn(file, ''))].map(([name, value]) => {
-    const key = name.replace(/#base64$/, '');
-    if (!SECRET_KEY.test(key)) throw new Refusal(2, `key "${key}" not valid`);
-    return [key, key === name ? value : Buffer.from(value, 'base64').toString('utf8')] as const;
-  });
-  const size = kept.reduce((sum, [, value]) => sum + Buffer.from(value).toString('base64').length, 0);
-  if (size > 1_000_000) throw new Refusal(2, `base64 encoded secret content too large: ${size} bytes`);
-  return Object.fromEntries(kept);
-}
-
-/** What is said of a secret beside its content; "" says nothing. */
-function settingsOf({ label, description, owner, rotate, expire }: Partial<Record<string, string>>) {
-  if (expire) checkExpiry(expire);
-  if (rotate && !ROTATIONS.includes(rotate)) throw new Refusal(2, `rotate policy "${rotate}" not valid`);
-  if (owner !== 'application' && owner !== 'unit')
-    throw new Refusal(2, `secret owner "${owner ?? ''}" not valid`);
-  return Object.fromEntries(
-    Object.entries({ label, description, rotate, expire }).filter(
-      ([, value]) => value !== undefined && value !== '',
-    ),
-  );
-}
-
-/** A date, or a duration as Go writes it. */
-function checkExpiry(text: string): void {
-  const isDate =
-    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$/.test(text) &&
-    !Number.isNaN(Date.parse(text));
-  if (isDate) return;
-  if (!/^[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))+$/.test(text))
-    throw new Refusal(2, `expire time or duration "${text}" not valid`);
-  if (text.startsWith('-') || !/[1-9]/.test(text))
-    throw new Refusal(2, `negative expire duration "${text}" not valid`);
-}
-
-/** Juju makes no new revision of what is the same. */
-function withRevision(
-  revisions: readonly SecretRevision[],
-  content: Readonly<Record<string, string>>,
-  before: SecretState | undefined,
-): readonly SecretRevision[] {
-  const latest = revisions.at(-1);
-  // Twice in one hook makes one revision.
-  if (latest && before && latest.number > (before.revisions.at(-1)?.number ?? 0))
-    return [...revisions.slice(0, -1), { number: latest.number, content }];
-  const same =
-    latest &&
-    Object.keys(latest.content).length === Object.keys(content).length &&
-    Object.entries(content).every(([key, value]) => latest.content[key] === value);
-  return same ? revisions : [...revisions, { number: (latest?.number ?? 0) + 1, content }];
-}
-
-/** The id in `secret:9m4e…`, `secret://<model>/9m4e…` or alone. */
-function bareId(uri: string): string {
-  const [, id] =
-    /^(?:secret:)?(?:\/\/[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}\/)?\/*([0-9a-v]{20})$/.exec(
-      uri,
-    ) ?? [];
-  if (id === undefined) throw new Refusal(2, `secret URI "${uri}" not valid`);
-  return id;
 }
 
 const APP_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*$/;
@@ -1259,37 +1065,6 @@ function refusePayload(words: readonly string[], at: number, least: number): nev
 function entry(map: unknown, key: string): unknown {
   if (typeof map !== 'object' || map === null) return undefined;
   return Object.entries(map).find(([name]) => name === key)?.[1];
-}
-
-/** How the caller wants an answer; the tools of secrets and goal-state do not print in Juju's smart format. */
-interface Wanted {
-  readonly format?: string | undefined;
-  readonly output?: string | undefined;
-}
-
-function format(value: unknown, { format: how = 'smart', output = '' }: Wanted, known = FORMATS): string {
-  if (!known.includes(how))
-    throw new Refusal(2, `invalid value "${how}" for option --format: unknown format "${how}"`);
-  const text = how === 'smart' ? smart(value) : inFormat(value, how);
-  if (output === '') return text;
-  writeFileSync(output, text);
-  return '';
-}
-
-const FORMATS: readonly string[] = ['json', 'smart', 'yaml'];
-const PLAIN_FORMATS: readonly string[] = ['json', 'yaml'];
-
-function inFormat(value: unknown, how: string): string {
-  return how === 'json' ? `${JSON.stringify(value ?? null)}\n` : stringifyYaml(value ?? null);
-}
-
-function smart(value: unknown): string {
-  if (value === undefined || value === null || value === '') return '';
-  if (typeof value === 'boolean') return value ? 'True\n' : 'False\n';
-  if (typeof value === 'string') return `${value}\n`;
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string'))
-    return value.length > 0 ? `${value.join('\n')}\n` : '';
-  return stringifyYaml(value);
 }
 
 /** What network-get prints. */
@@ -1318,46 +1093,4 @@ function asOfOld(network: Network) {
       interfacename: item['interface-name'],
     })),
   };
-}
-
-/** A range as Juju writes it, or why it is none. */
-function checkedRange(text: string): string {
-  const slash = text.indexOf('/');
-  const [numbers, protocol] = slash < 0 ? [text, 'tcp'] : [text.slice(0, slash), text.slice(slash + 1)];
-  if (numbers === 'icmp') return 'icmp';
-  const ends = numbers.split('-');
-  if (ends.length > 2) throw new Refusal(2, `invalid port range "${numbers}"`);
-  for (const end of ends)
-    if (!/^\+?\d+$/.test(end))
-      throw new Refusal(2, `invalid port "${end}": strconv.Atoi: parsing "${end}": invalid syntax`);
-  const first = Number(ends[0]);
-  const last = Number(ends.at(-1));
-  if (protocol === 'icmp') throw new Refusal(2, `protocol "icmp" doesn't support any ports; got "${first}"`);
-  if (protocol !== 'tcp' && protocol !== 'udp')
-    throw new Refusal(2, `invalid protocol "${protocol}", expected "tcp", "udp", or "icmp"`);
-  if (first > last) throw new Refusal(2, `invalid port range ${first}-${last}/${protocol}`);
-  if (last > 65_535)
-    throw new Refusal(2, `port range bounds must be between 0 and 65535, got ${first}-${last}`);
-  return first === last ? `${first}/${protocol}` : `${first}-${last}/${protocol}`;
-}
-
-/** In the order of opened-ports. */
-function byProtocolAndNumber(one: string, other: string): number {
-  const key = (range: string): readonly [string, number, number] => {
-    const [, from = '-1', to = from, protocol = range] = /^(\d+)(?:-(\d+))?\/(.*)$/.exec(range) ?? [];
-    return [protocol, Number(from), Number(to)];
-  };
-  const [a, b] = [key(one), key(other)];
-  return a[0].localeCompare(b[0]) || a[1] - b[1] || a[2] - b[2];
-}
-
-/** Whether two ranges such as `8000-8010/udp` have a port in common. */
-function overlap(one: string, other: string): boolean {
-  const parts = (range: string): readonly [number, number, string] => {
-    const [, from = '0', to = from, protocol = range] = /^(\d+)(?:-(\d+))?\/(.*)$/.exec(range) ?? [];
-    return [Number(from), Number(to), protocol];
-  };
-  const [from, to, protocol] = parts(one);
-  const [otherFrom, otherTo, otherProtocol] = parts(other);
-  return protocol === otherProtocol && from <= otherTo && otherFrom <= to;
 }

@@ -2,17 +2,17 @@ import { inspect } from 'node:util';
 import type { Change } from '../apply.ts';
 import type { Machine } from '../charm.ts';
 
-/** A machine that does nothing but remember, for tests. */
+/** A machine that only remembers, for tests. */
 export interface RecordingMachine<Resource> extends Machine<Resource> {
-  /** What it was last asked to be like; absent: it never was. */
+  /** What it was last asked to be like; absent if it never was. */
   readonly resources: readonly Resource[] | undefined;
 }
 
 /**
- * Takes the place of a charm's machine. It is at once as it was asked to be: `apply` reports the resources that it
- * was not asked for the last time, so that a plan which does not settle shows as changes without end.
+ * Replaces the machine of a charm. It is as it was asked to be, at once. `apply` reports the resources that the call
+ * before did not ask for, so a plan that does not settle shows changes without end.
  *
- * @param nameOf what a resource is called in the changes
+ * @param nameOf names a resource in the changes
  */
 export function recordingMachine<Resource>(
   nameOf: (resource: Resource) => string = (resource) =>

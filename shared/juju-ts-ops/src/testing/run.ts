@@ -13,45 +13,45 @@ import { FakeJuju, type ActionOutcome, type Call, type LogLine } from './juju.ts
 import { recordingMachine } from './machine.ts';
 import type { State, StatusState, TestEvent } from './state.ts';
 
-/** What one event came to. */
+/** What came out of one event. */
 export interface Outcome<C extends Charmcraft = Charmcraft> {
-  /** What Juju knows afterwards. Of a hook that failed, only what counts at once. */
+  /** What Juju knows afterwards. If the hook failed, only what takes effect at once. */
   readonly state: State<C>;
-  /** `killed`: by `juju-reboot --now` or a signal; Juju runs the hook again. */
+  /** `killed`: by `juju-reboot --now` or a signal. Juju runs the hook again. */
   readonly exitCode: number | 'killed';
   /** How long it ran. */
   readonly milliseconds: number;
   /** Every status that the charm set, in order. */
   readonly statuses: readonly StatusState[];
   readonly appStatuses: readonly StatusState[];
-  /** In order; what the charm printed is `DEBUG`, and on stderr `WARNING`, as in Juju. */
+  /** In order. As in Juju, what the charm prints is `DEBUG`, and what it writes to stderr is `WARNING`. */
   readonly logs: readonly LogLine[];
   /** Every tool that ran, in order. */
   readonly calls: readonly Call[];
-  /** Of an action. */
+  /** If the event was an action. */
   readonly action?: ActionOutcome;
   readonly reboot?: 'after-hook' | 'now';
   /** How many storage instances of each name the charm asked for. */
   readonly storageAdded: Readonly<Record<string, number>>;
 }
 
-/** Something that runs a charm's events: in this process, or as its built `dispatch`. */
+/** Runs the events of a charm: in this process, or with its built `dispatch`. */
 export interface TestUnit<C extends Charmcraft> {
-  /** @throws {InconsistentStateError} when Juju never comes to the state, or never runs the event in it. */
+  /** @throws {InconsistentStateError} if Juju never reaches the state, or never runs the event in it. */
   run(event: TestEvent<C>, state: State<C>): Promise<Outcome<C>>;
 }
 
-/** A unit in this process, and what its machine was asked to be. */
+/** A unit in this process, which remembers what its machine was asked to be. */
 export interface InProcessUnit<C extends Charmcraft, Resource> extends TestUnit<C> {
-  /** What the last plan asked of the machine; absent: none did. */
+  /** What the last plan asked of the machine; absent if there was no plan. */
   readonly resources: readonly Resource[] | undefined;
 }
 
 /**
- * A unit of a charm in this process, with a machine that only remembers. What the charm's `read` asks the real
- * machine for, a test gives it as `inProcess({ ...charm, read: async (juju) => ({ ...(await charm.read(juju)), … }) })`.
+ * A unit of a charm in this process, with a machine that only remembers. Replace what the charm's `read` asks the
+ * real machine: `inProcess({ ...charm, read: async (juju) => ({ ...(await charm.read(juju)), … }) })`.
  *
- * @param charmDirectory where the charm keeps its files; absent: an empty folder for each event
+ * @param charmDirectory where the charm keeps its files; if absent, an empty folder for each event
  */
 export function inProcess<
   C extends Charmcraft,

@@ -3,43 +3,44 @@ import type { LifecycleHook } from '../context.ts';
 import type { RawBag } from '../databag.ts';
 import type { StatusLevel } from '../status.ts';
 
-/** What Juju knows, as one unit sees it, before a hook or after it. Plain data that nothing changes. */
+/** What Juju knows, as one unit sees it, before or after a hook. Plain data that nothing changes. */
 export interface State<C extends Charmcraft = Charmcraft> {
-  /** `3.6.28` or `4.0.15`: what the tools do differs. */
+  /** `3.6.28` or `4.0.15`: their tools differ. */
   readonly jujuVersion: string;
   readonly model: { readonly name: string; readonly uuid: string };
   /** `web/0` */
   readonly unit: string;
   readonly machineId: string;
   readonly isLeader: boolean;
-  /** Of a subordinate: the unit that it rides on. */
+  /** For a subordinate: the unit that it rides on. */
   readonly principalUnit?: string;
-  /** What the user set. The others have their defaults. */
+  /** What the user set. Other options have their defaults. */
   readonly options: { readonly [K in OptionName<C>]?: OptionValue<C['options'][K]> };
   readonly relations: readonly RelationState<C>[];
   readonly secrets: readonly SecretState[];
   /** `80/tcp`, `8000-8010/udp`, `icmp` */
   readonly ports: readonly string[];
-  /** What the other units of the same machine have open, by unit. */
+  /** The ports that other units of the same machine have open, by unit. */
   readonly otherPorts: Readonly<Record<string, readonly string[]>>;
-  /** By binding; the others are on 192.0.2.0/24. */
+  /** By binding. Other bindings are on 192.0.2.0/24. */
   readonly networks: { readonly [N in EndpointName<C>]?: NetworkState };
   readonly publicAddress: string;
   readonly status: StatusState;
-  /** Of the application; only the leader may see it. */
+  /** The status of the application. Only the leader may see it. */
   readonly appStatus: StatusState;
   readonly workloadVersion: string;
   /** What the unit keeps in the controller. */
   readonly stored: RawBag;
   readonly storage: readonly StorageState[];
-  /** Path of the file that the user gave, by the name of the resource. */
+  /** The path of the file that the user gave, by the name of the resource. */
   readonly resources: Readonly<Record<string, string>>;
-  /** The units of the application that the model is going to have, this one included. */
+  /** How many units of the application the model is going to have, including this one. */
   readonly plannedUnits: number;
-  /** Absent: the user did not say `juju trust`. */
+  /** Absent if the user has not run `juju trust`. */
   readonly cloud?: CloudState;
 }
 
+/** A status as Juju shows it. */
 export interface StatusState {
   readonly level: StatusLevel | 'unknown' | 'error' | 'terminated';
   readonly message: string;
@@ -51,29 +52,30 @@ export interface RelationState<C extends Charmcraft = Charmcraft> {
   readonly endpoint: EndpointName<C>;
   readonly app: string;
   readonly appData?: RawBag;
-  /** The databags of the units at the other end, by their names. Addresses are added where they are missing. */
+  /** The databags of the units at the other end, by unit. Missing addresses are added. */
   readonly units?: Readonly<Record<string, RawBag>>;
   /**
-   * Of a peer relation on Juju 4: those of `units` that have been removed, and are listed all the same. (Of a subordinate's Juju says so only
-   * of those whose databag has the key `principal`.)
+   * For a peer relation on Juju 4: those of `units` that have been removed, but are still listed. For a subordinate,
+   * Juju shows this only for units whose databag has the key `principal`.
    */
   readonly gone?: readonly string[];
   /** What this unit has written. */
-  readonly ownData?: RawBag;
-  /** What this application has written; of a peer relation, that is `appData`. */
+  readonly localUnitData?: RawBag;
+  /** What this application has written. In a peer relation, that is `appData`. */
   readonly ownAppData?: RawBag;
-  /** The model at the other end; absent: this one. */
+  /** The model at the other end; if absent, this model. */
   readonly modelUuid?: string;
-  /** Juju 4: the other application was removed by force. The relation is listed, and cannot be read. */
+  /** Juju 4: the other application was removed by force. The relation is listed, but cannot be read. */
   readonly isLost?: boolean;
 }
 
+/** A secret that this charm owns, or may read. */
 export interface SecretState {
-  /** Without its scheme: `9m4e2mr0ui3e8a215n4g`. */
-  readonly id: string;
-  /** `other`: somebody granted it to this application. */
+  /** `secret:9m4e2mr0ui3e8a215n4g`; what Juju 4 adds to it, the model, is left out. */
+  readonly uri: string;
+  /** `other`: another application owns it, and has granted it to this one. */
   readonly owner: 'application' | 'unit' | 'other';
-  /** The owner's label, or of another's secret the one that this unit gave it. */
+  /** The owner's label. For a secret of another owner, the label that this unit gave it. */
   readonly label?: string;
   readonly description?: string;
   readonly rotate?: string;
@@ -82,21 +84,24 @@ export interface SecretState {
   readonly revisions: readonly SecretRevision[];
   /** The revision that this unit follows; absent until it has read the secret. */
   readonly tracked?: number;
-  /** Who may read an own secret. */
+  /** Who may read a secret of this charm's own. */
   readonly grants?: readonly SecretGrant[];
 }
 
+/** One revision of a secret, in clear text. */
 export interface SecretRevision {
   readonly number: number;
   readonly content: Readonly<Record<string, string>>;
 }
 
+/** The other end of a relation, which may read a secret. */
 export interface SecretGrant {
   readonly relation: number;
-  /** Absent: the whole application. */
+  /** If absent, the whole application. */
   readonly unit?: string;
 }
 
+/** The addresses of one binding. */
 export interface NetworkState {
   readonly addresses: readonly {
     readonly interface: string;
@@ -107,6 +112,7 @@ export interface NetworkState {
   readonly egressSubnets?: readonly string[];
 }
 
+/** A storage instance of the unit. */
 export interface StorageState {
   /** `data/0` */
   readonly instance: string;
@@ -114,6 +120,7 @@ export interface StorageState {
   readonly location: string;
 }
 
+/** The cloud of the model, as `credential-get` shows it. */
 export interface CloudState {
   readonly type: string;
   readonly name: string;
@@ -123,27 +130,30 @@ export interface CloudState {
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
-/** What Juju runs the charm for. */
+/** Why Juju runs the charm. */
 export type TestEvent<C extends Charmcraft = Charmcraft> =
   | LifecycleHook
   | {
       readonly relation: 'created' | 'joined' | 'changed' | 'departed' | 'broken';
       readonly id: number;
-      /** Who joined, changed or departed; absent for `created`, `broken` and a change of the application's databag. */
+      /**
+       * The unit that joined, changed or departed. Absent for `created`, for `broken`, and if the application's
+       * databag changed.
+       */
       readonly unit?: string;
-      /** In `departed`, this unit's own name when it is this unit that goes; absent: `unit` goes. */
+      /** In `departed`: this unit's own name if it is this unit that leaves. If absent, `unit` leaves. */
       readonly departing?: string;
     }
   | { readonly action: ActionName<C>; readonly params?: Readonly<Record<string, unknown>> }
   | {
       readonly secret: 'changed' | 'rotate' | 'expired' | 'remove';
-      readonly id: string;
+      readonly uri: string;
       /** For `expired` and `remove`. */
       readonly revision?: number;
     }
   | { readonly storage: 'attached' | 'detaching'; readonly instance: string };
 
-/** A state of a charm's first unit, fresh from `juju deploy`, but for what `known` says. */
+/** The state of a charm's first unit, just after `juju deploy`, except for what `known` says. */
 export function stateOf<C extends Charmcraft>(
   charm: { readonly charmcraft: C },
   known: Partial<State<C>> = {},

@@ -1,5 +1,5 @@
 // Written from charmcraft.yaml, by `juju-ts-ops types`.
-export const charmcraft = {
+const declared = {
   "name": "reader",
   "subordinate": false,
   "provides": {},
@@ -26,3 +26,8 @@ export const charmcraft = {
   },
   "actions": {}
 } as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface ReaderCharmcraft extends Declared {}
+export const charmcraft: ReaderCharmcraft = declared;

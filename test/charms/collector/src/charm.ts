@@ -1,4 +1,4 @@
-import { cosAgent } from '@maas-ha/interfaces/cos_agent';
+import { cosAgent } from 'juju-ts-interfaces/cos_agent';
 import { active, defineCharm, waiting } from 'juju-ts-ops';
 import { z } from 'zod';
 import { charmcraft } from './charmcraft.ts';
@@ -29,14 +29,13 @@ export const charm = defineCharm(charmcraft, {
       })),
     );
   },
-  plan: (jobs) => ({
-    machine: [],
-    status: [
-      jobs.length === 0
-        ? waiting('to be told of metrics')
-        : active(jobs.map(({ name, counts }) => `${name}: ${counts.join(' and ')}`).join('; ')),
-    ],
-  }),
+  plan: (jobs) => {
+    const [first, ...more] = jobs.map(({ name, counts }) => `${name}: ${counts.join(' and ')}`);
+    return {
+      machine: [],
+      status: [first === undefined ? waiting('to be told of metrics') : active(first, more)],
+    };
+  },
   machine: { apply: () => Promise.resolve([]), preview: () => Promise.resolve([]) },
   actions: {},
 });

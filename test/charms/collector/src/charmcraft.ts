@@ -1,5 +1,5 @@
 // Written from charmcraft.yaml, by `juju-ts-ops types`.
-export const charmcraft = {
+const declared = {
   "name": "collector",
   "subordinate": true,
   "provides": {},
@@ -11,5 +11,15 @@ export const charmcraft = {
   },
   "peers": {},
   "options": {},
-  "actions": {}
+  "actions": {
+    "show-status": {
+      "params": {},
+      "required": []
+    }
+  }
 } as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface CollectorCharmcraft extends Declared {}
+export const charmcraft: CollectorCharmcraft = declared;

@@ -1,17 +1,19 @@
-import { machine } from '@maas-ha/host';
+import { machine } from 'juju-ts-host';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';
-import { leave, plan } from './plan.ts';
-import { options, read } from './state.ts';
+import { options } from './options.ts';
+import { plan, teardown } from './plan.ts';
+import { read } from './read.ts';
 
 export const charm = defineCharm(charmcraft, {
   options,
   endpoints,
   read,
   plan,
-  leave: () => Promise.resolve(leave()),
+  teardown: () => Promise.resolve(teardown()),
   machine,
   actions,
+  reconcileAfter: ['rotate-passwords'],
 });

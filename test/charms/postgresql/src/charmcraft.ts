@@ -1,5 +1,5 @@
 // Written from charmcraft.yaml, by `juju-ts-ops types`.
-export const charmcraft = {
+const declared = {
   "name": "postgresql",
   "subordinate": false,
   "provides": {
@@ -31,6 +31,14 @@ export const charmcraft = {
     "plugin-pgcrypto-enable": {
       "type": "boolean",
       "default": false
+    },
+    "synchronous-node-count": {
+      "type": "string",
+      "default": "all"
+    },
+    "tls": {
+      "type": "boolean",
+      "default": false
     }
   },
   "actions": {
@@ -43,6 +51,15 @@ export const charmcraft = {
       "required": [
         "scope"
       ]
+    },
+    "rotate-passwords": {
+      "params": {},
+      "required": []
     }
   }
 } as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface PostgresqlCharmcraft extends Declared {}
+export const charmcraft: PostgresqlCharmcraft = declared;

@@ -1,25 +1,53 @@
-import type { Resource } from '@maas-ha/host';
-import { active, blocked, maintenance, waiting, type Plan, type SecretPlan, type Status } from 'juju-ts-ops';
+import { existsSync } from 'node:fs';
+import type { Resource } from 'juju-ts-host';
+import {
+  active,
+  blocked,
+  maintenance,
+  Redacted,
+  waiting,
+  type Plan,
+  type SecretPlan,
+  type Status,
+} from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
-import { becomePrimary, follow, psql } from './server.ts';
-import { PASSWORD, REPLICATION, userSecret, type Client, type State } from './state.ts';
+import { beforeEtcd } from './etcd.ts';
+import { CONFIG, PATRONI_PACKAGES, patroniResources, withoutPatroni } from './patroni.ts';
+import { SHARED, tlsSecret, userSecret } from './secrets.ts';
+import {
+  createDatabase,
+  EXTENSIONS,
+  handToPatroni,
+  lonelyServer,
+  packages,
+  ROTATION_MARK,
+  tlsFiles,
+} from './server.ts';
+import type { Client, State } from './state.ts';
 
 type PostgresqlPlan = Plan<typeof charmcraft, typeof endpoints, Resource>;
 
 export function plan(state: State): PostgresqlPlan {
-  const { clients, version, cluster, replication: password } = state;
-  const replication = { secret: REPLICATION, content: { [PASSWORD]: password }, grants: [] };
-  const users = new Map(clients.map((client) => [client, secretOf(client, state)]));
+  const { clients, version, cluster, passwords, tls } = state;
+  const shared: SecretPlan = {
+    secret: SHARED,
+    content: passwords
+      ? { ...passwords, ...(tls && { certificate: new Redacted(tls.certificate), key: tls.key }) }
+      : 'kept',
+    grants: [],
+  };
+  const told = clients.map((client) => ({
+    client,
+    user: userOf(client, state),
+    certificate: certificateOf(client, state),
+  }));
   return {
-    machine: [
-      { kind: 'packages', names: ['postgresql'] },
-      ...(version === undefined ? [] : server(state, version)),
-    ],
-    secrets: [replication, ...users.values()],
+    machine: machineOf(state),
+    secrets: [shared, ...told.flatMap(({ user, certificate }) => [user, certificate])],
     databags: [
-      ...(cluster === undefined ? [] : [peerBag(cluster, state, replication)]),
-      ...[...users].flatMap(([client, user]) => databag(client, state, user)),
+      ...(cluster === undefined ? [] : [peerBag(cluster, state, shared)]),
+      ...told.map((one) => databag(one, state)),
     ],
     ports: ['5432/tcp'],
     ...(version !== undefined && { version }),
@@ -27,175 +55,165 @@ export function plan(state: State): PostgresqlPlan {
   };
 }
 
-function secretOf({ relation, app, user, password, database, endpoint }: Client, state: State): SecretPlan {
-  return {
-    secret: userSecret(relation),
-    content: {
-      username: password.map(() => user),
-      password,
-      uris: password.map((secret) => `postgresql://${user}:${secret}@${hostOf(state)}:5432/${database}`),
-    },
-    // Clients of the old interface get the password in the databag, as they expect it.
-    grants: endpoint === 'database' ? [{ id: relation, app }] : [],
-  };
+function machineOf(state: State): readonly Resource[] {
+  const { place, version, hasPatroni, passwords } = state;
+  // A server that is alone needs no Patroni, and is there in less time.
+  const first = place === 'alone' ? packages([]) : [...beforeEtcd(), ...packages(PATRONI_PACKAGES)];
+  if (version === undefined || place === 'outside' || !passwords) return first;
+  const server = lonelyServer(state, version, passwords);
+  const handOver: Resource = { kind: 'step', id: 'hand-to-patroni', run: () => handToPatroni(version) };
+  // The data of the first unit are everybody's.
+  const isFirst = state.members[0] === state.address;
+  return [
+    ...first,
+    ...tlsFiles(state),
+    ...(place === 'alone' ? server : []),
+    ...(place === 'clustered' && isFirst && !hasPatroni ? [...server, handOver] : []),
+    ...(place === 'clustered' ? patroniResources(state, version, passwords) : []),
+    ...databases(state),
+  ];
 }
 
-function statusOf({ clients, version, primary, address }: State): Status {
+/** The leader makes what clients ask for, wherever the primary is. */
+function databases({
+  isLeader,
+  primary,
+  clients,
+  options,
+  passwords,
+  isRotating,
+}: State): readonly Resource[] {
+  if (!isLeader || primary === undefined || !passwords) return [];
+  const extensions = Object.fromEntries(
+    Object.entries(EXTENSIONS).map(([name, option]) => [name, options[option]]),
+  );
+  const steps = clients.map((client): Resource => {
+    const { relation, database, user, password } = client;
+    return {
+      kind: 'step',
+      id: `database-of-${relation}`,
+      inputs: { database, user, password: password.digest(), extensions: JSON.stringify(extensions) },
+      run: () => createDatabase(client, primary, passwords.operator, extensions),
+    };
+  });
+  return [...steps, ...(isRotating ? [{ kind: 'absent-file', path: ROTATION_MARK } satisfies Resource] : [])];
+}
+
+/** What is left when the unit goes. The data stays on the disk. */
+export function teardown(): readonly Resource[] {
+  return [
+    ...(existsSync(CONFIG) ? withoutPatroni() : []),
+    { kind: 'service', name: 'postgresql', state: 'stopped', enabled: false },
+  ];
+}
+
+function statusOf({ clients, version, primary, address, place, view }: State): Status {
   const over = new Set(clients.map(({ endpoint, app }) => `${app} ${endpoint}`));
   const twice = clients.find(({ app }) => over.has(`${app} db`) && over.has(`${app} database`));
   if (twice)
     return blocked(`${twice.app} is related to both db and database: juju remove-relation one of them`);
   if (version === undefined) return maintenance('installing PostgreSQL');
+  if (place === 'outside') return waiting('the leader to let this unit join the cluster');
   if (primary === undefined) return waiting('a primary');
-  return active(clients.length === 0 ? '' : primary === address ? 'Primary' : `standby of ${primary}`);
+  if (primary !== address) {
+    const own = view?.members.find(({ host }) => host === address);
+    return own && ['running', 'streaming'].includes(own.state)
+      ? active(`standby of ${primary}`)
+      : waiting(`this unit to have a copy of ${primary}`);
+  }
+  return active(clients.length === 0 ? '' : 'Primary');
 }
 
-/** What is left when the unit goes. The data stays on the disk. */
-export function leave(): readonly Resource[] {
-  return [{ kind: 'service', name: 'postgresql', state: 'stopped', enabled: false }];
+function userOf({ relation, app, user, password, database, endpoint }: Client, state: State): SecretPlan {
+  const uri = (host: string): Redacted =>
+    password.map((secret) => `postgresql://${user}:${secret}@${host}:5432/${database}`);
+  const { primary } = state;
+  return {
+    secret: userSecret(relation),
+    content:
+      primary === undefined
+        ? 'kept'
+        : {
+            username: new Redacted(user),
+            password,
+            uris: uri(primary),
+            'read-only-uris': uri(standbysOf(state)[0] ?? primary),
+          },
+    // Clients of the old interface get the password in the databag, as they expect it.
+    grants: endpoint === 'database' ? [{ id: relation, app }] : [],
+  };
 }
 
-function server(state: State, version: string): readonly Resource[] {
-  const { options } = state;
-  const folder = `/etc/postgresql/${version}/main`;
-  const owned = { mode: 0o640, owner: 'postgres', group: 'postgres' } as const;
-  const settings = `${folder}/conf.d/charm.conf`;
-  const access = `${folder}/pg_hba.conf`;
-  return [
-    {
-      kind: 'file',
-      path: settings,
-      content: `listen_addresses = '*'\nmax_connections = ${options['experimental-max-connections']}\n`,
-      ...owned,
-    },
-    {
-      kind: 'file',
-      path: access,
-      content:
-        'local all postgres peer\nhost all all 0.0.0.0/0 scram-sha-256\nhost all all ::/0 scram-sha-256\n' +
-        'host replication all 0.0.0.0/0 scram-sha-256\nhost replication all ::/0 scram-sha-256\n',
-      ...owned,
-    },
-    ...following(state, version),
-    {
-      kind: 'service',
-      name: `postgresql@${version}-main`,
-      state: 'running',
-      enabled: true,
-      after: [settings, access],
-    },
-    ...serving(state),
-  ];
-}
-
-/** The first primary is the leader; after that it is whoever was promoted last, and all others follow. */
-function following({ primary, address, replication }: State, version: string): readonly Resource[] {
-  return primary === undefined || primary === address
-    ? []
-    : [{ kind: 'step', id: 'follow', inputs: { primary }, run: () => follow(version, primary, replication) }];
-}
-
-function serving({ options, clients, primary, address, isLeader, replication }: State): readonly Resource[] {
-  // Only the leader knows the passwords of the clients; a standby that was promoted has their roles already.
-  if (!isLeader || (primary !== undefined && primary !== address)) return [];
-  return [
-    {
-      kind: 'step',
-      id: 'become-primary',
-      inputs: { password: replication.digest() },
-      run: () => becomePrimary(replication),
-    },
-    ...clients.map((client): Resource => ({
-      kind: 'step',
-      id: `database-of-${client.relation}`,
-      inputs: {
-        database: client.database,
-        user: client.user,
-        password: client.password.digest(),
-        extensions: extensionsOf(options).join(' '),
-      },
-      run: () => createDatabase(client, extensionsOf(options)),
-    })),
-  ];
+function certificateOf({ relation, app, endpoint }: Client, { tls }: State): SecretPlan {
+  return {
+    secret: tlsSecret(relation),
+    content:
+      tls && endpoint === 'database'
+        ? { tls: new Redacted('True'), 'tls-ca': new Redacted(tls.certificate) }
+        : 'absent',
+    grants: tls && endpoint === 'database' ? [{ id: relation, app }] : [],
+  };
 }
 
 type Databag = NonNullable<PostgresqlPlan['databags']>[number];
 
-function peerBag(relation: number, { address, timeline }: State, replication: SecretPlan): Databag {
+function peerBag(relation: number, { address, members, view, primary }: State, shared: SecretPlan): Databag {
   return {
     endpoint: 'cluster',
     relation,
-    unit: { address, timeline },
-    app: { 'replication-secret-id': replication },
+    unit: { address, role: view && (primary === address ? 'primary' : 'standby') },
+    app: { 'secret-id': shared, members },
   };
 }
 
-/** Where clients write: at first the leader itself. Nowhere while a standby waits to be promoted. */
-function hostOf({ primary, address, isStandby }: State): string | undefined {
-  return primary ?? (isStandby ? undefined : address);
+function standbysOf({ members, primary }: State): readonly string[] {
+  return members.filter((one) => one !== primary);
 }
 
-/** The leader tells clients. */
-function databag(client: Client, state: State, secret: SecretPlan): readonly Databag[] {
-  const { version, isLeader } = state;
+/** What a client is told. */
+interface Told {
+  readonly client: Client;
+  readonly user: SecretPlan;
+  readonly certificate: SecretPlan;
+}
+
+/** The leader tells clients; what another leader has told is taken back. */
+function databag({ client, user: login, certificate }: Told, state: State): Databag {
+  const { version = '', isLeader, primary: host } = state;
   const { relation, database, user, password, subnets, units, endpoint } = client;
-  const host = hostOf(state);
-  if (!isLeader || host === undefined) return [];
-  const standbys = state.addresses.filter((address) => address !== host);
+  const standbys = standbysOf(state);
   if (endpoint === 'db') {
-    return [
-      {
-        endpoint,
-        relation,
-        unit: {
-          database,
-          master: { host, port: 5432, database, user, password },
-          standbys: standbys.map((standby) => ({ host: standby, port: 5432, database, user, password })),
-          state: standbys.length === 0 ? 'standalone' : 'master',
-          version: version ?? '',
-          'allowed-subnets': subnets,
-          'allowed-units': units,
-        },
-      },
-    ];
-  }
-  return [
-    {
+    const isTold = isLeader && host !== undefined;
+    const connection = (at: string) => ({ host: at, port: 5432, database, user, password });
+    return {
       endpoint,
       relation,
-      app: {
-        database,
-        endpoints: [`${host}:5432`],
-        // The primary's own address where there is no standby, as the real charm has it.
-        'read-only-endpoints': (standbys.length === 0 ? [host] : standbys).map((one) => `${one}:5432`),
-        version: version ?? '',
-        'secret-user': secret,
+      unit: {
+        database: isTold ? database : undefined,
+        master: isTold ? connection(host) : undefined,
+        standbys: isTold ? standbys.map(connection) : undefined,
+        state: isTold ? (standbys.length === 0 ? 'standalone' : 'master') : undefined,
+        version: isTold ? version : undefined,
+        'allowed-subnets': isTold ? subnets : undefined,
+        'allowed-units': isTold ? units : undefined,
       },
+    };
+  }
+  return {
+    endpoint,
+    relation,
+    app: {
+      database,
+      // Nothing while there is no primary, as the real charm has it.
+      endpoints: host === undefined ? undefined : [`${host}:5432`],
+      // The primary's own address where there is no standby, as the real charm has it.
+      'read-only-endpoints':
+        host === undefined
+          ? undefined
+          : (standbys.length === 0 ? [host] : standbys).map((one) => `${one}:5432`),
+      version,
+      'secret-user': login,
+      'secret-tls': certificate,
     },
-  ];
-}
-
-function extensionsOf(options: State['options']): readonly string[] {
-  return [
-    ...(options['plugin-btree-gin-enable'] ? ['btree_gin'] : []),
-    ...(options['plugin-pgcrypto-enable'] ? ['pgcrypto'] : []),
-  ];
-}
-
-/** Makes the role and its database, unless they are there. The SQL goes over stdin, because it has the password. */
-async function createDatabase(
-  { database, user, password }: Client,
-  extensions: readonly string[],
-): Promise<void> {
-  await psql(
-    'postgres',
-    `SELECT 'CREATE ROLE "${user}" LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${user}') \\gexec
-     ALTER ROLE "${user}" PASSWORD '${password.reveal()}';
-     SELECT 'CREATE DATABASE "${database}"' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '${database}') \\gexec
-     ALTER DATABASE "${database}" OWNER TO "${user}";`,
-  );
-  await psql(
-    database,
-    `ALTER SCHEMA public OWNER TO "${user}"; ${extensions.map((name) => `CREATE EXTENSION IF NOT EXISTS ${name};`).join(' ')}`,
-  );
+  };
 }

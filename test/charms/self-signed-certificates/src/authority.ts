@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { run, tryRun } from '@maas-ha/host';
+import { run, tryRun } from 'juju-ts-host';
 import { Redacted } from 'juju-ts-ops';
 
 /** A certificate with its key, both PEM, that signs others. */

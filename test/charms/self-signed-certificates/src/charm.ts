@@ -1,4 +1,4 @@
-import { machine } from '@maas-ha/host';
+import { machine } from 'juju-ts-host';
 import { defineCharm } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import { endpoints } from './endpoints.ts';

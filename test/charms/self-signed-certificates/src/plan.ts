@@ -1,7 +1,7 @@
-import type { Resource } from '@maas-ha/host';
+import type { Resource } from 'juju-ts-host';
 import { active, maintenance, Redacted, type Plan } from 'juju-ts-ops';
 import type { charmcraft } from './charmcraft.ts';
-import type { endpoints } from './endpoints.ts';
+import { databag, type endpoints } from './endpoints.ts';
 import { AUTHORITY_KEYS, AUTHORITY_SECRET, type State } from './state.ts';
 
 export function plan({ authority, clients }: State): Plan<typeof charmcraft, typeof endpoints, Resource> {
@@ -19,19 +19,19 @@ export function plan({ authority, clients }: State): Plan<typeof charmcraft, typ
           },
         ]
       : [],
-    databags: clients.map(({ relation, certificates, refused }) => ({
-      endpoint: 'certificates',
-      relation,
-      app: {
-        certificates,
-        request_errors: refused.map((request) => ({
-          certificate_signing_request: request,
-          error: { code: 101, name: 'ip_not_allowed', message: 'IP addresses are not allowed' },
-        })),
-        // The real charm writes none.
-        capabilities: undefined,
-      },
-    })),
+    databags: clients.map(({ relation, certificates, refused }) =>
+      databag('certificates', relation, {
+        app: {
+          certificates,
+          request_errors: refused.map((request) => ({
+            certificate_signing_request: request,
+            error: { code: 101, name: 'ip_not_allowed', message: 'IP addresses are not allowed' },
+          })),
+          // The real charm writes none.
+          capabilities: undefined,
+        },
+      }),
+    ),
     status: [authority ? active() : maintenance('making the CA')],
   };
 }

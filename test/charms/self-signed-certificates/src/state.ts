@@ -1,21 +1,21 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { tlsCertificates, type Certificate } from '@maas-ha/interfaces/tls-certificates';
-import { OwnSecret, type Juju, type Options, type Relation } from 'juju-ts-ops';
+import { tlsCertificates, type Certificate } from 'juju-ts-interfaces/tls-certificates';
+import { defineOptions, SecretLabel, type Juju, type Options, type Relation } from 'juju-ts-ops';
 import { z } from 'zod';
 import { describeRequest, makeAuthority, sign, type Authority } from './authority.ts';
-import type { charmcraft } from './charmcraft.ts';
+import { charmcraft } from './charmcraft.ts';
 import type { endpoints } from './endpoints.ts';
 
-export const options = {
+export const options = defineOptions(charmcraft, {
   'ca-common-name': z.string().min(1, 'a name for the CA'),
   'certificate-validity': z.int().min(1, 'at least a day'),
   'ip-sans': z.boolean(),
-};
+});
 
 export type AuthorityJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
 
-export const AUTHORITY_SECRET = new OwnSecret('authority');
+export const AUTHORITY_SECRET = new SecretLabel('authority');
 /** The keys of its content. */
 export const AUTHORITY_KEYS = { certificate: 'ca-certificate', key: 'private-key' } as const;
 

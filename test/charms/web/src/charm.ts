@@ -1,16 +1,24 @@
-import { run, machine, type Resource } from '@maas-ha/host';
-import { http } from '@maas-ha/interfaces/http';
-import { active, defineCharm, definePeerInterface, type Plan } from 'juju-ts-ops';
+import { run, machine, type Resource } from 'juju-ts-host';
+import { http } from 'juju-ts-interfaces/http';
+import {
+  active,
+  defineCharm,
+  defineDatabags,
+  defineEndpoints,
+  definePeerInterface,
+  type Plan,
+} from 'juju-ts-ops';
 import { z } from 'zod';
 import { charmcraft } from './charmcraft.ts';
 import { renderServer, SERVER, UNIT, UNIT_CONTENT } from './server.ts';
 
 const SERVICE = 'web';
 
-const endpoints = {
+const endpoints = defineEndpoints(charmcraft, {
   api: http,
   'web-cluster': definePeerInterface({ name: 'web-cluster', app: {}, unit: {} }),
-};
+});
+const databag = defineDatabags(charmcraft, endpoints);
 
 export const charm = defineCharm(charmcraft, {
   options: { port: z.int().min(1).max(65535) },
@@ -42,14 +50,12 @@ export const charm = defineCharm(charmcraft, {
       },
       { kind: 'service', name: SERVICE, state: 'running', enabled: true, after: [SERVER, UNIT] },
     ],
-    databags: relations.map((relation) => ({
-      endpoint: 'api',
-      relation,
-      unit: { hostname: address, port, 'health-check': '/ok' },
-    })),
+    databags: relations.map((relation) =>
+      databag('api', relation, { unit: { hostname: address, port, 'health-check': '/ok' } }),
+    ),
     status: [active()],
   }),
-  leave: (): Promise<readonly Resource[]> =>
+  teardown: (): Promise<readonly Resource[]> =>
     Promise.resolve([
       { kind: 'service', name: SERVICE, state: 'stopped', enabled: false },
       { kind: 'absent-file', path: UNIT },

@@ -1,5 +1,5 @@
 // Written from charmcraft.yaml, by `juju-ts-ops types`.
-export const charmcraft = {
+const declared = {
   "name": "web",
   "subordinate": false,
   "provides": {
@@ -23,3 +23,8 @@ export const charmcraft = {
   },
   "actions": {}
 } as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface WebCharmcraft extends Declared {}
+export const charmcraft: WebCharmcraft = declared;

@@ -5,15 +5,33 @@ What the real MAAS 3.4 refuses, this refuses in the same words. Times that MAAS 
 controllers run on one machine, each with an `address` and a `hostname` in its double.conf. Inside a snap (see
 snap_double.py) it has the snap's paths, its command `maas` and its one service.
 
-What the real one does and this does not: its DHCP server, and the name servers that it tells of (of every region all static
-addresses, the virtual one among them); the agent of a rack, and the addresses of a rack beside the one that it connects
-from; the API server and Temporal in the snap; regiond starts Temporal itself, with sudo, once it has configured it; Temporal
-was once seen to hang at a stop as well; images; Vault. Which of the real one's migrations there are is said by three names.
+What the real one does and this does not, or does otherwise:
+
+- Commands: help, `local_config_*` for Vault, `configauth`, `apikey --delete` and `--update`, `createadmin --ssh-import`; of the words of
+  a traceback the last line is the same but for the module that it names. A file that `config_tls` cannot open is a CommandError in 3.4, and wrong usage with exit code 2 in 3.7.
+- Packages: their scripts write an empty regiond.conf and rackd.conf, give them, secret and maas_id to the user maas, ask debconf for a
+  rack's URL and secret, have logs, and turn nginx off and on. rackd is that user's as well, and a daemon fails at a file of its own that root
+  has written. Of BIND they do what is done here.
+- dbupgrade: few migrations, with names of this one's own; of two at once on an empty database the later one fails always, and in the same
+  words; no views, no triggers; of Temporal's schema no more than its version, which is not the real number.
+- regiond: port 5239 and its metrics, `/MAAS/a/` of 3.5 and later, images, Vault, websockets; every process counts as one event loop of a
+  master; the wait after an error is scaled as all times are.
+- API: of controllers, VLANs and ranges the fields that charms read, one fabric and one VLAN; of a rack's services rackd alone; users,
+  subnets and all else are unknown.
+- rackd: its DHCP server, name server, proxy, TFTP and their ports, the agent, and the addresses beside the one that it connects from; one
+  connection to each event loop and not up to five; what it logs of every try, ten times a second with a wrong secret.
+- Name servers are not told of: the real ones name of every region all static addresses, the virtual one among them.
+- Temporal: regiond starts it itself, with sudo, once it has configured it, and it was once seen to hang at a stop as well; sudo comes with
+  the packages. In the snap there is no API server and no Temporal.
+- Nobody downloads machine-resources, with wget, through the URL that all have in common.
 """
 
 import argparse
+import base64
+import binascii
 import datetime
 import getpass
+import glob
 import grp
 import hashlib
 import hmac
@@ -63,6 +81,7 @@ HTTP_CONF = f"{SNAP_DATA or HOME}/http/regiond.nginx.conf"
 # From 3.5 on the regions have a certificate in common. The folder comes with maas-common, or with `maas init`.
 CERTIFICATES = f"{SNAP_DATA or HOME}/certificates" if SHORT >= (3, 5) else None
 CERTIFICATE_FILES = ("cluster.key", "cluster.pem", "cacerts.pem")
+TEMPORAL_PORT = 5271
 TEMPORAL_CONF = f"{SNAP_DATA or HOME}/temporal/production.yaml"
 SETTINGS = {
     "time_scale": 0.2,
@@ -97,7 +116,11 @@ def log(message):
 
 
 class CommandError(Exception):
-    """Something that a command says without a traceback."""
+    """Something that a command says without a traceback, after the name of its kind."""
+
+    def __init__(self, message, kind="CommandError"):
+        super().__init__(message)
+        self.kind = kind
 
 
 # --- Configuration files -------------------------------------------------------------------------------------------
@@ -120,6 +143,14 @@ def number(least, most=None):
         return int(value)
 
     return check
+
+
+def uuid_text(value):
+    try:
+        uuid.UUID(value)
+        return value
+    except (ValueError, AttributeError):
+        raise ValueError(f"{value!r} Failed to parse UUID")
 
 
 def boolean(value):
@@ -187,8 +218,11 @@ if SHORT >= (3, 3):
         RACK_OPTIONS[name] = (number(1), default)
 if SHORT >= (3, 5):
     REGION_OPTIONS["broadcast_address"] = (text, "")
+    RACK_OPTIONS["tftp_root"] = (text, f"{HOME}/tftp_root")
+    RACK_OPTIONS["tftp_max_blksize"] = (number(8, 8192), 8192)
+    RACK_OPTIONS["httpproxy_cache_size"] = (number(1), 20 * 1000**3)
 else:
-    RACK_OPTIONS["cluster_uuid"] = (text, "")
+    RACK_OPTIONS["cluster_uuid"] = (uuid_text, None)
 
 
 def read_config(path, options):
@@ -247,6 +281,8 @@ CREATE TABLE IF NOT EXISTS maasserver_node (
 ALTER TABLE maasserver_node ADD COLUMN IF NOT EXISTS addresses text[] NOT NULL DEFAULT '{}';
 CREATE TABLE IF NOT EXISTS maasserver_regionprocess (
   system_id text, pid int, address text, port int, updated timestamptz, PRIMARY KEY (system_id, pid));
+CREATE TABLE IF NOT EXISTS maasserver_regionrackrpcconnection (
+  region text, port int, rack text, PRIMARY KEY (region, port, rack));
 CREATE TABLE IF NOT EXISTS maasserver_vlan (
   id int PRIMARY KEY, vid int, dhcp_on boolean, primary_rack text, secondary_rack text);
 CREATE TABLE IF NOT EXISTS maasserver_iprange (start_ip text, end_ip text, vlan int);
@@ -254,7 +290,19 @@ INSERT INTO maasserver_vlan VALUES (5001, 0, false, NULL, NULL) ON CONFLICT DO N
 CREATE TABLE IF NOT EXISTS auth_user (username text PRIMARY KEY, email text UNIQUE, password text);
 CREATE TABLE IF NOT EXISTS piston3_token (username text, key text);
 CREATE TABLE IF NOT EXISTS double_migration (version text, host text, finished timestamptz DEFAULT now());
+CREATE TABLE IF NOT EXISTS django_migrations (
+  id serial PRIMARY KEY, app text NOT NULL, name text NOT NULL, applied timestamptz NOT NULL DEFAULT now());
 """
+# By the MAAS that they came with. 3.7 knows other migrations beside: an empty database gets those alone.
+DJANGO_MIGRATIONS = (
+    ((0,), "0001_initial"),
+    ((0,), "0002_controllers"),
+    ((0,), "0003_secrets"),
+    ((3, 5), "0303_temporal"),
+    ((3, 6), "0330_controllers"),
+    ((3, 7), "0341_last"),
+)
+HAS_ALEMBIC = SHORT >= (3, 7)
 
 
 def connect(conf):
@@ -269,39 +317,52 @@ def connect(conf):
     )
 
 
-def query(conf, sql, args=()):
-    """One transaction on a connection of its own: broken ones are replaced for every request."""
-    connection = connect(conf)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(sql, args)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        connection.close()
-
-
+# Connections that nobody uses now, each with the time at which it is too old.
 POOL = []
 # What comes at a time when all are in use waits, as for the threads of MAAS, which have a connection each.
 POOL_SIZE = threading.BoundedSemaphore(40)
 
 
-def pooled_query(conf, sql):
-    """On a connection that an earlier request has left. One that has died in between costs this request an error."""
-    with POOL_SIZE:
-        # Not looked for before it is taken: another request may be faster.
+def is_usable(connection):
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return True
+    except psycopg2.Error:
+        return False
+
+
+def taken(conf, is_checked):
+    """A connection that an earlier transaction has left, unless it is too old, or looked at and found broken; or a new one."""
+    while True:
+        # Not looked for before it is taken: another thread may be faster.
         try:
-            connection = POOL.pop()
+            connection, end = POOL.pop()
         except IndexError:
-            connection = connect(conf)
+            return connect(conf), time.monotonic() + conf.get("database_conn_max_age", 300)
+        if time.monotonic() < end and (not is_checked or is_usable(connection)):
+            return connection, end
+        connection.close()
+
+
+def query(conf, sql, args=(), is_checked=True):
+    """One transaction. Sessions outlive it, and with it a password that PostgreSQL has changed."""
+    with POOL_SIZE:
+        connection, end = taken(conf, is_checked)
         try:
             with connection, connection.cursor() as cursor:
-                cursor.execute(sql)
-                rows = cursor.fetchall()
+                cursor.execute(sql, args)
+                rows = cursor.fetchall() if cursor.description else []
         except psycopg2.Error:
             connection.close()
             raise
-        POOL.append(connection)
+        POOL.append((connection, end))
         return rows
+
+
+def unchecked_query(conf, sql):
+    """On a connection that nobody has looked at: one that has died since its last use costs this request an error."""
+    return query(conf, sql, is_checked=False)
 
 
 def dbupgrade(_args):
@@ -331,20 +392,30 @@ def migrate(cursor):
     if last and tuple(int(part) for part in last.split(".")) > SHORT:
         raise RuntimeError(f"the database was migrated to {last}, which is newer than {VERSION}")
     short = ".".join(str(part) for part in SHORT)
+    if HAS_ALEMBIC:
+        print("INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.", file=sys.stderr)
     if last == short:
         time.sleep(settings()["dbupgrade_seconds"] / 3)
-        log("  No migrations to apply.")
+        if not HAS_ALEMBIC:
+            log("  No migrations to apply.")
         return
     # Migrations drop what regions work with, and the two deadlock.
     cursor.execute("SELECT pg_try_advisory_lock(99, 2)")
     if not cursor.fetchone()[0]:
         raise psycopg2.OperationalError("deadlock detected")
-    for name in ("0001_initial", "0002_controllers", "0003_secrets"):
+    names = django_migrations(cursor, last)
+    for name in names:
         log(f"  Applying maasserver.{name}... OK")
-        time.sleep(settings()["dbupgrade_seconds"] / 3)
+    time.sleep(settings()["dbupgrade_seconds"])
     if last is None and DROPS_FUNCTIONS:
         drop_functions(cursor)
     cursor.execute(SCHEMA)
+    for name in names:
+        cursor.execute("INSERT INTO django_migrations (app, name) VALUES ('maasserver', %s)", (name,))
+    if HAS_ALEMBIC:
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public")
+        cursor.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) PRIMARY KEY)")
+        cursor.execute("DELETE FROM alembic_version; INSERT INTO alembic_version VALUES ('0026')")
     if SHORT >= (3, 5):
         for schema in ("temporal", "temporal_visibility"):
             # IF NOT EXISTS asks for the right to make one even where there is nothing to make.
@@ -352,6 +423,18 @@ def migrate(cursor):
             if not cursor.fetchone()[0]:
                 cursor.execute(f"CREATE SCHEMA {schema}")
     cursor.execute("INSERT INTO double_migration (version, host) VALUES (%s, %s)", (short, hostname()))
+
+
+def django_migrations(cursor, last):
+    """The names of those to be applied: from 3.7 on only where Django has had the database before."""
+    if HAS_ALEMBIC and last is None:
+        return []
+    cursor.execute("SELECT to_regclass('django_migrations')")
+    done = set()
+    if cursor.fetchone()[0]:
+        cursor.execute("SELECT name FROM django_migrations")
+        done = {name for (name,) in cursor.fetchall()}
+    return [name for since, name in DJANGO_MIGRATIONS if since <= SHORT and name not in done]
 
 
 # Migration 0030 drops what it finds; https://bugs.launchpad.net/maas/+bug/2097079 made it do nothing, and 3.7 begins
@@ -387,6 +470,15 @@ REFUSED_BY_PQ = (
 )
 
 
+TEMPORAL_SCHEMA = """
+CREATE TABLE IF NOT EXISTS {0}.schema_version (
+  version_partition int, db_name text, creation_time timestamp, curr_version text, min_compatible_version text,
+  PRIMARY KEY (version_partition, db_name));
+UPDATE {0}.schema_version SET db_name = current_database();
+INSERT INTO {0}.schema_version VALUES (0, current_database(), now(), '1.0', '1.0') ON CONFLICT DO NOTHING;
+"""
+
+
 def temporal_migration(conf, cursor):
     """From 3.5 on dbupgrade ends with `temporal-sql-tool`, whatever there was to migrate before."""
     log("Running Temporal migrations:")
@@ -395,7 +487,8 @@ def temporal_migration(conf, cursor):
         temporal_fails(f"panic: setting {refused} not supported\n\ngoroutine 1 [running]:\n")
     try:
         cursor.execute("SET search_path = temporal_visibility; CREATE EXTENSION IF NOT EXISTS btree_gin")
-        cursor.execute("CREATE TABLE IF NOT EXISTS temporal.schema_version (db_name text)")
+        for schema in ("temporal", "temporal_visibility"):
+            cursor.execute(TEMPORAL_SCHEMA.format(schema))
     except psycopg2.Error as error:
         temporal_fails(f"unable to apply the schema: pq: {error}")
     log("  Applied all migrations.")
@@ -463,7 +556,9 @@ def createadmin(args):
     if password is None:
         password = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != password:
-            raise CommandError("Passwords do not match")
+            raise CommandError("Passwords do not match", "InconsistentPassword")
+        if not password:
+            raise CommandError("Passwords cannot be empty", "InconsistentPassword")
         email = args.email or ask("Email: ")
         ask("Import SSH keys [] (lp:user-id or gh:user-id): ")
     else:
@@ -473,8 +568,7 @@ def createadmin(args):
     try:
         query(conf, "INSERT INTO auth_user VALUES (%s, %s, %s)", (username, email, digest))
     except psycopg2.errors.UniqueViolation:
-        print(f"AlreadyExistingUser: A user with the email {email} already exists.", file=sys.stderr)
-        sys.exit(1)
+        raise CommandError(f"A user with the email {email} already exists.", "AlreadyExistingUser")
 
 
 def apikey(args):
@@ -611,35 +705,56 @@ def refuse_passphrase():
 OWN_NAMED_OPTIONS = ("forwarders", "dnssec-validation")
 
 
-def edit_named_options(args):
-    """Has BIND's own file include MAAS' options, and moves those of it that conflict into MAAS' settings."""
+NAMED_HEADER = """\
+//
+// This file is managed by MAAS. Although MAAS attempts to preserve changes
+// made here, it is possible to create conflicts that MAAS can not resolve.
+//
+// DNS settings available in MAAS (for example, forwarders and
+// dnssec-validation) should be managed only in MAAS.
+//
+// The previous configuration file was backed up at:
+//     {}
+//
+"""
+
+
+def edit_named_options(args, move=None):
+    """Has BIND's own file include MAAS' options alone, and moves those of it that conflict into MAAS' settings."""
     path = args.config_path
     try:
-        with open(path) as file:
+        with open(path, encoding="ascii") as file:
             before = file.read()
     except FileNotFoundError:
         raise CommandError(f"{path} does not exist")
-    include = f'{os.path.dirname(path)}/maas/named.conf.options.inside.maas'
+    except UnicodeDecodeError as error:
+        raise CommandError(str(error))
+    include = f'include "{os.path.dirname(path)}/maas/named.conf.options.inside.maas";'
     content = re.sub(r"/\*.*?\*/|(//|#)[^\n]*", "", before, flags=re.DOTALL)
     if content.count("{") != content.count("}"):
         raise CommandError(f"Failed to parse {path}: Invalid brackets.")
-    block = re.search(r"\boptions\s*\{(.*)\}\s*;", content, flags=re.DOTALL)
-    if not block:
+    start = re.search(r"\boptions\s*\{", content)
+    if not start:
         raise CommandError(f"Can't find options {{}} block in {path}, bailing out without doing anything.")
-    found = {name: re.search(rf"\b{name}\s+(\{{[^}}]*\}}|[^;{{]+);", block[1]) for name in OWN_NAMED_OPTIONS}
+    end = end_of_block(content, start.end())
+    block = content[start.end() : end]
+    found = {name: re.search(rf"\b{name}\s+(\{{[^}}]*\}}|[^;{{]+);", block) for name in OWN_NAMED_OPTIONS}
     # Only told to, until 2.2.
     may_migrate = args.migrate_conflicting_options or SHORT >= (2, 3)
-    moved = move_named_options({name: match[1] for name, match in found.items() if match and may_migrate})
-    inside = block[1]
+    moved = (move or move_named_options)({name: match[1] for name, match in found.items() if match and may_migrate})
+    inside = block
     for name in moved:
         inside = inside.replace(found[name][0], "")
-    if f'include "{include}";' not in inside:
-        inside = f'{inside.rstrip()}\ninclude "{include}";'
-    elif not moved and not args.force:
+    # There is one, so that somebody else's is lost.
+    includes = re.findall(r'\binclude\s+"[^"]*"\s*;', inside)
+    for other in includes:
+        inside = inside.replace(other, "")
+    if includes == [include] and not moved and not args.force:
         return
-    backup = f"{path}.{datetime.datetime.now().isoformat()}"
-    lines = "\n".join(line for line in inside.strip().splitlines() if line.strip())
-    after = f"// This file is managed by MAAS. The one before is {backup}\noptions {{ {lines} }};\n"
+    backup = f"{path}.{now_of_backup()}"
+    lines = "\n".join(line.strip() for line in [*inside.strip().splitlines(), include] if line.strip())
+    around = [content[: start.start()], f"options {{ {lines} }};", content[end:].partition(";")[2]]
+    after = NAMED_HEADER.format(backup) + "\n".join(part.strip() for part in around if part.strip()) + "\n"
     if args.dry_run:
         print(after)
         return
@@ -648,6 +763,21 @@ def edit_named_options(args):
     # In place: owner and mode stay.
     with open(path, "w") as file:
         file.write(after)
+
+
+def end_of_block(content, start):
+    """Where the brace is that closes the one before `start`."""
+    depth = 1
+    for index in range(start, len(content)):
+        depth += {"{": 1, "}": -1}.get(content[index], 0)
+        if depth == 0:
+            return index
+    return len(content)
+
+
+def now_of_backup():
+    """In UTC, with its offset, from 3.5 on."""
+    return datetime.datetime.now(datetime.timezone.utc if SHORT >= (3, 5) else None).isoformat()
 
 
 def move_named_options(values):
@@ -667,42 +797,76 @@ def move_named_options(values):
         return [name for name in values if name != "forwarders"]
 
 
-def setup_dns():
-    """What the included names are; MAAS fills them."""
+# What MAAS has in BIND's folder; each of its files is included by another one.
+DNS_KEYS = ("keys.conf.maas", "named.conf.rndc.maas", "rndc.conf.maas")
+
+
+def setup_dns(args):
+    """MAAS' part of BIND's configuration as it is on a new machine: zones that were there are gone, and keys are others."""
     folder = f"{ROOT}/etc/bind/maas"
-    os.makedirs(folder, exist_ok=True)
+    secret = base64.b64encode(secrets.token_bytes(32)).decode()
+    key = f'key "NAME" {{\n\talgorithm hmac-sha256;\n\tsecret "{secret}";\n}};\n'
+    write_atomically(f"{folder}/{DNS_KEYS[0]}", key.replace("NAME", "maas."), 0o644)
+    for name in DNS_KEYS[1:]:
+        # As far as the umask lets it: who makes them anew has to give them to BIND.
+        with open(f"{folder}/{name}", "w") as file:
+            file.write(key.replace("NAME", "rndc-maas-key"))
+    for zone in glob.glob(f"{ROOT}/var/lib/bind/maas/zone.*"):
+        os.unlink(zone)
+    includes = "".join(f'include "{folder}/{name}";\n' for name in (DNS_KEYS[1], DNS_KEYS[0]))
     contents = {
-        "named.conf.maas": "// zones of MAAS\n",
-        "named.conf.options.inside.maas": "dnssec-validation auto;\nempty-zones-enable no;\n",
+        "named.conf.options.inside.maas": "dnssec-validation auto;\nempty-zones-enable no;\nallow-query { any; };\n",
+        "named.conf.maas": f'{includes}\n# Authoritative Zone declarations.\nacl "trusted" {{\n    localnets;\n    localhost;\n}};\n',
     }
     for name, content in contents.items():
-        if not os.path.exists(f"{folder}/{name}"):
-            with open(f"{folder}/{name}", "w") as file:
-                file.write(content)
+        if not (args.no_clobber and os.path.exists(f"{folder}/{name}")):
+            write_atomically(f"{folder}/{name}", content, 0o644)
 
 
 def common_main():
     """/usr/lib/maas/maas-common: what both kinds of controller need."""
-    begin_command()
+    begin_rack_command()
     parser = argparse.ArgumentParser(prog="maas-common")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("setup-dns").set_defaults(run=lambda _: setup_dns())
+    verbs = parser.add_subparsers(dest="verb")
+    dns = verbs.add_parser("setup-dns")
+    dns.set_defaults(run=setup_dns)
+    dns.add_argument("--no-clobber", action="store_true")
     named = verbs.add_parser("get-named-conf")
     named.add_argument("--edit", action="store_true")
     named.add_argument("--config-path", default=f"{ROOT}/etc/bind/named.conf.local")
     named.set_defaults(run=get_named_conf)
-    run_command(parser.parse_args())
+    options = verbs.add_parser("edit-named-options")
+    options.set_defaults(run=drop_named_options, migrate_conflicting_options=True)
+    options.add_argument("--config-path", default=f"{ROOT}/etc/bind/named.conf.options")
+    for name in ("dry-run", "force"):
+        options.add_argument(f"--{name}", action="store_true")
+    run_rack_command(parser)
+
+
+def drop_named_options(args):
+    """As a rack has it, which has no settings to move anything into."""
+    try:
+        edit_named_options(args, list)
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+NAMED_SNIPPET_COMMENT = """\
+# Append the following content to your local BIND configuration
+# file (usually /etc/bind/named.conf.local) in order to allow
+# MAAS to manage its DNS zones.
+"""
 
 
 def get_named_conf(args):
     line = f'include "{ROOT}/etc/bind/maas/named.conf.maas";\n'
     if not args.edit:
-        print(line, end="")
+        print(f"{NAMED_SNIPPET_COMMENT}{line}")
         return
-    with open(args.config_path, "a+") as file:
-        file.seek(0)
-        if line not in file.read():
-            file.write(line)
+    # Also where it is there already.
+    with open(args.config_path, "a") as file:
+        file.write(line)
 
 
 def region_main():
@@ -759,6 +923,7 @@ def begin_command():
     if os.geteuid() != 0:
         print("This utility may only be run as root.", file=sys.stderr)
         sys.exit(1)
+    os.setegid(grp.getgrnam(settings()["group"]).gr_gid)
     os.makedirs(f"{ROOT}/var/log", exist_ok=True)
     with open(f"{ROOT}/var/log/maas-calls", "a") as file:
         print(*sys.argv, file=file)
@@ -769,7 +934,7 @@ def run_command(args):
     try:
         args.run(args)
     except CommandError as error:
-        print(f"CommandError: {error}", file=sys.stderr)
+        print(f"{error.kind}: {error}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -975,7 +1140,7 @@ class Region:
         os.execvp("sleep", ["regiond", "infinity"])
 
     def eventloops(self):
-        rows = pooled_query(
+        rows = unchecked_query(
             self.conf,
             "SELECT hostname, pid, p.address, port FROM maasserver_regionprocess p JOIN maasserver_node n "
             "USING (system_id) ORDER BY 1, 2",
@@ -1002,10 +1167,15 @@ class Region:
                     self.entered += 1
                     self.known = None
                 print(json.dumps({"system_id": system_id}), file=stream, flush=True)
-                while stream.readline():
-                    known = self.known
-                    is_deleted = known is not None and system_id not in known
-                    print(json.dumps({"deleted": is_deleted}), file=stream, flush=True)
+                endpoint = (self.system_id, connection.getsockname()[1], system_id)
+                query(self.conf, "INSERT INTO maasserver_regionrackrpcconnection VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", endpoint)
+                try:
+                    while stream.readline():
+                        known = self.known
+                        is_deleted = known is not None and system_id not in known
+                        print(json.dumps({"deleted": is_deleted}), file=stream, flush=True)
+                finally:
+                    query(self.conf, "DELETE FROM maasserver_regionrackrpcconnection WHERE (region, port, rack) = (%s, %s, %s)", endpoint)
             except (OSError, ValueError, psycopg2.Error) as error:
                 log(f"Connection of {peer[0]} lost: {error}")
 
@@ -1066,6 +1236,7 @@ def write_atomically(path, content, mode):
     temporary = f"{path}.{threading.get_native_id()}"
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
         file.write(content)
+    os.chmod(temporary, mode)
     # Whose they are stays.
     if os.geteuid() == 0 and os.path.exists(path):
         before = os.stat(path)
@@ -1142,7 +1313,7 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
         elif path == "/MAAS/rpc":
             self.answer(301, b"", headers=[("Location", "/MAAS/rpc/")])
         elif path == "/MAAS/api/2.0/version/":
-            pooled_query(region.conf, "SELECT 1")
+            unchecked_query(region.conf, "SELECT 1")
             self.answer(200, {"capabilities": ["authenticate-api"], "version": VERSION, "subversion": ""})
         elif path == "/MAAS/accounts/login/":
             nobody = not query(region.conf, "SELECT 1 FROM auth_user")
@@ -1166,7 +1337,7 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
                 "SELECT node_type, system_id, hostname, address, version, reported, addresses FROM maasserver_node WHERE node_type IN (%s, 4) ORDER BY 3",
                 (kind,),
             )
-            self.answer(200, [controller(kind == 2, *row) for row in rows])
+            self.answer(200, [controller(conf, kind == 2, *row) for row in rows])
         elif path.startswith("maas/?"):
             name = dict(urllib.parse.parse_qsl(path.split("?")[1])).get("name", "")
             if name in CONFIG_ITEMS:
@@ -1222,12 +1393,10 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
             return
         wanted = racks_after(found[0], form)
         is_on = boolean(form["dhcp_on"]) if "dhcp_on" in form else found[0]["dhcp_on"]
-        query(
-            conf,
-            "UPDATE maasserver_vlan SET dhcp_on = %s, primary_rack = %s, secondary_rack = %s WHERE id = %s",
-            (is_on, wanted["primary_rack"], wanted["secondary_rack"], found[0]["id"]),
-        )
-        self.answer(200, vlans(conf)[0])
+        before = vlans(conf)
+        set_vlan(conf, {**wanted, "dhcp_on": is_on})
+        if self.tells_racks(conf, before):
+            self.answer(200, vlans(conf)[0])
 
     def delete(self):
         conf = self.server.region.conf
@@ -1241,38 +1410,52 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
             self.answer(404, f"No {model} matches the given query.", "text/plain")
         elif kind == 3 and query(conf, "SELECT 1 FROM maasserver_regionprocess WHERE system_id = %s", (match[2],)):
             self.answer(400, f"Unable to delete {name[0][0]} as it's currently running.", "text/plain")
-        elif kind == 2 and not self.move_dhcp(conf, match[2]) and not match[3]:
-            self.answer(
-                400,
-                f"Unable to delete '{name[0][0]}'; it is currently set as a primary rack controller on VLANs "
-                "fabric-0.untagged and no other rack controller can provide DHCP.",
-                "text/plain",
-            )
-        elif name[0][1] == 4:
-            # One that is both goes on as the other.
-            query(conf, "UPDATE maasserver_node SET node_type = %s WHERE system_id = %s", (5 - kind, match[2]))
-            self.answer(204, b"", "text/plain")
+        elif kind == 2:
+            self.delete_rack(conf, match[2], *name[0], is_forced=bool(match[3]))
         else:
-            query(conf, "DELETE FROM maasserver_node WHERE system_id = %s", (match[2],))
+            self.forget(conf, match[2], name[0][1], kind)
             self.answer(204, b"", "text/plain")
 
-    def move_dhcp(self, conf, rack):
-        """Whether every VLAN of a rack has another one now: its secondary, or any that has an interface there."""
-        others = query(conf, "SELECT system_id FROM maasserver_node WHERE node_type IN (2, 4) AND system_id <> %s ORDER BY 1", (rack,))
-        for vlan in vlans(conf):
-            primary, secondary = vlan["primary_rack"], vlan["secondary_rack"]
-            if rack not in (primary, secondary):
-                continue
-            if primary == rack:
-                primary = secondary or (others[0][0] if others else None)
-            if vlan["dhcp_on"] and primary is None:
-                return False
-            query(
-                conf,
-                "UPDATE maasserver_vlan SET primary_rack = %s, secondary_rack = NULL WHERE id = %s",
-                (primary, vlan["id"]),
+    def tells_racks(self, conf, before):
+        """From 3.7 on Temporal tells them of a change of DHCP, once it is committed; where that is down, the answer is a 500."""
+        changed = any(old["dhcp_on"] or new["dhcp_on"] for old, new in zip(before, vlans(conf)) if any(new[name] != old[name] for name in new))
+        if SNAP or SHORT < (3, 7) or not changed:
+            return True
+        try:
+            socket.create_connection((settings()["address"] or "localhost", TEMPORAL_PORT), timeout=5).close()
+            return True
+        except OSError as error:
+            self.answer(500, f"Failed client connect: Server connection error: {error}", "text/plain; charset=utf-8")
+            return False
+
+    def forget(self, conf, system_id, node_type, kind):
+        # One that is both goes on as the other.
+        if node_type == 4:
+            query(conf, "UPDATE maasserver_node SET node_type = %s WHERE system_id = %s", (5 - kind, system_id))
+        else:
+            query(conf, "DELETE FROM maasserver_node WHERE system_id = %s", (system_id,))
+
+    def delete_rack(self, conf, rack, name, node_type, is_forced):
+        """Others take over its DHCP. VLANs without DHCP keep it as their primary rack, and so it cannot go."""
+        after = [vlan_without(conf, vlan, rack) for vlan in vlans(conf)]
+        disabled = [vlan for vlan in after if vlan["was_on"] and not vlan["dhcp_on"]]
+        if disabled and not is_forced:
+            self.answer(
+                400,
+                f"Unable to delete '{name}'; it is currently set as a primary rack controller on VLANs "
+                f"{', '.join(vlan['fabric'] + '.' + vlan['name'] for vlan in disabled)} and no other rack controller can provide DHCP.",
+                "text/plain",
             )
-        return True
+            return
+        if node_type != 4 and any(vlan["primary_rack"] == rack for vlan in after):
+            self.answer(500, PROTECTED_RACK, "text/plain; charset=utf-8")
+            return
+        before = vlans(conf)
+        for vlan in after:
+            set_vlan(conf, vlan)
+        self.forget(conf, rack, node_type, 2)
+        if self.tells_racks(conf, before):
+            self.answer(204, b"", "text/plain")
 
     def is_authorized(self):
         """OAuth 1.0a with the signature method PLAINTEXT."""
@@ -1342,7 +1525,7 @@ def set_config(conf, name, value):
 NODE_TYPES = {2: "Rack controller", 3: "Region controller", 4: "Region and rack controller"}
 
 
-def controller(is_rack, kind, system_id, name, address, version, reported, addresses):
+def controller(conf, is_rack, kind, system_id, name, address, version, reported, addresses):
     """
     As the API shows it. Every controller has one interface with static addresses, on the one VLAN; once that is known. Unlike
     the real ones, racks tell only of the address that they connect from.
@@ -1350,7 +1533,7 @@ def controller(is_rack, kind, system_id, name, address, version, reported, addre
     addresses = addresses or [address]
     links = [{"mode": "static", "ip_address": each} for each in addresses]
     link = {"name": "eth0", "vlan": {"id": 5001, "vid": 0, "fabric_id": 0}, "links": links}
-    services = {"service_set": [{"name": "rackd", "status": "running", "status_info": ""}]} if is_rack else {}
+    services = {"service_set": [rackd_service(conf, system_id)]} if is_rack else {}
     return {
         "system_id": system_id,
         "hostname": name,
@@ -1370,6 +1553,58 @@ def vlans(conf):
     return [{"name": "untagged", "fabric": "fabric-0", "fabric_id": 0, "mtu": 1500, **dict(zip(names, row))} for row in rows]
 
 
+def set_vlan(conf, vlan):
+    query(
+        conf,
+        "UPDATE maasserver_vlan SET dhcp_on = %s, primary_rack = %s, secondary_rack = %s WHERE id = %s",
+        (vlan["dhcp_on"], vlan["primary_rack"], vlan["secondary_rack"], vlan["id"]),
+    )
+
+
+# What Django says of a rack that a VLAN without DHCP still names.
+PROTECTED_RACK = (
+    "(\"Cannot delete some instances of model 'RackController' because they are referenced through protected foreign keys: "
+    "'VLAN.primary_rack', 'NodeConfig.node'.\", {<VLAN: fabric-0.untagged>})"
+)
+
+
+def vlan_without(conf, vlan, rack):
+    """A VLAN once one of its racks is deleted: a rack that has an interface there takes the place that becomes free."""
+    primary, secondary, is_on = vlan["primary_rack"], vlan["secondary_rack"], vlan["dhcp_on"]
+    if is_on and rack in (primary, secondary):
+        rows = query(
+            conf,
+            "SELECT system_id FROM maasserver_node WHERE node_type IN (2, 4) AND system_id <> ALL (%s) ORDER BY 1",
+            ([each for each in (rack, primary, secondary) if each],),
+        )
+        primary, secondary, *_ = [each for each in (primary, secondary) if each and each != rack] + [row[0] for row in rows] + [None, None]
+        if vlan["secondary_rack"] is None:
+            # One that was alone has one successor.
+            secondary = None
+    elif secondary == rack:
+        secondary = None
+    return {**vlan, "was_on": is_on, "dhcp_on": is_on and primary is not None, "primary_rack": primary, "secondary_rack": secondary}
+
+
+def rackd_service(conf, rack):
+    """By how many processes of regions a rack is connected to."""
+    ((connected, processes, regions, dead),) = query(
+        conf,
+        "SELECT (SELECT count(*) FROM maasserver_regionrackrpcconnection c JOIN maasserver_regionprocess p "
+        "ON (c.region, c.port) = (p.system_id, p.port) WHERE rack = %s), (SELECT count(*) FROM maasserver_regionprocess), "
+        "count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM maasserver_regionprocess p WHERE p.system_id = n.system_id)) "
+        "FROM maasserver_node n WHERE node_type IN (3, 4)",
+        (rack,),
+    )
+    if not connected:
+        return {"name": "rackd", "status": "dead", "status_info": ""}
+    missing = dead * 4 + processes - connected
+    if not missing:
+        return {"name": "rackd", "status": "running", "status_info": ""}
+    info = f"{1 - missing / (regions * 4):.0%} connected to region controllers."
+    return {"name": "rackd", "status": "degraded", "status_info": info}
+
+
 def vlan_problems(conf, vlan, form):
     """What MAAS' own form refuses, in its words."""
     problems = {}
@@ -1387,7 +1622,21 @@ def vlan_problems(conf, vlan, form):
         problems["__all__"] = [f"{wanted['secondary_rack']} is already set as the primary rack controller"]
     elif wanted["primary_rack"] and wanted["primary_rack"] == wanted["secondary_rack"]:
         problems["__all__"] = ["The primary and secondary rack must be different"]
+    elif (
+        wanted["primary_rack"]
+        and wanted["primary_rack"] == vlan["primary_rack"]
+        and wanted["secondary_rack"] not in (None, vlan["secondary_rack"])
+        and not problems
+        and rackd_service(conf, wanted["primary_rack"])["status"] == "dead"
+    ):
+        problems["__all__"] = [DEAD_PRIMARY]
     return problems
+
+
+DEAD_PRIMARY = (
+    "The primary rack controller must be up and running to set a secondary rack controller. Without the primary "
+    "the secondary DHCP service will not be able to synchronize, preventing it from responding to DHCP requests."
+)
 
 
 def racks_after(vlan, form):
@@ -1560,7 +1809,9 @@ def temporal_main():
     """It ends where regiond has not configured it yet, and nobody starts it again by itself."""
     with open(TEMPORAL_CONF) as file:
         log(f"temporal-server: {file.read()}")
-    signal.pause()
+    with socket.create_server((settings()["address"], TEMPORAL_PORT)) as server:
+        while True:
+            server.accept()[0].close()
 
 
 def temporal_worker_main():
@@ -1673,71 +1924,133 @@ def rackd_main():
 # --- maas-rack -----------------------------------------------------------------------------------------------------
 
 
-def rack_config(args):
+def begin_rack_command():
+    """Each of them reads the secret that is there, whatever it is about."""
+    begin_command()
+    binascii.a2b_hex(read_own("secret"))
+
+
+def run_rack_command(parser):
+    args = parser.parse_args()
+    if not hasattr(args, "run"):
+        parser.error("Choose a sub-command.")
+    run_command(args)
+
+
+def rack_boolean(value):
+    try:
+        return boolean(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error))
+
+
+def change_rackd_conf(changes):
+    """Always a new file, also where nothing is to change."""
     create_config(RACKD_CONF)
     data = read_config(RACKD_CONF, RACK_OPTIONS)[0]
-    if args.region_url:
-        data["maas_url"] = urls(args.region_url) if SHORT >= (2, 5) else url(args.region_url[-1])
-    if getattr(args, "init", False):
-        data.setdefault("cluster_uuid", str(uuid.uuid4()))
-    if getattr(args, "debug", None) is not None:
-        data["debug"] = boolean(args.debug)
+    for name, value in changes.items():
+        if value is not None:
+            data[name] = RACK_OPTIONS[name][0](value)
     write_config(RACKD_CONF, data)
 
 
+def rack_url(urls_given):
+    return urls_given if SHORT >= (2, 5) or not urls_given else urls_given[-1]
+
+
+def rack_config(args):
+    changes = {name: getattr(args, name, None) for name in ("tftp_port", "tftp_root", "debug")}
+    if SHORT < (3, 5):
+        create_config(RACKD_CONF)
+        known = read_config(RACKD_CONF, RACK_OPTIONS)[0].get("cluster_uuid")
+        changes["cluster_uuid"] = args.uuid or (str(uuid.uuid4()) if args.init and not known else None)
+    change_rackd_conf({"maas_url": rack_url(args.region_url), **changes})
+
+
 def install_secret(_args):
-    line = sys.stdin.readline().strip()
-    path = f"{HOME}/secret"
+    if sys.stdin.isatty():
+        try:
+            line = input("Secret (hex/base16 encoded): ").strip()
+        except EOFError:
+            print()
+            sys.exit(1)
+    else:
+        line = sys.stdin.readline().strip()
     try:
-        bytes.fromhex(line)
-    except ValueError as error:
-        odd = "Odd-length string" if len(line) % 2 else "Non-hexadecimal digit found"
-        print(f"Secret could not be decoded: {odd}", file=sys.stderr)
-        raise SystemExit(1) from error
-    if line:
-        write_own("secret", line)
-        os.chown(path, 0, grp.getgrnam(settings()["group"]).gr_gid)
-    elif os.path.exists(path):
-        os.unlink(path)
-    print(f"Secret installed to {path}.")
+        binascii.a2b_hex(line)
+    except binascii.Error as error:
+        print("Secret could not be decoded:", error, file=sys.stderr)
+        sys.exit(1)
+    set_secret(line)
+    print(f"Secret installed to {HOME}/secret.")
+    sys.exit(0)
+
+
+def set_secret(secret):
+    if secret.strip():
+        write_own("secret", secret.strip())
+    elif os.path.exists(f"{HOME}/secret"):
+        os.unlink(f"{HOME}/secret")
 
 
 def rack_register(args):
-    if not args.url and not sys.stdin.isatty():
+    if not sys.stdin.isatty() and args.url is None:
         print(
             "MAAS region controller URL must be given when supplying the shared secret via stdin with a "
-            "non-interactive shell.",
-            file=sys.stderr,
+            "non-interactive shell."
         )
         sys.exit(1)
-    subprocess.run(["systemctl", "stop", "maas-rackd"], check=True)
+    systemctl_for_rack("Unable to stop maas-rackd service.", ["stop"])
     if os.path.exists(f"{HOME}/maas_id"):
         os.unlink(f"{HOME}/maas_id")
-    rack_config(argparse.Namespace(region_url=args.url, debug=None))
-    if not args.secret:
+    if args.url is not None:
+        change_rackd_conf({"maas_url": rack_url(args.url)})
+    else:
+        try:
+            given = input("MAAS region controller URL: ")
+        except EOFError:
+            print()
+            sys.exit(1)
+        change_rackd_conf({"maas_url": given})
+        print(f"MAAS region controller URL saved as {given}.")
+    if args.secret is not None:
+        # Whatever it is.
+        set_secret(args.secret)
+    else:
+        # The real one ends here as well, before it starts rackd.
         install_secret(args)
-        sys.exit(0)  # the real one ends here too, before it starts rackd
-    write_own("secret", args.secret)
-    subprocess.run(["systemctl", "enable", "--now", "maas-rackd"], check=True)
+    systemctl_for_rack("Unable to enable and start the maas-rackd service.", ["enable", "start"])
+
+
+def systemctl_for_rack(problem, verbs):
+    for verb in verbs:
+        done = subprocess.run(["systemctl", verb, "maas-rackd"], check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            print(f"{problem}\nFailed with error: {done.stderr.strip()}.", file=sys.stderr)
+            sys.exit(1)
 
 
 def rack_main():
-    begin_command()
+    begin_rack_command()
     parser = argparse.ArgumentParser(prog="maas-rack")
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(dest="verb")
     config = verbs.add_parser("config")
     config.set_defaults(run=rack_config)
     config.add_argument("--region-url", action="append")
+    config.add_argument("--tftp-port")
+    config.add_argument("--tftp-root")
     if SHORT >= (2, 4):
-        config.add_argument("--debug")
+        config.add_argument("--debug", type=rack_boolean)
     if SHORT < (3, 5):
-        config.add_argument("--init", action="store_true")
+        group = config.add_mutually_exclusive_group()
+        group.add_argument("--uuid")
+        group.add_argument("--init", action="store_true")
     verbs.add_parser("install-shared-secret").set_defaults(run=install_secret)
     register = verbs.add_parser("register")
     register.set_defaults(run=rack_register)
     register.add_argument("--url", action="append")
     register.add_argument("--secret")
-    run_command(parser.parse_args())
+    run_rack_command(parser)
 
 
 # --- The snap ------------------------------------------------------------------------------------------------------

@@ -61,6 +61,63 @@ test('Juju 4 tells nobody of a removed peer until the agent starts again, and go
   expect(await say(world, 'db/0', 'relation-list -r 0')).toBe('0 db/2');
 });
 
+test.each([3, 4] as const)('Juju %i: an application that is removed, and its peer relation', async (juju) => {
+  await using world = await related(juju);
+  world.model.destroyApplication(world.model.application('db'));
+  const trace = await world.settle();
+  const ofDb = trace.filter((line) => line.startsWith('db/0'));
+  const peers = [
+    'db/0 cluster-relation-departed 0 db db/1 departing=db/0',
+    'db/0 cluster-relation-broken 0 db',
+  ];
+  const others = ofDb.filter((line) => line.includes('server'));
+  expect(ofDb).toEqual(
+    juju === 4
+      ? [...peers, ...others, 'db/0 stop', 'db/0 remove']
+      : [...others, peers[0], 'db/0 stop', 'db/0 remove'],
+  );
+  expect(world.model.applications.has('db')).toBe(false);
+  expect(world.model.relations.size).toBe(0);
+});
+
+test.each([3, 4] as const)(
+  'Juju %i: what rides on a unit that is removed by force, and on a machine that is',
+  async (juju) => {
+    const LOG = charmInfo('log', {
+      subordinate: true,
+      requires: { host: { interface: 'juju-info', scope: 'container' } },
+      peers: { loggers: 'loggers' },
+    });
+    await using world = await related(juju);
+    await world.add(LOG, 0);
+    world.model.relate('log', 'db');
+    await world.settle();
+    const [stays, goes] = world.model.unitsOf('log').map(({ name }) => name);
+    const { machine } = world.unit('db/1');
+    const ask = async (verb: string, args: unknown) => verbs[verb]?.(world.daemon, args, () => undefined);
+    const shown = async () => JSON.stringify(await ask('status', { selectors: [] }));
+    await world.scheduler.powerOff(machine);
+    await ask('remove-unit', { names: ['db/1'], force: true });
+    await world.settle();
+    expect(world.model.units.has('db/1')).toBe(false);
+    // Juju 4 leaves it alive on its machine, and lists it nowhere.
+    expect([world.model.units.get(goes ?? '')?.life, world.model.machines.has(machine)]).toEqual(
+      juju === 4 ? ['alive', true] : [undefined, false],
+    );
+    expect(await shown()).not.toContain(goes);
+    // Nobody waits for what no status shows.
+    expect(await ask('unsettled-units', null)).toEqual(['db/0', 'web/0', 'web/1', stays]);
+    expect(await say(world, stays ?? '', 'goal-state --format=json')).toMatch(
+      juju === 4 ? new RegExp(`^0 \\{"units":\\{"${goes}":`) : /^0 \{"units":\{\},/,
+    );
+    if (juju === 3) return;
+    await ask('remove-machine', { names: [machine], force: true });
+    await world.settle();
+    expect([...world.model.units.keys()].sort()).toEqual(['db/0', stays, 'web/0', 'web/1']);
+    expect([world.model.machines.has(machine), world.machines.removed]).toEqual([false, [machine]]);
+  },
+);
+
 test.each([3, 4] as const)(
   'Juju %i: a unit without peers that goes, whose remove takes 10 s',
   async (juju) => {

@@ -436,6 +436,19 @@ test('removing an application takes its units, relations and secrets, and its su
   expect([...world.model.relations.keys()]).toEqual([0]);
 });
 
+test('a unit that is removed while it installs enters no relation, gets no subordinate, and goes', async () => {
+  await using world = new World();
+  await world.add(WEB, 1, async ({ name }) => {
+    if (name === 'install') world.model.destroyUnit(world.unit('web/0'));
+    return 0;
+  });
+  await world.add(LOG, 0);
+  world.model.relate('log', 'web');
+  await world.start();
+  expect(await world.settle()).toEqual(['web/0 install', 'web/0 remove']);
+  expect(world.model.units.size).toBe(0);
+});
+
 test('a subordinate goes when nothing ties it to its principal any more, and stays on others', async () => {
   await using world = new World();
   await world.add(WEB);

@@ -57,6 +57,11 @@ test.each([1, 3, -1])('a process that ends with %i does, whatever the format', (
     });
 });
 
+test('nothing is shown of an operation that has no task', () => {
+  for (const format of ['plain', 'json', 'yaml'])
+    expect(showResults({}, format)).toEqual({ stdout: '', stderr: '', exitCode: 0 });
+});
+
 test('json is the answer itself', () => {
   expect(JSON.parse(showResults({ 'web/0': GOOD }, 'json')?.stdout ?? '')).toEqual({ 'web/0': GOOD });
   expect(showResults({}, 'xml')).toBeUndefined();

@@ -159,6 +159,26 @@ test('units of subordinates are neither added nor removed directly', async () =>
   );
 });
 
+test('a machine with units goes only by force, and they go with it', async () => {
+  await using made = await world();
+  await ask(made, 'deploy-bundle', { path: bundle(made, BUNDLE), overlays: [], trust: false });
+  await made.settle();
+  await expect(ask(made, 'remove-machine', { names: ['0'], force: false })).rejects.toThrow(
+    'removing machine failed: machine 0 has unit "db/1" assigned',
+  );
+  await expect(ask(made, 'remove-machine', { names: ['0', '7'], force: true })).rejects.toThrow(
+    'machine 7 not found',
+  );
+  expect(made.model.machines.size).toBe(3);
+  const here = [...made.model.units.values()].filter(({ machine }) => machine === '0');
+  const { said } = await ask(made, 'remove-machine', { names: ['0'], force: true });
+  expect(said).toEqual(['will remove machine 0', ...here.map(({ name }) => `- will remove unit ${name}`)]);
+  expect([...made.model.units.keys()].some((name) => here.some((gone) => gone.name === name))).toBe(false);
+  expect(made.machines.removed).toEqual(['0']);
+  // Nothing runs on a machine that is gone.
+  expect((await made.settle()).filter((line) => /\b(stop|remove)$/.test(line))).toEqual([]);
+});
+
 test('a host that cannot run machines says what it lacks', async () => {
   await using made = await world();
   made.machines.missing = () => Promise.resolve(['nft is not installed: apt-get install nftables']);
@@ -198,9 +218,49 @@ test('an action that fails keeps its message only when its process ends well', a
   });
   expect(made.unit('db/0').state).toEqual({ run: '0' });
   expect(made.unit('db/0').failed).toBeUndefined();
-  await expect(ask(made, 'run', { units: ['db/0'], action: 'nothing', params: {} })).rejects.toThrow(
-    'action "nothing" not defined on charm "db"',
-  );
+});
+
+test('who waits for an action too long is told of whom it was, and the action runs on', async () => {
+  await using made = new World();
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const action = { description: '', params: {}, required: [], additionalProperties: false };
+  await made.add(charmInfo('db', { actions: { backup: action } }), 2, async ({ name, unit, tool }) => {
+    if (!name.startsWith('actions/')) return;
+    if (unit === 'db/1') await released;
+    await tool('state-set', 'ran=yes');
+  });
+  await made.start();
+  await made.settle();
+  const run = (wait?: number): Promise<unknown> =>
+    ask(made, 'run', { units: ['db/0', 'db/1'], action: 'backup', params: {}, wait });
+  await expect(run(0.5)).rejects.toThrow(/^timed out waiting for results from: unit db\/1$/);
+  expect([made.unit('db/0').state, made.unit('db/1').state]).toEqual([{ ran: 'yes' }, {}]);
+  release();
+  expect(await run()).toMatchObject({ answer: { 'db/1': { status: 'completed' } } });
+  expect(made.unit('db/1').state).toEqual({ ran: 'yes' });
+});
+
+test('an action that cannot be run makes an operation that fails, and the others run', async () => {
+  await using made = new World();
+  const action = { description: '', params: {}, required: [], additionalProperties: false };
+  await made.add(charmInfo('db', { actions: { backup: action } }));
+  await made.start();
+  await made.settle();
+  const run = async (units: readonly string[], action: string) =>
+    ask(made, 'run', { units, action, params: {} });
+  const nothing = await run(['db/0'], 'nothing');
+  expect(nothing.answer).toEqual({});
+  expect(nothing.said).toEqual([
+    expect.stringMatching(
+      /^Operation \d+ failed to schedule any tasks:\naction "nothing" not defined on charm "db"$/,
+    ),
+  ]);
+  expect((await run(['db/7'], 'backup')).said).toEqual([
+    expect.stringMatching(/tasks:\nunit "db\/7" not found$/),
+  ]);
+  const some = await run(['db/0', 'db/7'], 'backup');
+  expect(some.answer).toMatchObject({ 'db/0': { status: 'completed' } });
+  expect(some.said).toContain('Some actions could not be scheduled:\nunit "db/7" not found\n');
 });
 
 test('resolved wants a unit in error', async () => {

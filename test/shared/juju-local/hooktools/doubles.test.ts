@@ -102,7 +102,12 @@ function stateFor(juju: 3 | 4, isLeader: boolean): State<typeof charmcraft> {
         },
       ],
       secrets: [
-        { id: OWN, owner: 'application', label: 'key', revisions: [{ number: 1, content: { value: 'v1' } }] },
+        {
+          uri: `secret:${OWN}`,
+          owner: 'application',
+          label: 'key',
+          revisions: [{ number: 1, content: { value: 'v1' } }],
+        },
       ],
       ports: isLeader ? ['8000-8010/tcp'] : [],
       status: { level: 'active', message: 'at work' },
@@ -250,6 +255,8 @@ const rows: readonly Row[] = [
 
   // Options, statuses, addresses.
   ['no relation', 'config-get --all port', 2, 'cannot use argument --all together with key "port"'],
+  ['no relation', 'config-get nothing --format=yaml', 0, ''],
+  ['no relation', 'config-get nothing --format=json', 0, 'null'],
   ['no relation', 'config-get -a', 0, 'port: 80\nname: null\ndebug: false'],
   ['no relation', 'status-get', 0, 'active'],
   ['no relation', 'status-get --include-data', 0, 'message: at work\nstatus: active\nstatus-data: {}'],
@@ -369,6 +376,9 @@ const rows: readonly Row[] = [
   ],
   ['no relation', `secret-info-get ${NONE}`, 1, 'secret "<id>" not found'],
   ['not leading', `secret-info-get ${OWN}`, 1, 'secret "<id>" not found'],
+  ['not leading', 'secret-ids', 0, ''],
+  ['not leading', 'secret-ids --format=json', 0, 'null'],
+  ['not leading', 'secret-ids --format=yaml', 0, '[]'],
   ['no relation', 'secret-set', 2, 'missing secret URI'],
   ['no relation', 'secret-set x', 2, 'secret URI "x" not valid'],
   ['no relation', `secret-set ${OWN} Key=x`, 2, 'key "Key" not valid'],

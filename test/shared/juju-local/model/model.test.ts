@@ -64,12 +64,34 @@ test('a relation there is already, and one beyond the limit, are refused', async
   await using world = await model(DB, charmInfo('web', web), charmInfo('shop', web));
   world.model.relate('web:db', 'db');
   expect(() => world.model.relate('db', 'web:db')).toThrow(
-    'cannot add relation "web:db db:server": relation web:db db:server already exists (already exists)',
+    'cannot add relation "web:db db:server"\nrelation web:db db:server (already exists): \n\nUse \'juju status --relations\'',
   );
   world.model.relate('web:admin', 'db');
   expect(() => world.model.relate('shop:admin', 'db')).toThrow(
     'establishing a new relation for db:admin would exceed its maximum relation limit of 1',
   );
+});
+
+test.each([
+  [
+    3,
+    'cannot add relation "web:db db:server"\nrelation web:db db:server is dying, but not yet removed (already exists): ',
+  ],
+  [4, 'adding relation between endpoints "web" and "db:server": relation web:db db:server: already exists'],
+] as const)('Juju %i: a relation that has not ended is in the way of the next', async (juju, message) => {
+  await using world = new World(juju);
+  await world.add(charmInfo('db', { provides: { server: 'sql' } }));
+  await world.add(charmInfo('web', { requires: { db: 'sql' } }));
+  const relation = world.model.relate('web', 'db');
+  await world.start();
+  await world.settle();
+  await world.scheduler.powerOff(world.unit('web/0').machine);
+  world.model.destroyRelation(relation);
+  await world.settle();
+  expect(() => world.model.relate('web', 'db:server')).toThrow(message);
+  world.scheduler.powerOn(world.unit('web/0').machine);
+  await world.settle();
+  expect(world.model.relate('web', 'db').id).toBe(1);
 });
 
 test('each archive of a charm has a revision of its own, the same archive the same', async () => {

@@ -1,13 +1,25 @@
-import { active, blocked, defineAction, defineCharm, definePeerInterface, raw, type Juju } from 'juju-ts-ops';
+import { machine } from 'juju-ts-host';
+import {
+  active,
+  blocked,
+  defineAction,
+  defineCharm,
+  defineDatabags,
+  defineEndpoints,
+  defineOptions,
+  definePeerInterface,
+  raw,
+  type Juju,
+} from 'juju-ts-ops';
 import { z } from 'zod';
 import { charmcraft } from './charmcraft.ts';
-import { machine } from './machine.ts';
 
-const options = { greeting: z.string() };
-const endpoints = {
+const options = defineOptions(charmcraft, { greeting: z.string() });
+const endpoints = defineEndpoints(charmcraft, {
   // What the units tell each other, in their databags: each its name.
   others: definePeerInterface({ name: 'hello', app: {}, unit: { name: raw } }),
-};
+});
+const databag = defineDatabags(charmcraft, endpoints);
 
 type HelloJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;
 
@@ -26,13 +38,14 @@ export const charm = defineCharm(charmcraft, {
       return { machine: [], status: [blocked('nothing to say', 'juju config hello greeting=Hello')] };
     }
     const names = (others?.units ?? []).map(({ data }) => data.name ?? 'somebody new');
+    const content = `${greeting} from ${[unit, ...names].join(', ')}\n`;
     return {
-      machine: [{ path: '/etc/motd', content: `${greeting} from ${[unit, ...names].join(', ')}\n` }],
-      databags: others ? [{ endpoint: 'others', relation: others.id, unit: { name: unit } }] : [],
+      machine: [{ kind: 'file', path: '/etc/motd', content, mode: 0o644 }],
+      databags: others ? [databag('others', others.id, { unit: { name: unit } })] : [],
       status: [active(`says ${greeting}`)],
     };
   },
-  leave: () => Promise.resolve([{ path: '/etc/motd', content: '' }]),
+  teardown: async () => [{ kind: 'file', path: '/etc/motd', content: '', mode: 0o644 }],
   on: {
     'others-relation-departed': ({ departingUnit }, juju) => juju.log('INFO', `goodbye ${departingUnit}`),
   },

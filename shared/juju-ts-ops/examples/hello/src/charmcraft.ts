@@ -1,5 +1,5 @@
 // Written from charmcraft.yaml, by `juju-ts-ops types`.
-export const charmcraft = {
+const declared = {
   "name": "hello",
   "subordinate": false,
   "provides": {},
@@ -33,3 +33,8 @@ export const charmcraft = {
     }
   }
 } as const;
+
+type Declared = typeof declared;
+/** What charmcraft.yaml declares. */
+export interface HelloCharmcraft extends Declared {}
+export const charmcraft: HelloCharmcraft = declared;

@@ -1,0 +1,6 @@
+import type { Juju } from 'juju-ts-ops';
+import type { charmcraft } from './charmcraft.ts';
+import type { endpoints } from './endpoints.ts';
+import type { options } from './options.ts';
+
+export type RackJuju = Juju<typeof charmcraft, typeof options, typeof endpoints>;

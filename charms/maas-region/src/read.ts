@@ -1,0 +1,71 @@
+import { chooseInstallation, ownershipOf } from '@maas-ha/maas';
+import { readBackup } from './backup/read.ts';
+import { readCluster, readDeparted } from './cluster/read.ts';
+import { readConfig } from './config/read.ts';
+import { databaseRelations, readDatabase, readFacts } from './database/read.ts';
+import type { RegionJuju } from './juju.ts';
+import { readNetwork } from './network/read.ts';
+import { readRacks, readSoleDhcp } from './racks/read.ts';
+import { readRegion } from './region/read.ts';
+import type { HandMade, State } from './state.ts';
+import { readTls } from './tls/read.ts';
+
+/** For hooks: they do something on a machine whose MAAS is a person's, too. */
+export async function readForHook(juju: RegionJuju): Promise<State | HandMade> {
+  if ((await ownershipOf('region', juju.context)) !== 'person') return read(juju);
+  const [options, relations] = await Promise.all([juju.options(), databaseRelations(juju)]);
+  return { handMade: { options, database: { relations }, cluster: {} } };
+}
+
+/** @throws {UserError} where the MAAS of this machine is a person's */
+export async function read(juju: RegionJuju): Promise<State> {
+  const { context } = juju;
+  const { id: hook, unit, app, model, removal } = context;
+  const options = await juju.options();
+  const choice = await chooseInstallation(options.source, 'region', context);
+  const [isLeader, region, database, cluster, network, racks, observers] = await Promise.all([
+    juju.isLeader(),
+    readRegion(juju, choice),
+    readDatabase(juju),
+    readCluster(juju),
+    readNetwork(juju),
+    readRacks(juju),
+    juju.relations('cos-agent'),
+  ]);
+  const state: State = {
+    hook,
+    unit,
+    app,
+    model,
+    isLeader,
+    isBeingRemoved: removal !== undefined,
+    isOutOfBalancers: removal?.isNew === false,
+    options,
+    region,
+    database,
+    cluster,
+    network,
+    config: await readConfig(context, region),
+    tls: await readTls(juju, network),
+    racks,
+    backup: readBackup(context),
+    observers: observers.map(({ id }) => id),
+  };
+  return isLeader && !removal ? withAnswers(state, juju) : state;
+}
+
+/** With what MAAS and PostgreSQL answer the leader, which looks after it for all. */
+async function withAnswers(state: State, { context }: RegionJuju): Promise<State> {
+  const { region, database, cluster, racks } = state;
+  const soleDhcp = region.isServing ? await readSoleDhcp(state, context) : undefined;
+  const [departed, facts] = await Promise.all([
+    region.isServing ? readDeparted(state) : undefined,
+    readFacts(database, region.packageVersion),
+  ]);
+  return {
+    ...state,
+    database: { ...database, ...facts },
+    cluster: { ...cluster, ...(departed && { departed }) },
+    racks: { ...racks, ...(soleDhcp && { soleDhcp }) },
+  };
+}

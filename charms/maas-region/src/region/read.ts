@@ -1,0 +1,31 @@
+import { readFileIfExists } from 'juju-ts-host';
+import { localMaas, MAAS_SECRET, preparation, shortName, type Choice } from '@maas-ha/maas';
+import { Redacted } from 'juju-ts-ops';
+import { readCluster } from '../cluster/read.ts';
+import { latestWish, lookFile } from '../cluster/upgrade.ts';
+import type { RegionJuju } from '../juju.ts';
+import { liveRegions } from './regiond.ts';
+import type { Region } from './state.ts';
+
+export async function readRegion(juju: RegionJuju, choice: Choice): Promise<Region> {
+  const { context } = juju;
+  const { maas, source } = choice;
+  const [local, secret, live, isLeader, cluster, asked] = await Promise.all([
+    localMaas(choice, 'region', context),
+    readFileIfExists(maas.secretFile),
+    liveRegions(),
+    juju.isLeader(),
+    readCluster(juju),
+    readFileIfExists(lookFile(context)),
+  ]);
+  // The leader is asked itself, and tells the others. What an earlier leader was asked counts until then.
+  const look = latestWish(cluster.look, isLeader ? asked : undefined);
+  return {
+    ...local,
+    preparation: await preparation(context, source, look),
+    services: maas.regionServices(),
+    isServing: live?.has(shortName(local.hostname)) ?? false,
+    isHeld: maas.isRegionHeld(),
+    ...(secret !== undefined && MAAS_SECRET.test(secret.trim()) && { secret: new Redacted(secret.trim()) }),
+  };
+}
