@@ -353,6 +353,7 @@ async function serviceDifference(
     return {
       how: wrong.join(', '),
       mend: async () => {
+        if (state.isRunning) await resource.stop?.();
         await run(['systemctl', 'stop', `${name}.service`]);
         if (state.hasFailed) await run(['systemctl', 'reset-failed', `${name}.service`]);
         if (state.isEnabled !== resource.enabled)

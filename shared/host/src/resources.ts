@@ -126,6 +126,8 @@ export interface ServiceResource {
   readonly onChange?: 'restart' | 'reload';
   /** Paths of the files that the service reads. */
   readonly after?: readonly string[];
+  /** What ends a service that runs, before systemd stops it: for one that has to be asked. */
+  readonly stop?: () => Promise<void>;
 }
 
 /** Something that cannot be said as a state. Running it twice must be harmless. */

@@ -11,6 +11,7 @@ import {
   run,
   tryRun,
   type Resource,
+  type ServiceResource,
 } from 'juju-ts-host';
 import { inOwnEnvironment } from './environment.ts';
 import { hasUnit, type Installation, type Left, type Role } from './installation.ts';
@@ -159,10 +160,10 @@ export const DEB: Installation = {
     await run(['systemctl', 'daemon-reload']);
   },
   isRegionHeld: () => HOLD_FILES.some((path) => existsSync(path)),
-  standstill: (services) => [
-    ...(services.length > 0 ? [{ kind: 'step', id: 'standstill', run: stopRunning } satisfies Resource] : []),
-    ...services.map(stopped),
-  ],
+  standstill: (services) =>
+    services.map((name) =>
+      name === DAEMONS.region ? { ...stopped(name), stop: () => stopRegion() } : stopped(name),
+    ),
   stopRegion,
   async startRegion(services) {
     await run(['systemctl', 'enable', '--quiet', ...services.map((name) => `${name}.service`)]);
@@ -190,7 +191,7 @@ async function restoreDns(): Promise<void> {
   if (!DEB.isInstalled('region')) await restoreRackDns();
 }
 
-function stopped(name: string): Resource {
+function stopped(name: string): ServiceResource {
   return { kind: 'service', name, state: 'stopped', enabled: false };
 }
 
@@ -225,10 +226,6 @@ async function stopRegion(timeout = STOP_SECONDS['maas-regiond'] * 1000): Promis
       await tryRun(['systemctl', 'kill', '--signal=KILL', 'maas-regiond.service']);
   }
   await run(['systemctl', 'stop', 'maas-regiond.service']);
-}
-
-async function stopRunning(): Promise<void> {
-  if ((await masterProcess()) !== undefined) await stopRegion();
 }
 
 /** What {@link stopRegion} has stopped first. */

@@ -1,12 +1,21 @@
 // Runs on a machine: applies the resources on stdin and prints what changed, or why it could not.
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
-import { HostError, machine, type Resource } from '../../../shared/host/src/index.ts';
+import { HostError, machine, run, type Resource } from '../../../shared/host/src/index.ts';
 
 const Resources = z.array(z.custom<Resource>((value) => typeof value === 'object' && value !== null));
+/** What a function of a resource is on its way here: the command that it runs. */
+const Command = z.object({ stop: z.tuple([z.string()], z.string()).optional() });
+
+function revived(resource: Resource): Resource {
+  const { stop } = Command.parse(resource);
+  return stop && resource.kind === 'service'
+    ? { ...resource, stop: async () => void (await run(stop)) }
+    : resource;
+}
 
 async function main(): Promise<unknown> {
-  const resources = Resources.parse(JSON.parse(await text(process.stdin)));
+  const resources = Resources.parse(JSON.parse(await text(process.stdin))).map(revived);
   try {
     return { changes: await machine.apply(resources, { stateDirectory: '/var/lib/host-test' }) };
   } catch (error) {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { build } from 'esbuild';
 import { execa } from 'execa';
 import { z } from 'zod';
-import type { Resource } from '../../../shared/host/src/index.ts';
+import type { Resource, ServiceResource } from '../../../shared/host/src/index.ts';
 import { nspawnMachines } from '../../../shared/juju-local/src/machines/nspawn.ts';
 
 const DIRECTORY = '/var/lib/juju-local/host-test';
@@ -23,7 +23,10 @@ const Answer = z.object({
   error: z.object({ code: z.string(), remedy: z.string(), message: z.string() }).optional(),
 });
 
-async function apply(...resources: readonly Resource[]): Promise<z.infer<typeof Answer>> {
+/** A resource on its way to the machine, where its function is a command. */
+type Sent = Resource | (Omit<ServiceResource, 'stop'> & { readonly stop: readonly string[] });
+
+async function apply(...resources: readonly Sent[]): Promise<z.infer<typeof Answer>> {
   const { stdout, stderr } = await machines.run('0', ['/opt/node/bin/node', '/var/lib/juju/driver.cjs'], {
     stdin: JSON.stringify(resources),
   });
@@ -297,8 +300,15 @@ describe('on a machine', () => {
   test('what is to go, goes, once, and what came along with it', async () => {
     await apply(greeter);
     expect(await sh('ls /usr/share/greeter')).toBe('words');
-    const leaving: readonly Resource[] = [
-      { kind: 'service', name: 'greeter', state: 'stopped', enabled: false },
+    const leaving: readonly Sent[] = [
+      {
+        kind: 'service',
+        name: 'greeter',
+        state: 'stopped',
+        enabled: false,
+        // It is asked while it runs, and once.
+        stop: ['sh', '-c', 'systemctl is-active greeter >>/run/asked'],
+      },
       { kind: 'absent-packages', names: ['greeter', 'bash'] },
       source(''),
     ];
@@ -313,6 +323,7 @@ describe('on a machine', () => {
       'taken away',
     ]);
     expect(await apply(...leaving)).toEqual({ changes: [] });
+    expect(await sh('cat /run/asked')).toBe('active');
     expect(await sh('ls /etc/apt/sources.list.d/test.sources /bin/bash')).toContain('/bin/bash');
     expect(await sh('dpkg-query --show greeter greeter-words')).not.toContain('1.0');
     // What a machine cannot do without stays, whoever brought it.

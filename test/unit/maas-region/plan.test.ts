@@ -82,6 +82,13 @@ describe('the schema', () => {
     expect(statusOf(state)).toEqual({ level: 'waiting', message: 'the leader to migrate the database' });
   });
 
+  test.each([
+    ['the leader', fresh({ isLeader: false, cluster: { url: 'http://10.0.0.200/MAAS' } })],
+    ['a database', fresh({ database: { kind: 'none' } })],
+  ])('while a region waits for %s, its hooks do nothing that they have done already', (_, state) => {
+    expect(plan(state).machine.filter((one) => one.kind === 'step' && !one.inputs)).toEqual([]);
+  });
+
   test('that is there is not migrated again, whoever leads', () => {
     expect(machineOf(serving())).not.toContain('step:migrate-database');
     expect(machineOf(follower({ isLeader: true }))).not.toContain('step:migrate-database');
@@ -360,7 +367,6 @@ describe('a region that is being removed', () => {
     expect(
       teardown(DEB, left).map((resource) => ('path' in resource ? resource.path : resource.kind)),
     ).toEqual([
-      'step',
       'service',
       // What MAAS reaches its database by goes after what runs.
       'service',
