@@ -101,14 +101,6 @@ export async function isServing(): Promise<boolean> {
   return service?.isRunning ?? false;
 }
 
-/** How long those who send clients here need to notice the mark, in seconds: keepalived looks every second. */
-const DRAIN_TIME = 3;
-
-/** Waits until nobody sends clients here any more. @param forSeconds how long the mark has been there */
-export async function awaitDrained(forSeconds: number): Promise<void> {
-  await sleep(1000 * Math.max(0, DRAIN_TIME - forSeconds));
-}
-
 /** @returns `undefined` when nobody answers within two seconds */
 async function ask(command: string): Promise<string | undefined> {
   const socket = createConnection(ADMIN_SOCKET);

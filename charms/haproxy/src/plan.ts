@@ -1,4 +1,12 @@
-import { drainMark, markOf, markPath, type Occupant, type Resource } from 'juju-ts-host';
+import {
+  awaitDrained,
+  draining,
+  drainMark,
+  markOf,
+  markPath,
+  type Occupant,
+  type Resource,
+} from 'juju-ts-host';
 import { cosAgentConfig } from 'juju-ts-interfaces/cos_agent';
 import type { Frontend } from 'juju-ts-interfaces/http';
 import { TLS_SECRET } from 'juju-ts-interfaces/tls-certificates';
@@ -7,7 +15,7 @@ import { charmcraft } from './charmcraft.ts';
 import { databag, type endpoints } from './endpoints.ts';
 import { securePort } from './frontends.ts';
 import { configOf } from './config.ts';
-import { awaitDrained, awaitServing, CHECK, complaintOf, HAPROXY } from './haproxy.ts';
+import { awaitServing, CHECK, complaintOf, HAPROXY } from './haproxy.ts';
 import type { stored } from './juju.ts';
 import { observability } from './observability.ts';
 import { certificatePath, CONFIG, descriptionOf, renderHaproxyCfg } from './render/haproxy-cfg.ts';
@@ -52,7 +60,7 @@ function farewell({ websites }: State): HaproxyPlan {
   };
 }
 
-const DRAINING: Resource = { kind: 'file', path: DRAIN_MARK, content: '', mode: 0o644 };
+const DRAINING = draining('haproxy');
 
 /** What is on a machine that a unit leaves. */
 export interface Left {

@@ -19,7 +19,12 @@ export const charm = defineCharm(charmcraft, {
   plan,
   teardown: ({ context }) =>
     removing('region', context, (maas, left) =>
-      teardown(maas, { ...left, services: maas.regionServices(), hasDatabaseProxy: isDatabaseProxyLeft() }),
+      teardown(maas, {
+        ...left,
+        services: maas.regionServices(),
+        hasDatabaseProxy: isDatabaseProxyLeft(),
+        removalFor: context.removal?.forSeconds,
+      }),
     ),
   machine,
   // A region waits up to a minute for another one to serve, and may take a minute and a half to start: twice that, and more.

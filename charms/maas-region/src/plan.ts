@@ -1,4 +1,4 @@
-import type { Resource } from 'juju-ts-host';
+import { awaitDrained, draining, drainMark, type Resource } from 'juju-ts-host';
 import { handMade, leaveBind, pausedStatus, type Installation, type Left } from '@maas-ha/maas';
 import { blocked, waiting, type Plan } from 'juju-ts-ops';
 import { restoration } from './backup/backup.ts';
@@ -62,6 +62,7 @@ function machine(
   const isBehind = upgrade?.isBehind ?? false;
   return {
     machine: [
+      ...(maas.usesNamed ? [{ kind: 'absent-file', path: NAMED_DRAIN_MARK } satisfies Resource] : []),
       ...installation(region),
       ...(upgrade && isBehind ? upgradeResources(region, upgrade) : []),
       ...(database.proxy ? databaseProxyResources(database.proxy, stoppedByExtensions(state)) : []),
@@ -89,11 +90,21 @@ function machine(
   };
 }
 
+const NAMED_DRAIN_MARK = drainMark('named');
+
+/** Whether the unit takes named with it: what sends clients to this machine for it has to know before. */
+function takesNamed(maas: Installation, { services, isAdopted }: Pick<LeftRegion, 'services' | 'isAdopted'>) {
+  return maas.usesNamed && services.length > 0 && !isAdopted;
+}
+
 /** A unit that is being removed turns the balancers away, then says goodbye to MAAS, and does nothing else any more. */
 function farewell(state: State): RegionPlan {
   const { region, isOutOfBalancers } = state;
   return {
-    machine: isOutOfBalancers && region.services.length > 0 ? [goodbye(region)] : [],
+    machine: [
+      ...(takesNamed(region.maas, region) ? [draining('named')] : []),
+      ...(isOutOfBalancers && region.services.length > 0 ? [goodbye(region)] : []),
+    ],
     databags: emptyApiBags(state),
     status: [waiting('to be removed')],
   };
@@ -106,16 +117,23 @@ function pause(state: State): RegionPlan {
 
 /** What is left when the unit goes: a region that has said goodbye to the others, and runs no more. */
 export function teardown(maas: Installation, left: LeftRegion): readonly Resource[] {
-  const { services, hasDatabaseProxy } = left;
+  const { services, hasDatabaseProxy, removalFor = 0 } = left;
   return [
+    ...(takesNamed(maas, left)
+      ? [
+          draining('named'),
+          { kind: 'step', id: 'drain', run: () => awaitDrained(removalFor) } satisfies Resource,
+        ]
+      : []),
     ...maas.standstill(services),
     // Until nothing of MAAS runs it needs its database.
     ...(hasDatabaseProxy ? withoutDatabaseProxy() : []),
     // Once the packages are gone nothing is left to do.
-    ...(services.length > 0 && maas.usesNamed && !left.isAdopted
+    ...(takesNamed(maas, left)
       ? [{ kind: 'step', id: 'leave-bind', run: () => leaveBind() } satisfies Resource]
       : []),
     ...maas.removeRegion(left, [CLIENT_PACKAGE, ...PROXY_PACKAGES]),
+    ...(maas.usesNamed ? [{ kind: 'absent-file', path: NAMED_DRAIN_MARK } satisfies Resource] : []),
   ];
 }
 
@@ -123,4 +141,6 @@ export function teardown(maas: Installation, left: LeftRegion): readonly Resourc
 interface LeftRegion extends Left {
   readonly services: readonly string[];
   readonly hasDatabaseProxy: boolean;
+  /** How long ago an earlier hook learnt that the unit goes, in seconds. */
+  readonly removalFor?: number | undefined;
 }

@@ -8,7 +8,7 @@ export {
   offeredVersion,
   refreshPackageLists,
 } from './apt.ts';
-export { drainMark } from './draining.ts';
+export { awaitDrained, draining, drainMark } from './draining.ts';
 export { HostError } from './errors.ts';
 export { deleteFile, readFileIfExists, replaceFile } from './files.ts';
 export type { Complaint, Secret, WantedFile } from './files.ts';

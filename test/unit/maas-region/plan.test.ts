@@ -26,7 +26,9 @@ import {
   type Changes,
 } from './states.ts';
 
-/** What keeps services of a region from starting while it is upgraded. */
+/** By which named says that it is going to stop. */
+const DRAIN_MARK = '/run/named.draining';
+
 /** What the charm adds to the services of the packages. */
 const UNIT_FILES = ['maas-ha-upgrade', 'maas-ha'].flatMap((file) =>
   ['maas-regiond', 'maas-apiserver', 'maas-openfga', 'maas-temporal', 'maas-temporal-worker'].map(
@@ -345,9 +347,21 @@ describe('a region that is being removed', () => {
   const leaving = serving({ isBeingRemoved: true, region: { isServing: true } });
 
   test('takes itself out of the balancers, and says goodbye once they have heard of it', () => {
-    expect(machineOf(leaving)).toEqual([]);
+    expect(machineOf(leaving)).not.toContain('step:goodbye');
     expect(plan(leaving).databags).toEqual([{ endpoint: 'api', relation: 9, unit: {} }]);
-    expect(machineOf({ ...leaving, isOutOfBalancers: true })).toEqual(['step:goodbye']);
+    expect(machineOf({ ...leaving, isOutOfBalancers: true })).toContain('step:goodbye');
+  });
+
+  test('has the virtual address leave the machine before named stops, so that no request under way is lost', () => {
+    expect(machineOf(leaving)).toContain(`file:${DRAIN_MARK}`);
+    const steps = teardown(DEB, left).flatMap((one) =>
+      'id' in one ? one.id : 'path' in one ? one.path : [],
+    );
+    expect(steps.slice(0, 2)).toEqual([DRAIN_MARK, 'drain']);
+    expect(steps.indexOf('leave-bind')).toBeGreaterThan(1);
+    // A unit that comes to this machine later can hold the address.
+    expect(teardown(DEB, left).at(-1)).toEqual({ kind: 'absent-file', path: DRAIN_MARK });
+    expect(plan(serving()).machine).toContainEqual({ kind: 'absent-file', path: DRAIN_MARK });
   });
 
   test('changes no URL for the others when its relations go one by one', () => {
@@ -367,6 +381,9 @@ describe('a region that is being removed', () => {
     expect(
       teardown(DEB, left).map((resource) => ('path' in resource ? resource.path : resource.kind)),
     ).toEqual([
+      // Who sends clients to this machine for named hears of it first.
+      DRAIN_MARK,
+      'step',
       'service',
       // What MAAS reaches its database by goes after what runs.
       'service',
@@ -382,6 +399,7 @@ describe('a region that is being removed', () => {
       REGIOND_CONF,
       '/var/lib/maas/secret',
       '/var/lib/maas/maas_id',
+      DRAIN_MARK,
     ]);
   });
 
@@ -393,7 +411,13 @@ describe('a region that is being removed', () => {
   test('leaves a rack on the same machine what they share', () => {
     const resources = teardown(DEB, { ...left, hasOther: true });
     const paths = resources.flatMap((resource) => ('path' in resource ? resource.path : []));
-    expect(paths).toEqual(['/etc/systemd/system/maas-database-proxy.service', ...UNIT_FILES, REGIOND_CONF]);
+    expect(paths).toEqual([
+      DRAIN_MARK,
+      '/etc/systemd/system/maas-database-proxy.service',
+      ...UNIT_FILES,
+      REGIOND_CONF,
+      DRAIN_MARK,
+    ]);
     expect(JSON.stringify(resources)).not.toContain('maas-http');
     // The packages take the rack's DNS along.
     const steps = resources.flatMap((resource) => (resource.kind === 'step' ? resource.id : resource.kind));
@@ -407,7 +431,7 @@ describe('a region that is being removed', () => {
   test('that was there before a charm was stops, and stays with its configuration and its identity', () => {
     const resources = teardown(DEB, { ...left, isAdopted: true });
     const paths = resources.flatMap((resource) => ('path' in resource ? resource.path : []));
-    expect(paths).toEqual(['/etc/systemd/system/maas-database-proxy.service', ...UNIT_FILES]);
+    expect(paths).toEqual(['/etc/systemd/system/maas-database-proxy.service', ...UNIT_FILES, DRAIN_MARK]);
     expect(resources).toContainEqual(expect.objectContaining({ name: 'maas-regiond', state: 'stopped' }));
     expect(resources).not.toContainEqual(expect.objectContaining({ id: 'leave-bind' }));
   });
