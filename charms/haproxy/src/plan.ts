@@ -120,6 +120,7 @@ function machine(state: State): readonly Resource[] {
     ...state.certificateFiles
       .filter((file) => file !== path)
       .map((file) => ({ kind: 'absent-file', path: file }) as const),
+    ...lookAgain(state),
   ];
 }
 
@@ -235,10 +236,22 @@ function https({ tls: { request, unused }, app }: State): readonly Status[] {
 }
 
 /** What HAProxy itself says: `3 of 4 backends up: maas-region/2 down for 40 s`. */
-function serving({ running, isCurrent, web, reverseproxy }: State): Status {
+function serving(state: State): Status {
+  const { running, isCurrent, web, reverseproxy } = state;
   if (!running) return waiting('HAProxy to answer: it does not run, or hangs');
   if (!isCurrent) return waiting('HAProxy to take the new configuration; it serves the one of before');
   const ports = web.frontends.map(({ port }) => String(port));
+  const known = ownServers(state);
+  const down = known.filter(({ isUp }) => !isUp);
+  const counts = `${known.length - down.length} of ${known.length} backends up behind port`;
+  const names = down.map(({ unit, since }) => `${unit} down for ${duration(since)}`);
+  const message: Message = (list) => `${counts} ${list(ports)}${names.length > 0 ? `: ${list(names)}` : ''}`;
+  const isServing = down.length === 0 || down.length < known.length;
+  return (isServing ? active : waiting)(message, misread(reverseproxy));
+}
+
+/** What HAProxy knows of the servers that it is configured with, and which units they are. */
+function ownServers({ running, web }: State) {
   const units = new Map(
     web.frontends.flatMap(({ services }) =>
       services.flatMap(({ name, servers }) =>
@@ -246,15 +259,31 @@ function serving({ running, isCurrent, web, reverseproxy }: State): Status {
       ),
     ),
   );
-  const known = running.servers.filter(({ backend, server }) => units.has(`${backend}/${server}`));
-  const down = known.filter(({ status: now }) => !/^(UP|no check)/.test(now));
-  const counts = `${known.length - down.length} of ${known.length} backends up behind port`;
-  const names = down.map(
-    ({ backend, server, since }) => `${units.get(`${backend}/${server}`)} down for ${duration(since)}`,
-  );
-  const message: Message = (list) => `${counts} ${list(ports)}${names.length > 0 ? `: ${list(names)}` : ''}`;
-  const isServing = down.length === 0 || down.length < known.length;
-  return (isServing ? active : waiting)(message, misread(reverseproxy));
+  return (running?.servers ?? []).flatMap(({ backend, server, status: now, since }) => {
+    const unit = units.get(`${backend}/${server}`);
+    return unit === undefined ? [] : [{ unit, since, isUp: /^(UP|no check)/.test(now) }];
+  });
+}
+
+/** From then on the next `update-status` is soon enough, in seconds. */
+const LONG_OUTAGE = 240;
+
+/**
+ * No event tells that a server has come back, and a status that says that it is down would stay for minutes. So the unit
+ * looks again, once the outage has lasted twice as long.
+ */
+function lookAgain(state: State): readonly Resource[] {
+  const outages = ownServers(state).flatMap(({ isUp, since }) => (isUp ? [] : [since]));
+  const shortest = Math.min(...outages);
+  if (shortest > LONG_OUTAGE) return [];
+  return [
+    {
+      kind: 'timer',
+      name: `${state.unit.replace('/', '-')}-status`,
+      delay: Math.max(10, shortest),
+      command: ['/usr/bin/juju-exec', state.unit, 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'],
+    },
+  ];
 }
 
 /** Seconds → `40 s`, `12 min`, `3 h`. */

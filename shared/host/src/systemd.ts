@@ -1,5 +1,5 @@
 import { HostError } from './errors.ts';
-import { lastLines, run, tryRun } from './run.ts';
+import { lastLines, run, tryRun, type Argv } from './run.ts';
 
 /** A service as systemd sees it. */
 export interface ServiceState {
@@ -56,4 +56,20 @@ export async function controlService(verb: 'start' | 'restart' | 'reload', name:
     'retry',
     `${name} did not ${verb}: ${lastLines(stdout, 5) || lastLines(stderr)}`,
   );
+}
+
+/** Whether a timer of {@link startTimer} has not run its command yet. */
+export async function isTimerWaiting(name: string): Promise<boolean> {
+  return (await tryRun(['systemctl', 'is-active', '--quiet', `${name}.timer`])).exitCode === 0;
+}
+
+/**
+ * Has systemd run a command once. The command gets a unit of its own, so that the timer's name is free as soon as it has begun.
+ * @param delay seconds
+ */
+export async function startTimer(name: string, delay: number, command: Argv): Promise<void> {
+  // By itself systemd takes up to a minute longer.
+  const when = [`--on-active=${delay}`, '--timer-property=AccuracySec=1s'];
+  const detached: Argv = ['/usr/bin/systemd-run', '--quiet', '--collect', '--no-block', ...command];
+  await run(['systemd-run', '--quiet', '--collect', `--unit=${name}`, ...when, ...detached]);
 }

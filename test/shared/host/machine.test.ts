@@ -258,6 +258,20 @@ describe('on a machine', () => {
     expect(refused.error?.message).toContain('this machine does not let net.ipv4.no_such be 1');
   });
 
+  test('a timer runs its command once, and another one of its name waits for it', async () => {
+    const timer: Resource = {
+      kind: 'timer',
+      name: 'later',
+      delay: 2,
+      command: ['/bin/sh', '-c', 'echo ran >>/run/later'],
+    };
+    expect((await apply(timer)).changes).toEqual([{ what: 'timer:later', how: 'set for 2 s' }]);
+    expect(await apply(timer)).toEqual({ changes: [] });
+    await sh('for i in $(seq 100); do [ -e /run/later ] && break; sleep 0.1; done; sleep 0.5');
+    expect(await sh('cat /run/later')).toBe('ran');
+    expect((await apply(timer)).changes).toHaveLength(1);
+  });
+
   test('a user comes and goes with the charm; one that was there before stays', async () => {
     const user: Resource = { kind: 'user', name: 'greeter', home: '/srv/greeter', groups: ['adm', 'tty'] };
     expect((await apply(user)).changes).toEqual([{ what: 'user:greeter', how: 'made, added to adm, tty' }]);

@@ -326,6 +326,38 @@ describe('the status', () => {
     });
   });
 
+  test.each([
+    ['up', 'UP', 9, undefined],
+    ['down for 9 s', 'DOWN', 9, 10],
+    ['down for 100 s', 'DOWN', 100, 100],
+    // The next update-status is as near.
+    ['down for 5 min', 'DOWN', 300, undefined],
+  ])(
+    'is looked at again while a server is %s, because no event tells that it is back',
+    (_, what, since, delay) => {
+      const { machine } = plan(
+        stateOf([all], {
+          own: ['10.9.0.10'],
+          ...running(up('maas-region-0'), up('maas-region-1', 'DOWN', 999), up('maas-region-2', what, since)),
+        }),
+      );
+      expect(machine.find(({ kind }) => kind === 'timer')).toEqual(
+        delay === undefined
+          ? undefined
+          : {
+              kind: 'timer',
+              name: 'haproxy-0-status',
+              delay,
+              command: [
+                '/usr/bin/juju-exec',
+                'haproxy/0',
+                'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch',
+              ],
+            },
+      );
+    },
+  );
+
   test('of twenty servers names those that fit', () => {
     const numbers = Array.from({ length: 20 }, (_, number) => number);
     const state = stateOf([regions(...numbers)], {
