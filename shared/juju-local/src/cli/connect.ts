@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, modelDirectory, STATE } from '../daemon/protocol.ts';
 import { keepPrivate } from '../daemon/private.ts';
 import { UsageError } from '../errors.ts';
+import type { Machines } from '../machines/machines.ts';
 
 /** How long a daemon may take to answer after it was started, in milliseconds. */
 const START_TIMEOUT = 15_000;
@@ -90,4 +91,10 @@ export async function ensureDaemon(model: string, juju: 3 | 4 = 3): Promise<void
     }
     await sleep(50);
   }
+}
+
+/** Loaded here, because every other command would take longer for it. */
+export async function machinesOf(model: string): Promise<Machines> {
+  const { nspawnMachines } = await import('../machines/nspawn.ts');
+  return nspawnMachines({ model, directory: modelDirectory(model) });
 }
