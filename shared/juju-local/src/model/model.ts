@@ -86,6 +86,10 @@ export class Model {
     return [...this.units.values()].filter((unit) => unit.app === app).sort(byNumber);
   }
 
+  unitsOn(machine: string): Unit[] {
+    return [...this.units.values()].filter((unit) => unit.machine === machine);
+  }
+
   subordinatesOf(principal: string): Unit[] {
     return [...this.units.values()].filter((unit) => unit.principal === principal).sort(byNumber);
   }
