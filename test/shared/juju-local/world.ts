@@ -8,7 +8,7 @@ import { Scheduler } from '../../../shared/juju-local/src/agent/scheduler.ts';
 import { newTask, type Task } from '../../../shared/juju-local/src/agent/task.ts';
 import { CharmStore } from '../../../shared/juju-local/src/charm/archive.ts';
 import type { CharmInfo } from '../../../shared/juju-local/src/charm/info.ts';
-import type { Daemon } from '../../../shared/juju-local/src/daemon/verbs.ts';
+import type { Daemon } from '../../../shared/juju-local/src/daemon/verb.ts';
 import {
   MachineDown,
   type MachineInfo,

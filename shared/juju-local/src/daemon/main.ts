@@ -13,7 +13,8 @@ import { CACHE, nspawnMachines, type Mount } from '../machines/nspawn.ts';
 import { Model } from '../model/model.ts';
 import { Store, STORE, usedCharms } from '../model/store.ts';
 import { modelDirectory, Request, socketPath, STATE, type Reply } from './protocol.ts';
-import { verbs, type Daemon } from './verbs.ts';
+import type { Daemon } from './verb.ts';
+import { verbs } from './verbs.ts';
 
 const [model, juju] = process.argv.slice(2);
 if (model === undefined) throw new Error('which model?');
