@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts';
 import type { Application, Relation, Status, Unit } from '../model/documents.ts';
-import { applicationStatusOf, failedStatus, type Model } from '../model/model.ts';
+import type { Model } from '../model/model.ts';
+import { applicationStatusOf, failedStatus } from '../model/status.ts';
 import { shownRanges } from '../model/ports.ts';
 import { jujuVersion } from '../agent/environment.ts';
 

@@ -1,6 +1,7 @@
 import { LEVELS } from '../agent/log.ts';
 import type { Status } from '../model/documents.ts';
-import { applicationStatusOf, status } from '../model/model.ts';
+import { status } from '../model/model.ts';
+import { applicationStatusOf } from '../model/status.ts';
 import { describeRange, inOrder, readRange, type Port } from '../model/ports.ts';
 import {
   ANY,
