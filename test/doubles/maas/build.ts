@@ -2,7 +2,7 @@
 //   node test/doubles/maas/build.ts <folder>     which machines see as /srv/maas-apt
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -14,7 +14,6 @@ export const MACHINE_FOLDER = '/srv/maas-apt';
 export const VERSIONS = ['3.4', '3.7'] as const;
 /** The stand-in snapd, on machines: to be installed before a charm wants a snapd. */
 export const SNAPD_PACKAGE = `${MACHINE_FOLDER}/snap/${SNAPD.name}_${SNAPD.version}_all.deb`;
-const CODE = ['maas_double.py', 'snap_double.py'];
 export type Version = (typeof VERSIONS)[number];
 
 /**
@@ -25,7 +24,7 @@ export async function buildMaasRepository(folder: string): Promise<Readonly<Reco
   const files = join(import.meta.dirname, 'files');
   const inputs = await Promise.all(
     [
-      ...CODE.map((name) => join(files, name)),
+      ...(await modulesIn(files)).map((path) => join(files, path)),
       join(import.meta.dirname, 'packages.ts'),
       import.meta.filename,
     ].map((path) => readFile(path)),
@@ -92,6 +91,11 @@ async function build(folder: string, files: string): Promise<void> {
   }
 }
 
+/** The code of the stand-ins, by path in their folder; not what Python has compiled there. */
+async function modulesIn(folder: string): Promise<readonly string[]> {
+  return (await readdir(folder, { recursive: true })).filter((path) => path.endsWith('.py')).sort();
+}
+
 async function makePackage(
   { name, version, depends, folders = [], files, postinst, postrm, code }: Package,
   work: string,
@@ -123,7 +127,9 @@ async function makePackage(
   if (code) {
     const target = join(root, 'usr/lib/python3/dist-packages');
     await mkdir(target, { recursive: true });
-    for (const file of CODE) await cp(join(source, file), join(target, file));
+    for (const path of await modulesIn(source)) await cp(join(source, path), join(target, path));
+    // Daemons of the user maas cannot keep what they compile. Another version of Python passes over it.
+    await execa('/usr/bin/python3', ['-m', 'compileall', '-q', target]);
   }
   await execa('dpkg-deb', ['--root-owner-group', '-Zgzip', '--build', root, repository]);
 }

@@ -44,8 +44,8 @@ export function packagesOf(short: string): readonly Package[] {
       ...(isAtLeast('3.5') && { folders: ['var/lib/maas/certificates'] }),
       files: {
         'usr/share/maas/version': `${short}.0\n`,
-        'usr/lib/maas/maas-common': script('common_main()'),
-        'usr/sbin/maas-http': script('http_main()'),
+        'usr/lib/maas/maas-common': script('maas-common'),
+        'usr/sbin/maas-http': script('maas-http'),
         'usr/lib/systemd/system/maas-http.service': unit({
           start: '/usr/sbin/maas-http',
           settings: ['TimeoutStopSec=5', 'KillMode=mixed'],
@@ -73,8 +73,8 @@ export function packagesOf(short: string): readonly Package[] {
       depends: [`maas-common ${own}`, 'bind9'],
       folders: [BIND_FOLDER, 'var/lib/bind/maas'],
       files: {
-        'usr/sbin/maas-region': script('region_main()'),
-        'usr/sbin/regiond': script('regiond_main()'),
+        'usr/sbin/maas-region': script('maas-region'),
+        'usr/sbin/regiond': script('regiond'),
         'usr/lib/systemd/system/maas-regiond.service': unit({
           // Until 3.4 a shell is the main process, so that a stop kills regiond itself at once.
           start: isAtLeast('3.5')
@@ -91,8 +91,8 @@ export function packagesOf(short: string): readonly Package[] {
           ],
         }),
         ...Object.fromEntries(
-          services.flatMap(({ name, program, entry, ...service }) => [
-            [`usr/sbin/${program}`, script(`${entry}()`)],
+          services.flatMap(({ name, program, ...service }) => [
+            [`usr/sbin/${program}`, script(program)],
             [
               `usr/lib/systemd/system/${name}.service`,
               unit({ start: `/usr/sbin/${program}`, user: 'maas', ...service }),
@@ -141,8 +141,8 @@ export function packagesOf(short: string): readonly Package[] {
       depends: [`maas-common ${own}`, 'bind9'],
       folders: [BIND_FOLDER],
       files: {
-        'usr/sbin/maas-rack': script('rack_main()'),
-        'usr/sbin/rackd': script('rackd_main()'),
+        'usr/sbin/maas-rack': script('maas-rack'),
+        'usr/sbin/rackd': script('rackd'),
         'usr/lib/systemd/system/maas-rackd.service': unit({
           start: '/usr/sbin/rackd',
           settings: [...RESTARTS, 'KillMode=mixed'],
@@ -188,9 +188,9 @@ function dns(editOptions: string): readonly string[] {
   ];
 }
 
-function script(call: string): string {
-  const name = call.slice(0, call.indexOf('('));
-  return `#!/usr/bin/python3\nfrom maas_double import ${name}\n${call}\n`;
+/** Each program is a module of its name. */
+function script(program: string): string {
+  return `#!/usr/bin/python3\nfrom maas_double.${program.replaceAll('-', '_')} import main\nmain()\n`;
 }
 
 /** As the real one has it: `Requires=`, where it is said, without an order. */
@@ -233,7 +233,6 @@ const RESTARTS = ['Restart=always', 'RestartSec=10s'];
 interface Service {
   readonly name: string;
   readonly program: string;
-  readonly entry: string;
   readonly conditions: readonly string[];
   readonly after?: readonly string[];
   readonly settings: readonly string[];
@@ -243,21 +242,18 @@ const SINCE_35: readonly Service[] = [
   {
     name: 'maas-apiserver',
     program: 'maas-apiserver',
-    entry: 'apiserver_main',
     conditions: [REGIOND_CONF],
     settings: [...RESTARTS, 'KillMode=mixed'],
   },
   {
     name: 'maas-temporal',
     program: 'temporal-server',
-    entry: 'temporal_main',
     conditions: ['/var/lib/maas'],
     settings: ['KillMode=mixed'],
   },
   {
     name: 'maas-temporal-worker',
     program: 'maas-temporal-worker',
-    entry: 'temporal_worker_main',
     conditions: [REGIOND_CONF],
     after: ['maas-temporal.service'],
     settings: [...RESTARTS, 'KillMode=mixed'],

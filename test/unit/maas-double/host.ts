@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseConnection } from 'juju-ts-interfaces/database';
 import { execa } from 'execa';
@@ -103,22 +103,22 @@ export class DoubleHost implements AsyncDisposable {
   }
 
   region(args: readonly string[], options: RunOptions = {}): Promise<Said> {
-    return this.#run('region_main', args, options);
+    return this.#run('maas_region', args, options);
   }
 
   rack(args: readonly string[], options: RunOptions = {}): Promise<Said> {
-    return this.#run('rack_main', args, options);
+    return this.#run('maas_rack', args, options);
   }
 
   common(args: readonly string[]): Promise<Said> {
-    return this.#run('common_main', args, {});
+    return this.#run('maas_common', args, {});
   }
 
-  async #run(entry: string, args: readonly string[], { input = '', uid, env }: RunOptions): Promise<Said> {
+  async #run(module: string, args: readonly string[], { input = '', uid, env }: RunOptions): Promise<Said> {
     // Without a terminal of its own, as in a hook.
     const { exitCode, stdout, stderr } = await execa(
       'setsid',
-      ['--wait', '/usr/bin/python3', '-c', code(entry, uid), ...args],
+      ['--wait', '/usr/bin/python3', '-c', code(module, uid), ...args],
       {
         input,
         timeout: 60_000,
@@ -139,8 +139,8 @@ export class DoubleHost implements AsyncDisposable {
   async commands(): Promise<string> {
     const variables = Object.entries(this.#environment()).map(([key, value]) => `${key}='${value}'`);
     for (const path of ['bin/maas-region', 'bin/maas-rack', 'usr/lib/maas/maas-common']) {
-      const entry = `${path.replace(/.*-/, '')}_main`;
-      const script = `#!/bin/sh\nexec env ${variables.join(' ')} /usr/bin/python3 -c '${code(entry)}' "$@"\n`;
+      const module = basename(path).replace('-', '_');
+      const script = `#!/bin/sh\nexec env ${variables.join(' ')} /usr/bin/python3 -c '${code(module)}' "$@"\n`;
       await mkdir(dirname(join(this.root, path)), { recursive: true });
       await writeFile(join(this.root, path), script, { mode: 0o755 });
     }
@@ -150,17 +150,17 @@ export class DoubleHost implements AsyncDisposable {
   /** Starts regiond and the web server before it. */
   startRegion(): ChildProcess {
     this.startWeb();
-    return this.#start('regiond_main');
+    return this.#start('regiond');
   }
 
   /** It begins to serve once regiond has written its configuration. */
   startWeb(): ChildProcess {
-    return this.#start('http_main');
+    return this.#start('maas_http');
   }
 
   /** Starts Temporal beside a region that serves, and waits until it listens. */
   async startTemporal(): Promise<void> {
-    this.#start('temporal_main');
+    this.#start('temporal_server');
     const listens = async (): Promise<boolean> => {
       const socket = connect(5271, this.address);
       try {
@@ -176,11 +176,11 @@ export class DoubleHost implements AsyncDisposable {
   }
 
   startRack(): ChildProcess {
-    return this.#start('rackd_main');
+    return this.#start('rackd');
   }
 
-  #start(entry: string): ChildProcess {
-    const child = spawn('/usr/bin/python3', ['-c', code(entry)], {
+  #start(module: string): ChildProcess {
+    const child = spawn('/usr/bin/python3', ['-c', code(module)], {
       env: { ...process.env, ...this.#environment() },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -227,9 +227,9 @@ export class DoubleHost implements AsyncDisposable {
 }
 
 /** @param uid to be once the code is loaded, which may be in a folder of root's alone */
-function code(entry: string, uid?: number): string {
+function code(module: string, uid?: number): string {
   const become = uid === undefined ? '' : `import os; os.seteuid(${uid}); `;
-  return `from maas_double import ${entry}; ${become}${entry}()`;
+  return `from maas_double.${module} import main; ${become}main()`;
 }
 
 /** Waits until something is so. @throws after a minute, with what it was then */

@@ -120,9 +120,9 @@ def mount(revision, version):
     """What a revision of the snap brings, and its unit."""
     folder = f"{MOUNTS}/{revision}/bin"
     os.makedirs(folder, exist_ok=True)
-    for name, entry in (("maas", "maas_main"), ("maas-region", "region_main"), ("run-pebble-daemon", "pebble_main")):
+    for name in ("maas", "maas-region", "run-pebble-daemon"):
         with open(f"{folder}/{name}", "w") as file:
-            file.write(f"#!/usr/bin/python3\nfrom maas_double import {entry}\n{entry}()\n")
+            file.write(f"#!/usr/bin/python3\nfrom maas_double.{name.replace('-', '_')} import main\nmain()\n")
         os.chmod(f"{folder}/{name}", 0o755)
     os.makedirs(UNITS, exist_ok=True)
     with open(f"{UNITS}/snap.maas.{service(version)}.service", "w") as file:
