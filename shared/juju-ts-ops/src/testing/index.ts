@@ -2,7 +2,7 @@ export type { LifecycleHook as TestLifecycle } from '../context.ts';
 export { checkConsistency, InconsistentStateError } from './consistency.ts';
 export { builtCharm } from './dispatch.ts';
 export type { BuiltOptions } from './dispatch.ts';
-export type { ActionOutcome, Call, LogLine } from './juju.ts';
+export type { ActionOutcome, Call, LogLine } from './hook-run.ts';
 export { recordingMachine } from './machine.ts';
 export type { RecordingMachine } from './machine.ts';
 export { inProcess } from './run.ts';

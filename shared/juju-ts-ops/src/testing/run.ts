@@ -9,7 +9,8 @@ import { runEvent } from '../main.ts';
 import { LONGEST_WORD } from '../process.ts';
 import { checkConsistency } from './consistency.ts';
 import { environmentOf } from './environment.ts';
-import { FakeJuju, type ActionOutcome, type Call, type LogLine } from './juju.ts';
+import type { ActionOutcome, Call, LogLine } from './hook-run.ts';
+import { FakeJuju } from './juju.ts';
 import { recordingMachine } from './machine.ts';
 import type { State, StatusState, TestEvent } from './state.ts';
 

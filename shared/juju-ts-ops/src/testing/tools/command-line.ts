@@ -2,8 +2,14 @@ import { readFileSync } from 'node:fs';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { isScalar, parseDocument } from 'yaml';
 import { z } from 'zod';
-import type { RawBag } from '../databag.ts';
+import type { RawBag } from '../../databag.ts';
 
+/** As many words as the caller likes. */
+export const ANY = Number.POSITIVE_INFINITY;
+export const RELATION = { relation: { type: 'string', short: 'r' } } as const;
+export const APP = { app: { type: 'boolean', default: false } } as const;
+export const FILE = { file: { type: 'string' } } as const;
+const APP_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*$/;
 const Texts = z.union([z.literal(''), z.record(z.string(), z.string())]).nullable();
 
 /** Why a tool refuses: exit code 2 for its arguments, 1 for what it is asked to do. */
@@ -131,4 +137,13 @@ export function contentOf(path: string, exitCode: 1 | 2): string {
 /** Without the keys that are set to nothing: they do not exist. */
 export function filled(bag: RawBag): RawBag {
   return Object.fromEntries(Object.entries(bag).filter(([, value]) => value !== ''));
+}
+
+export function isAppName(name: string): boolean {
+  return APP_NAME.test(name);
+}
+
+export function isUnitName(name: string): boolean {
+  const [app = '', number = '', ...more] = name.split('/');
+  return more.length === 0 && isAppName(app) && /^(0|[1-9]\d*)$/.test(number);
 }

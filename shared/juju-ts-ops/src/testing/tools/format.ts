@@ -2,6 +2,14 @@ import { writeFileSync } from 'node:fs';
 import { stringify as stringifyYaml } from 'yaml';
 import { Refusal } from './command-line.ts';
 
+export const FORMAT = {
+  format: { type: 'string', default: 'smart' },
+  output: { type: 'string', short: 'o' },
+} as const;
+export const YAML = { ...FORMAT, format: { type: 'string', default: 'yaml' } } as const;
+/** Taken for the sake of old charms. */
+export const OLD_FORMAT = { format: { type: 'string' } } as const;
+
 /** How the caller wants an answer; the tools of secrets and goal-state do not print in Juju's smart format. */
 interface Wanted {
   readonly format?: string | undefined;
@@ -36,4 +44,9 @@ function smart(value: unknown): string {
   if (Array.isArray(value) && value.every((item) => typeof item === 'string'))
     return value.length > 0 ? `${value.join('\n')}\n` : '';
   return stringifyYaml(value);
+}
+
+export function entry(map: unknown, key: string): unknown {
+  if (typeof map !== 'object' || map === null) return undefined;
+  return Object.entries(map).find(([name]) => name === key)?.[1];
 }

@@ -1,6 +1,13 @@
-import { contentOf, mapIn, Refusal } from './command-line.ts';
-import type { SecretRevision, SecretState } from './state.ts';
+import { contentOf, FILE, mapIn, Refusal } from './command-line.ts';
 
+export const SECRET = {
+  owner: { type: 'string', default: 'application' },
+  label: { type: 'string' },
+  description: { type: 'string' },
+  rotate: { type: 'string' },
+  expire: { type: 'string' },
+  ...FILE,
+} as const;
 const SECRET_KEY = /^([a-z](?:-?[a-z0-9]){2,})$/;
 const ROTATIONS = ['never', 'hourly', 'daily', 'weekly', 'monthly', 'quarterly', 'yearly'];
 
@@ -47,28 +54,6 @@ function checkExpiry(text: string): void {
     throw new Refusal(2, `expire time or duration "${text}" not valid`);
   if (text.startsWith('-') || !/[1-9]/.test(text))
     throw new Refusal(2, `negative expire duration "${text}" not valid`);
-}
-
-/** Juju makes no new revision of what is the same. */
-export function withRevision(
-  revisions: readonly SecretRevision[],
-  content: Readonly<Record<string, string>>,
-  before: SecretState | undefined,
-): readonly SecretRevision[] {
-  const latest = revisions.at(-1);
-  // Twice in one hook makes one revision.
-  if (latest && before && latest.number > (before.revisions.at(-1)?.number ?? 0))
-    return [...revisions.slice(0, -1), { number: latest.number, content }];
-  const same =
-    latest &&
-    Object.keys(latest.content).length === Object.keys(content).length &&
-    Object.entries(content).every(([key, value]) => latest.content[key] === value);
-  return same ? revisions : [...revisions, { number: (latest?.number ?? 0) + 1, content }];
-}
-
-/** The id of a secret, as Juju's messages have it. */
-export function idOf({ uri }: SecretState): string {
-  return bareId(uri);
 }
 
 /** The id in `secret:9m4e…`, `secret://<model>/9m4e…` or alone. */
