@@ -137,10 +137,17 @@ function prose(comment) {
   return [text, ''];
 }
 
-/** Juju's hook tools: the members of what hookTools returns. */
+/** Juju's hook tools: the members of what hookTools puts together, group by group. */
 function tools() {
   const source = readFileSync(join(ops, 'src/tools.ts'), 'utf8');
-  const body = source.slice(source.indexOf('  return {\n'), source.indexOf('export type HookTools'));
+  return [...source.matchAll(/^ {4}\.\.\.(\w+)\(/gm)].flatMap(([, group]) =>
+    toolsIn(join(ops, 'src', new RegExp(`import \\{ ${group} \\} from '(.*)'`).exec(source)[1])),
+  );
+}
+
+function toolsIn(path) {
+  const source = readFileSync(path, 'utf8');
+  const body = source.slice(source.indexOf('  return {\n'));
   const pattern = /(?: {4}(\/\*\*(?:(?!\*\/).)*\*\/)\n)? {4}async (\w+\(.*?\): [^\n]*?) \{\n/gms;
   return [...body.matchAll(pattern)].flatMap(([, comment, signature]) =>
     method(`tools.${/\w+/.exec(signature)[0]}`, comment, signature),

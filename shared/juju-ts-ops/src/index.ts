@@ -76,6 +76,8 @@ export type {
   SecretMetadata,
   ShownStatus,
 } from './answers.ts';
-export type { HookTools, LogLevel, SecretSettings } from './tools.ts';
+export type { HookTools } from './tools.ts';
+export type { LogLevel } from './tools/agent.ts';
+export type { SecretSettings } from './tools/secrets.ts';
 export type { Rolling } from './rolling.ts';
 export { isAtLeast } from './version.ts';

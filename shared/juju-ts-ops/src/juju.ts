@@ -32,7 +32,8 @@ import type { HookProcess } from './process.ts';
 import type { Redacted } from './redacted.ts';
 import type { SecretLabel } from './secret.ts';
 import type { CloudSpec, GoalState, NetworkInfo, ShownStatus } from './answers.ts';
-import type { HookTools, LogLevel } from './tools.ts';
+import type { HookTools } from './tools.ts';
+import type { LogLevel } from './tools/agent.ts';
 import { isAtLeast } from './version.ts';
 
 /** The key of a peer relation's databags in which a subordinate says which unit it rides on. */
