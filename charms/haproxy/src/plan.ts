@@ -10,7 +10,7 @@ import {
 import { cosAgentConfig } from 'juju-ts-interfaces/cos_agent';
 import type { Frontend } from 'juju-ts-interfaces/http';
 import { TLS_SECRET } from 'juju-ts-interfaces/tls-certificates';
-import { active, blocked, waiting, type Message, type Plan, type Status } from 'juju-ts-ops';
+import { active, blocked, hookCommand, waiting, type Message, type Plan, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import { databag, type endpoints } from './endpoints.ts';
 import { securePort } from './frontends.ts';
@@ -281,7 +281,7 @@ function lookAgain(state: State): readonly Resource[] {
       kind: 'timer',
       name: `${state.unit.replace('/', '-')}-status`,
       delay: Math.max(10, shortest),
-      command: ['/usr/bin/juju-exec', state.unit, 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'],
+      command: hookCommand(state.unit),
     },
   ];
 }

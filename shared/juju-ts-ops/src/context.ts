@@ -253,3 +253,11 @@ export function describeEvent(event: Event): string {
       return `action ${event.name}`;
   }
 }
+
+/**
+ * The command line by which a program of the machine has Juju run `update-status` of a unit, which then reads everything anew. It
+ * waits for hooks of the machine that run, and for this one to end.
+ */
+export function hookCommand(unit: string): readonly [string, string, string] {
+  return ['/usr/bin/juju-exec', unit, 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'];
+}

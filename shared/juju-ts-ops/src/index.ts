@@ -10,6 +10,7 @@ export type {
   OptionSchemas,
   Options,
 } from './charmcraft.ts';
+export { hookCommand } from './context.ts';
 export type { Event, HookContext, RelationRef } from './context.ts';
 export {
   commaList,

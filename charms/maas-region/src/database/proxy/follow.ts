@@ -2,6 +2,7 @@
 // not run, connections stay where they are.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileIfExists, replaceFile, tryRun } from 'juju-ts-host';
+import { hookCommand } from 'juju-ts-ops';
 import { z } from 'zod';
 import { Witness } from './ask.ts';
 import {
@@ -145,9 +146,8 @@ class Follower {
     if (!stopped || time - this.#told < TELL_PAUSE) return;
     if (!hasOtherExtensions(asked, this.#report.current, stopped.extensions)) return;
     this.#told = time;
-    const hook = ['/usr/bin/juju-exec', stopped.unit, 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'];
     console.log('the database has other extensions: the unit looks again');
-    void tryRun(['systemd-run', '--quiet', '--collect', '--no-block', ...hook]);
+    void tryRun(['systemd-run', '--quiet', '--collect', '--no-block', ...hookCommand(stopped.unit)]);
   }
 
   /** Tells the kernel, and what it makes of it: what it does not take is left as it was. */
