@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readFileIfExists, type Resource } from 'juju-ts-host';
 import { inWords, oldestPostgresql, majorMinor } from '@maas-ha/maas';
-import { blocked, unitNumber, UserError, type HookContext, type Status } from 'juju-ts-ops';
+import { blocked, isAtLeast, unitNumber, UserError, type HookContext, type Status } from 'juju-ts-ops';
 import { extensionObstacle } from '../database/extensions.ts';
 import type { Region } from '../region/state.ts';
 import type { State } from '../state.ts';
@@ -23,10 +23,17 @@ export interface Upgrade {
 /** The upgrade that the regions are in, or enter now because the leader says so; `undefined` where there is none. */
 export function upgradeOf(state: State): Upgrade | undefined {
   const { cluster, region } = state;
-  const { packageVersion } = region;
+  const { packageVersion, preparation } = region;
   const from = cluster.schema?.version;
   const to = targetOf(state);
-  if (from === undefined || packageVersion === undefined || to === undefined || to === from) return undefined;
+  if (from === undefined || packageVersion === undefined) return undefined;
+  if (to === undefined || to === from) {
+    // One that was being installed while the others were upgraded goes after them by itself: it serves nobody yet.
+    const isLate = packageVersion !== from && isAtLeast(releaseOf(from), releaseOf(packageVersion));
+    return isLate && preparation.version === from
+      ? { from: packageVersion, to: from, isBehind: true, lagging: [] }
+      : undefined;
+  }
   return {
     from,
     to,
@@ -37,6 +44,11 @@ export function upgradeOf(state: State): Upgrade | undefined {
       .map(({ unit }) => unit)
       .toSorted((a, b) => unitNumber(a) - unitNumber(b)),
   };
+}
+
+/** `3.7.3-…`, without the epoch that packages have. */
+function releaseOf(packageVersion: string): string {
+  return packageVersion.replace(/^\d+:/, '');
 }
 
 /** The leader sets a target once every region could install it at once, and nothing is in the way. */

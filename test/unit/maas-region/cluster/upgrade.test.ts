@@ -174,6 +174,33 @@ describe('the others', () => {
   });
 });
 
+describe('a region that was being installed while the others were upgraded', () => {
+  const schema = { version: MAAS_37, from: MAAS_34, relation: 4 };
+  const cluster = { schema, peers: peers([MAAS_37, MAAS_37], [MAAS_37, MAAS_37]) };
+  const fresh = { isServing: false, secret: undefined, currentConf: {} };
+
+  test.each([
+    ['follows', follower({ region: fresh, cluster })],
+    ['leads', leader({ region: fresh, cluster })],
+  ])('goes after them by itself, also one that %s', (_, late) => {
+    expect(machineOf(late)).toContain('step:stop-for-upgrade');
+    expect(plan(late).machine).toContainEqual(
+      expect.objectContaining({ kind: 'packages', version: MAAS_37 }),
+    );
+    expect(machineOf(late).join()).not.toMatch(/running|migrate-database/);
+    const then = changed(late, { region: installed });
+    expect(inTurnOf(then)).toEqual(['step:release-region', 'step:start-upgraded']);
+    expect(machineOf(then)).not.toContain('step:migrate-database');
+  });
+
+  test('says what to do where its source has another version by now', () => {
+    const preparation = prepared(SOURCE, MAAS_37.replace('3.7.', '3.8.'));
+    const late = follower({ region: { ...fresh, preparation }, cluster });
+    expect(machineOf(late)).not.toContain('step:stop-for-upgrade');
+    expect(statusOf(late)).toMatchObject({ level: 'blocked', next: 'juju run maas-region/leader upgrade' });
+  });
+});
+
 test('a machine on which somebody has installed another MAAS by hand stays out, and the status says what to do', () => {
   const state = leader({
     region: { ...installed, preparation: prepared(SOURCE, MAAS_34) },
