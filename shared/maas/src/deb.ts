@@ -209,8 +209,8 @@ function removeShared(role: Role, { hasOther, isAdopted }: Left): readonly Resou
  * The systemd unit of regiond runs it under a shell, and stops by killing: the dead processes would stay in MAAS' list
  * for up to two and a half minutes, and racks would go on calling them. So regiond itself is asked first, after the
  * balancers have been turned away.
+ * @param timeout how long regiond may take, in milliseconds
  */
-/** @param timeout how long regiond may take, in milliseconds */
 async function stopRegion(timeout = STOP_SECONDS['maas-regiond'] * 1000): Promise<void> {
   await tryRun(['systemctl', 'disable', '--quiet', 'maas-regiond.service']);
   // Refused connections are tried elsewhere; what the web server says in regiond's place is not.

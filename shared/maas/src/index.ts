@@ -18,6 +18,6 @@ export { MAAS_SECRET_KEY, maasRpc } from './maas-rpc/index.ts';
 export { markPaused, pausedStatus, pauseMark, unmarkPaused } from './pause.ts';
 export { leaveBind, restoreRackDns } from './bind.ts';
 export { connectedRegions, eventLoops, registeredWith, shortName, type EventLoops } from './rpc.ts';
-export { majorMinor, tooOld } from './packages.ts';
+export { majorMinor, tooOld, withoutEpoch } from './packages.ts';
 export { maasUrl, normalUrl, REGION_HTTP_PORT } from './url.ts';
 export { inWords, lookAgain, oldestPostgresql, preparation, preparing, type Preparation } from './upgrade.ts';

@@ -28,6 +28,11 @@ export function majorMinor(packageVersion: string): string {
   return match[1];
 }
 
+/** A Debian package version without its epoch: `1:3.7.3-…` → `3.7.3-…`. */
+export function withoutEpoch(packageVersion: string): string {
+  return packageVersion.replace(/^\d+:/, '');
+}
+
 /** The oldest MAAS that the charms know. Juju deploys no Ubuntu any more that has older packages. */
 const OLDEST = '3.2';
 

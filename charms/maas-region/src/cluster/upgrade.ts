@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readFileIfExists, type Resource } from 'juju-ts-host';
-import { inWords, oldestPostgresql, majorMinor } from '@maas-ha/maas';
+import { inWords, oldestPostgresql, majorMinor, withoutEpoch } from '@maas-ha/maas';
 import { blocked, isAtLeast, unitNumber, UserError, type HookContext, type Status } from 'juju-ts-ops';
 import { extensionObstacle } from '../database/extensions.ts';
 import type { Region } from '../region/state.ts';
@@ -29,7 +29,7 @@ export function upgradeOf(state: State): Upgrade | undefined {
   if (from === undefined || packageVersion === undefined) return undefined;
   if (to === undefined || to === from) {
     // One that was being installed while the others were upgraded goes after them by itself: it serves nobody yet.
-    const isLate = packageVersion !== from && isAtLeast(releaseOf(from), releaseOf(packageVersion));
+    const isLate = packageVersion !== from && isAtLeast(withoutEpoch(from), withoutEpoch(packageVersion));
     return isLate && preparation.version === from
       ? { from: packageVersion, to: from, isBehind: true, lagging: [] }
       : undefined;
@@ -44,11 +44,6 @@ export function upgradeOf(state: State): Upgrade | undefined {
       .map(({ unit }) => unit)
       .toSorted((a, b) => unitNumber(a) - unitNumber(b)),
   };
-}
-
-/** `3.7.3-…`, without the epoch that packages have. */
-function releaseOf(packageVersion: string): string {
-  return packageVersion.replace(/^\d+:/, '');
 }
 
 /** The leader sets a target once every region could install it at once, and nothing is in the way. */

@@ -1,5 +1,5 @@
 import { blocked, isAtLeast, type Status } from 'juju-ts-ops';
-import { majorMinor } from '@maas-ha/maas';
+import { majorMinor, withoutEpoch } from '@maas-ha/maas';
 import type { Database } from './state.ts';
 
 /** What is asked of the database about its extensions. */
@@ -46,7 +46,7 @@ export function extensionsToDrop(version: string, { extensions = [], isEmpty }: 
  * PostgreSQL refuses. https://bugs.launchpad.net/maas/+bug/2097079
  */
 function dropsFunctions(packageVersion: string): boolean {
-  const version = packageVersion.replace(/^\d+:/, '');
+  const version = withoutEpoch(packageVersion);
   return majorMinor(packageVersion) === '3.6' ? !isAtLeast(version, '3.6.1') : !isAtLeast(version, '3.5.7');
 }
 
