@@ -10,7 +10,7 @@ import {
 import { cosAgentConfig } from 'juju-ts-interfaces/cos_agent';
 import type { Frontend } from 'juju-ts-interfaces/http';
 import { TLS_SECRET } from 'juju-ts-interfaces/tls-certificates';
-import { active, blocked, hookCommand, waiting, type Message, type Plan, type Status } from 'juju-ts-ops';
+import { active, backoff, blocked, waiting, type Message, type Plan, type Status } from 'juju-ts-ops';
 import { charmcraft } from './charmcraft.ts';
 import { databag, type endpoints } from './endpoints.ts';
 import { securePort } from './frontends.ts';
@@ -41,6 +41,7 @@ export function plan(state: State): HaproxyPlan {
     databags: databags(state),
     ports: [...new Set(ports)].map((port) => `${port}/tcp`),
     stored: { options: given },
+    reconcileIn: reconcileIn(state),
     status: status(state),
   };
 }
@@ -120,7 +121,6 @@ function machine(state: State): readonly Resource[] {
     ...state.certificateFiles
       .filter((file) => file !== path)
       .map((file) => ({ kind: 'absent-file', path: file }) as const),
-    ...lookAgain(state),
   ];
 }
 
@@ -265,25 +265,11 @@ function ownServers({ running, web }: State) {
   });
 }
 
-/** From then on the next `update-status` is soon enough, in seconds. */
-const LONG_OUTAGE = 240;
-
-/**
- * No event tells that a server has come back, and a status that says that it is down would stay for minutes. So the unit
- * looks again, once the outage has lasted twice as long.
- */
-function lookAgain(state: State): readonly Resource[] {
+/** No event tells that HAProxy answers, or that a server has come back: a status that says it is down would stay for minutes. */
+function reconcileIn(state: State): number | undefined {
+  if (!state.running || !state.isCurrent) return 30;
   const outages = ownServers(state).flatMap(({ isUp, since }) => (isUp ? [] : [since]));
-  const shortest = Math.min(...outages);
-  if (shortest > LONG_OUTAGE) return [];
-  return [
-    {
-      kind: 'timer',
-      name: `${state.unit.replace('/', '-')}-status`,
-      delay: Math.max(10, shortest),
-      command: hookCommand(state.unit),
-    },
-  ];
+  return outages.length === 0 ? undefined : backoff(Math.min(...outages));
 }
 
 /** Seconds → `40 s`, `12 min`, `3 h`. */

@@ -60,6 +60,8 @@ export function plan(state: State): RackPlan {
     ],
     ports: [...PORTS, ...(state.hasRegion ? [] : SHARED_PORTS)],
     ...(version !== undefined && { version }),
+    // No event tells that a region is back.
+    ...(known && state.connected === 0 && { reconcileIn: 60 }),
     status: [statusOf(state)],
   };
 }

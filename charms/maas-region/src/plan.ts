@@ -4,7 +4,7 @@ import { blocked, waiting, type Plan } from 'juju-ts-ops';
 import { restoration } from './backup/backup.ts';
 import type { charmcraft } from './charmcraft.ts';
 import { standingOf, type Standing } from './cluster/known.ts';
-import { clusterBags, forgetting, schemaSaid } from './cluster/plan.ts';
+import { awaitsForgetting, clusterBags, forgetting, schemaSaid } from './cluster/plan.ts';
 import { upgradeResources } from './cluster/upgrade.ts';
 import { configuration, namedResources, settingSteps } from './config/plan.ts';
 import { CLIENT_PACKAGE } from './database/database.ts';
@@ -49,8 +49,19 @@ export function plan(state: State | HandMade): RegionPlan {
     ],
     ports: portsOf(state.region, tls),
     ...(state.region.version !== undefined && { version: state.region.version }),
+    ...(isAwaiting(state, standing) && { reconcileIn: RECONCILE_IN }),
     status: statusesOf(state, standing),
   };
+}
+
+/** How soon a unit looks again at what it waits for, in seconds. */
+const RECONCILE_IN = 60;
+
+/** Whether this unit waits for what no event announces. */
+function isAwaiting(state: State, { served }: Standing): boolean {
+  const { region, database } = state;
+  const followsNobody = database.proxy?.report !== undefined && !database.proxy.report.current;
+  return followsNobody || (served !== undefined && (!region.isServing || awaitsForgetting(state)));
 }
 
 function machine(

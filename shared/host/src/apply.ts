@@ -34,7 +34,7 @@ import {
 import { run } from './run.ts';
 import { holdSnap, installedSnap, installSnap, refreshSnap, removeSnap } from './snap.ts';
 import { hideCredentials, parseSource } from './source.ts';
-import { controlService, isTimerWaiting, serviceStates, startTimer } from './systemd.ts';
+import { controlService, schedule, serviceStates } from './systemd.ts';
 import { addToGroups, addUser, groupsOf, hasUser, removeUser } from './users.ts';
 
 /** One thing that was (or would be) changed. */
@@ -85,6 +85,8 @@ export const machine = {
     }
     return changes;
   },
+
+  schedule,
 };
 
 /** @param changing files that a preview would have changed before this resource */
@@ -173,11 +175,6 @@ async function differenceOf(
     }
     case 'service':
       return serviceDifference(resource, memory, changing);
-    case 'timer': {
-      const { name, delay, command } = resource;
-      if (await isTimerWaiting(name)) return undefined;
-      return { how: `set for ${delay} s`, mend: () => startTimer(name, delay, command) };
-    }
     case 'step': {
       const digest = resource.inputs && digestOf(resource.inputs);
       if (digest !== undefined && memory.applied.steps[resource.id] === digest) return undefined;

@@ -44,5 +44,5 @@ export type { InstalledSnap } from './snap.ts';
 export { parseSource } from './source.ts';
 export type { Source } from './source.ts';
 export { tryRunUncut } from './uncut.ts';
-export { serviceStates } from './systemd.ts';
+export { detached, serviceStates } from './systemd.ts';
 export type { ServiceState } from './systemd.ts';

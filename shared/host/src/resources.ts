@@ -1,5 +1,4 @@
 import type { WantedFile } from './files.ts';
-import type { Argv } from './run.ts';
 
 /** One thing about a machine, as it should be. Plain data, but for what a step runs. */
 export type Resource =
@@ -16,7 +15,6 @@ export type Resource =
   | UserResource
   | AbsentUserResource
   | ServiceResource
-  | TimerResource
   | StepResource;
 
 /** An apt source. */
@@ -132,15 +130,6 @@ export interface ServiceResource {
   readonly stop?: () => Promise<void>;
 }
 
-/** A command that systemd runs once, later. While one of this name waits, no other is started. */
-export interface TimerResource {
-  readonly kind: 'timer';
-  readonly name: string;
-  /** Seconds from now. */
-  readonly delay: number;
-  readonly command: Argv;
-}
-
 /** Something that cannot be said as a state. Running it twice must be harmless. */
 export interface StepResource {
   readonly kind: 'step';
@@ -162,7 +151,6 @@ export function resourceId(resource: Resource): string {
     case 'snap':
     case 'absent-snap':
     case 'service':
-    case 'timer':
       return `${resource.kind}:${resource.name}`;
     case 'packages':
     case 'absent-packages':

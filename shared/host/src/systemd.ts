@@ -58,18 +58,18 @@ export async function controlService(verb: 'start' | 'restart' | 'reload', name:
   );
 }
 
-/** Whether a timer of {@link startTimer} has not run its command yet. */
-export async function isTimerWaiting(name: string): Promise<boolean> {
-  return (await tryRun(['systemctl', 'is-active', '--quiet', `${name}.timer`])).exitCode === 0;
-}
-
 /**
- * Has systemd run a command once. The command gets a unit of its own, so that the timer's name is free as soon as it has begun.
+ * Has systemd run a command once, in a unit of its own. The timer replaces a waiting one of the same name.
  * @param delay seconds
  */
-export async function startTimer(name: string, delay: number, command: Argv): Promise<void> {
+export async function schedule(name: string, delay: number, command: Argv): Promise<void> {
+  await tryRun(['systemctl', 'stop', '--quiet', `${name}.timer`]);
   // By itself systemd takes up to a minute longer.
   const when = [`--on-active=${delay}`, '--timer-property=AccuracySec=1s'];
-  const detached: Argv = ['/usr/bin/systemd-run', '--quiet', '--collect', '--no-block', ...command];
-  await run(['systemd-run', '--quiet', '--collect', `--unit=${name}`, ...when, ...detached]);
+  await run(['systemd-run', '--quiet', '--collect', `--unit=${name}`, ...when, ...detached(command)]);
+}
+
+/** The command in a unit of its own: it goes on when whoever starts it ends. */
+export function detached(command: Argv): Argv {
+  return ['/usr/bin/systemd-run', '--quiet', '--collect', '--no-block', ...command];
 }

@@ -54,6 +54,8 @@ export interface Machine<Resource> {
   apply(resources: readonly Resource[], context: HookContext): Promise<readonly Change[]>;
   /** Returns what `apply` would change, and changes nothing. */
   preview(resources: readonly Resource[], context: HookContext): Promise<readonly Change[]>;
+  /** Runs the command once, after so many seconds. The timer replaces a waiting one of the same name. */
+  schedule?(name: string, delay: number, command: readonly [string, ...string[]]): Promise<void>;
 }
 
 /** A charm: what it declares, and how every hook reconciles. */

@@ -1,4 +1,5 @@
 export type { Change } from './apply.ts';
+export { backoff } from './backoff.ts';
 export { defineAction, defineCharm } from './charm.ts';
 export type { ActionHandler, ActionResults, Charm, CharmDefinition, Machine } from './charm.ts';
 export { BUILT_IN_ACTIONS, defineEndpoints, defineOptions } from './charmcraft.ts';

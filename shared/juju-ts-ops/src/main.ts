@@ -9,7 +9,8 @@ import {
   type Endpoints,
   type OptionSchemas,
 } from './charmcraft.ts';
-import { describeEvent, hookContext, relationNumber, type HookContext } from './context.ts';
+import { describeEvent, hookCommand, hookContext, relationNumber, type HookContext } from './context.ts';
+import { backoff } from './backoff.ts';
 import type { BagSchema } from './databag.ts';
 import { CharmBugError, NotLeaderError, remedyOf, UserError } from './errors.ts';
 import { EventQueue, type EventHandler, type EventSchemas } from './events.ts';
@@ -178,6 +179,7 @@ class Run<
         if (turn.isWaitedFor) {
           const planned = [turnStatus(turn.bags), ...plan.status];
           if (!isInstall || problems.length > 0) await this.#show(problems, planned);
+          await this.#reconcileIn(plan.reconcileIn);
           return worst([...problems, ...planned]);
         }
         await this.#report(await applyToJuju(plan, charm, juju, 'apply'));
@@ -186,6 +188,7 @@ class Run<
         // Juju tells of relations only after `install`: until then it says itself that it is installing.
         if (!isInstall || problems.length > 0) await this.#show(problems, plan.status);
         if (plan.appStatus) await applyAppStatus(plan.appStatus, juju);
+        await this.#reconcileIn(plan.reconcileIn);
         return worst([...problems, ...plan.status]);
       }
     } catch (error) {
@@ -195,8 +198,20 @@ class Run<
       // What holds up this unit holds up no other.
       await this.#settleTurns();
       problems.push(status);
-      await this.#show(problems, []);
+      const lasted = await this.#show(problems, []);
+      if (remedyOf(error) === 'retry') await this.#reconcileIn(backoff(lasted));
       return worst(problems);
+    }
+  }
+
+  /** No hook fails because the machine cannot do that: `update-status` comes anyway. */
+  async #reconcileIn(delay: number | undefined): Promise<void> {
+    const { unit } = this.#juju.context;
+    if (delay === undefined) return;
+    try {
+      await this.#charm.machine.schedule?.(`${unit.replace('/', '-')}-reconcile`, delay, hookCommand(unit));
+    } catch (error) {
+      await this.#juju.log('WARNING', `the next hook comes with the next event: ${String(error)}`);
     }
   }
 
@@ -360,13 +375,15 @@ class Run<
   /**
    * @param failed what no plan tells, but a handler or the machine
    * @param planned what the plan says
+   * @returns for how long every hook has failed, in seconds
    */
-  async #show(failed: readonly Status[], planned: readonly Status[]): Promise<void> {
-    await keepFailed(failed, this.#juju.context);
+  async #show(failed: readonly Status[], planned: readonly Status[]): Promise<number> {
+    const lasted = await keepFailed(failed, this.#juju.context);
     const statuses = [...failed, ...planned];
     const [, ...hidden] = worstFirst(statuses);
     for (const status of hidden) await this.#juju.log('DEBUG', `also ${statusLine(status)}`);
     await applyStatus(statuses, this.#juju);
+    return lasted;
   }
 
   /** All changes in one message, because each message is a process. */

@@ -55,6 +55,11 @@ export interface Plan<C extends Charmcraft, E extends Endpoints<C>, Resource, B 
    * stays.
    */
   readonly stored?: BagValues<B>;
+  /**
+   * In how many seconds the unit reconciles again, for what no event announces: a server that comes back, a daemon that
+   * becomes ready. If absent, with the next event; Juju runs `update-status` every five minutes.
+   */
+  readonly reconcileIn?: number | undefined;
   /** The version of the workload that `juju status` shows. */
   readonly version?: string;
   /** Juju shows the worst of them; the action `show-status` shows all. The unit is active if there are none. */

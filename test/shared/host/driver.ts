@@ -1,4 +1,4 @@
-// Runs on a machine: applies the resources on stdin and prints what changed, or why it could not.
+// Runs on a machine: applies the resources on stdin, or sets a timer, and prints what changed, or why it could not.
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { HostError, machine, run, type Resource } from '../../../shared/host/src/index.ts';
@@ -14,8 +14,16 @@ function revived(resource: Resource): Resource {
     : resource;
 }
 
+const Timer = z.object({ schedule: z.tuple([z.string(), z.number(), z.tuple([z.string()], z.string())]) });
+
 async function main(): Promise<unknown> {
-  const resources = Resources.parse(JSON.parse(await text(process.stdin))).map(revived);
+  const asked: unknown = JSON.parse(await text(process.stdin));
+  const timer = Timer.safeParse(asked);
+  if (timer.data) {
+    await machine.schedule(...timer.data.schedule);
+    return { changes: [] };
+  }
+  const resources = Resources.parse(asked).map(revived);
   try {
     return { changes: await machine.apply(resources, { stateDirectory: '/var/lib/host-test' }) };
   } catch (error) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   active,
+  backoff,
   blocked,
   defineCharm,
   hidden,
@@ -602,6 +603,71 @@ describe('statuses', () => {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+
+  describe('and what no event announces', () => {
+    const after = async (read: (juju: WebJuju) => Promise<Partial<WebPlan>>): Promise<number | undefined> => {
+      const unit = inProcess(charmOf(read));
+      await unit.run('config-changed', stateOf(charmOf(read), {}));
+      return unit.reconcileIn;
+    };
+
+    test('is looked at again when the plan says', async () => {
+      expect(await after(planning({ reconcileIn: 60 }))).toBe(60);
+      expect(await after(planning({}))).toBeUndefined();
+    });
+
+    /** With a machine of the test's own. */
+    const on = async (schedule: (...asked: readonly unknown[]) => Promise<void>) => {
+      const charm = charmOf(planning({ reconcileIn: 60, status: [active('fine')] }));
+      const juju = new FakeJuju(charmcraft, stateOf(charm, {}), 'config-changed');
+      const folder = await mkdtemp(join(tmpdir(), 'charm-'));
+      try {
+        const exitCode = await runEvent(
+          { ...charm, machine: { ...charm.machine, schedule } },
+          {
+            environment: environmentOf(stateOf(charm, {}), 'config-changed', folder),
+            runTool: (tool, args, input) => Promise.resolve(juju.answer(tool, args, input)),
+            print: () => {},
+          },
+        );
+        return { exitCode, statuses: juju.statuses, logs: juju.logs };
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    };
+
+    test('by a hook that Juju runs', async () => {
+      const asked: unknown[] = [];
+      await on((...timer) => Promise.resolve(void asked.push(timer)));
+      const command = ['/usr/bin/juju-exec', 'web/0', 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'];
+      expect(asked).toEqual([['web-0-reconcile', 60, command]]);
+    });
+
+    test('soon after what time mends; what the user has to mend waits for the user', async () => {
+      expect(await after(() => Promise.reject(new WaitingError('for mysql')))).toBe(10);
+      expect(await after(() => Promise.reject(new UserError('no disk')))).toBeUndefined();
+    });
+
+    test('more and more seldom, and in the end with update-status only', () => {
+      expect([0, 9, 10, 60, 240, 241, 86_400].map(backoff)).toEqual([
+        10,
+        10,
+        10,
+        60,
+        240,
+        undefined,
+        undefined,
+      ]);
+    });
+
+    test('fails no hook where the machine cannot do it', async () => {
+      const { exitCode, statuses, logs } = await on(() => Promise.reject(new Error('no systemd')));
+      expect([exitCode, statuses]).toEqual([0, [{ level: 'active', message: 'fine' }]]);
+      expect(logs).toEqual([
+        { level: 'WARNING', message: 'the next hook comes with the next event: Error: no systemd' },
+      ]);
+    });
   });
 
   test('follows at once on an action that the unit reconciles after, and its results say where that ended', async () => {

@@ -335,28 +335,22 @@ describe('the status', () => {
   ])(
     'is looked at again while a server is %s, because no event tells that it is back',
     (_, what, since, delay) => {
-      const { machine } = plan(
+      const { reconcileIn } = plan(
         stateOf([all], {
           own: ['10.9.0.10'],
           ...running(up('maas-region-0'), up('maas-region-1', 'DOWN', 999), up('maas-region-2', what, since)),
         }),
       );
-      expect(machine.find(({ kind }) => kind === 'timer')).toEqual(
-        delay === undefined
-          ? undefined
-          : {
-              kind: 'timer',
-              name: 'haproxy-0-status',
-              delay,
-              command: [
-                '/usr/bin/juju-exec',
-                'haproxy/0',
-                'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch',
-              ],
-            },
-      );
+      expect(reconcileIn).toBe(delay);
     },
   );
+
+  test('is looked at again while HAProxy does not answer, or has not taken its configuration', () => {
+    const { running: silent, ...hung } = stateOf([all], { ...running(up('maas-region-0')) });
+    expect(silent).toBeDefined();
+    expect(plan(hung).reconcileIn).toBe(30);
+    expect(plan({ ...hung, ...running(up('maas-region-0')), isCurrent: false }).reconcileIn).toBe(30);
+  });
 
   test('of twenty servers names those that fit', () => {
     const numbers = Array.from({ length: 20 }, (_, number) => number);

@@ -137,6 +137,11 @@ describe('the status', () => {
     expect(statusOf(connected({ connected: 0 }))).toMatchObject({ level: 'waiting' });
   });
 
+  test('looks again in a minute while it has no region: no event tells that one is back', () => {
+    expect(plan(connected({ connected: 0 })).reconcileIn).toBe(60);
+    expect(plan(connected()).reconcileIn).toBeUndefined();
+  });
+
   test('waits for URL and secret, and starts nothing without them', () => {
     const state = connected({ region: { app: 'maas-region' } });
     expect(statusOf(state)).toEqual({ level: 'waiting', message: 'maas-region to give its URL and secret' });

@@ -473,9 +473,8 @@ describe('the leader has MAAS forget who is gone', () => {
       level: 'active',
       message: 'serves http://10.0.0.200/MAAS; MAAS still lists region-3 as running',
     });
-    expect(resourcesOf(state)).toContainEqual(
-      expect.objectContaining({ kind: 'timer', name: 'maas-region-0-status', delay: 60 }),
-    );
+    expect(plan(state).reconcileIn).toBe(60);
+    expect(plan(serving()).reconcileIn).toBeUndefined();
   });
 
   test('one that is forgotten is no longer remembered', () => {

@@ -1,6 +1,6 @@
 import type { Resource } from 'juju-ts-host';
 import { inWords, shortName, type Installation } from '@maas-ha/maas';
-import { blocked, hookCommand, maintenance, waiting, type Message, type Status } from 'juju-ts-ops';
+import { blocked, maintenance, waiting, type Message, type Status } from 'juju-ts-ops';
 import { wantedSettings } from '../config/settings.ts';
 import { databag, type Hostnames, type RegionDatabag, type Schema } from '../endpoints.ts';
 import { soleDhcpOf } from '../racks/plan.ts';
@@ -72,26 +72,17 @@ function remembered(hostnames: Hostnames = {}, departed: readonly Departed[] = [
   return Object.fromEntries(Object.entries(hostnames).filter(([unit]) => !forgotten.has(unit)));
 }
 
-/** How soon it is looked whether MAAS still lists the processes of a dead region, in seconds. */
-const LOOK_AGAIN = 60;
-
-/** MAAS forgets the controllers that are gone. No event tells when it has given up the processes of one that died. */
-export function forgetting({ region: { maas }, cluster: { departed }, unit }: State): readonly Resource[] {
-  const isAwaited = departed?.regions.some(({ systemId, isRunning }) => systemId !== undefined && isRunning);
+/** MAAS forgets the controllers that are gone. */
+export function forgetting({ region: { maas }, cluster: { departed } }: State): readonly Resource[] {
   return [
     ...(departed?.regions ?? []).flatMap((gone) => forget(maas, 'region', gone)),
     ...(departed?.racks ?? []).flatMap((gone) => forget(maas, 'rack', gone)),
-    ...(isAwaited
-      ? [
-          {
-            kind: 'timer',
-            name: `${unit.replace('/', '-')}-status`,
-            delay: LOOK_AGAIN,
-            command: hookCommand(unit),
-          } satisfies Resource,
-        ]
-      : []),
   ];
+}
+
+/** Whether MAAS still lists processes of a dead region. No event tells when it has given them up. */
+export function awaitsForgetting({ cluster: { departed } }: State): boolean {
+  return (departed?.regions ?? []).some(({ systemId, isRunning }) => systemId !== undefined && isRunning);
 }
 
 function forget(

@@ -4,7 +4,7 @@ export { builtCharm } from './dispatch.ts';
 export type { BuiltOptions } from './dispatch.ts';
 export type { ActionOutcome, Call, LogLine } from './hook-run.ts';
 export { recordingMachine } from './machine.ts';
-export type { RecordingMachine } from './machine.ts';
+export type { RecordingMachine, Scheduled } from './machine.ts';
 export { inProcess } from './run.ts';
 export type { InProcessUnit, Outcome, TestUnit } from './run.ts';
 export { possibleEvents } from './possible-events.ts';

@@ -6,6 +6,16 @@ import type { Machine } from '../charm.ts';
 export interface RecordingMachine<Resource> extends Machine<Resource> {
   /** What it was last asked to be like; absent if it never was. */
   readonly resources: readonly Resource[] | undefined;
+  /** What it was last asked to run later; absent if it never was. */
+  readonly scheduled: Scheduled | undefined;
+}
+
+/** A command that a machine runs later. */
+export interface Scheduled {
+  readonly name: string;
+  /** In seconds. */
+  readonly delay: number;
+  readonly command: readonly string[];
 }
 
 /**
@@ -19,6 +29,7 @@ export function recordingMachine<Resource>(
     inspect(resource, { depth: 0, breakLength: Infinity }),
 ): RecordingMachine<Resource> {
   let current: readonly Resource[] | undefined;
+  let scheduled: Scheduled | undefined;
   let known = new Set<string>();
   const textOf = (resource: Resource): string => inspect(resource, { depth: null });
   const changes = (resources: readonly Resource[]): readonly Change[] =>
@@ -29,6 +40,9 @@ export function recordingMachine<Resource>(
     get resources() {
       return current;
     },
+    get scheduled() {
+      return scheduled;
+    },
     apply: (resources) => {
       const made = changes(resources);
       current = resources;
@@ -36,5 +50,9 @@ export function recordingMachine<Resource>(
       return Promise.resolve(made);
     },
     preview: (resources) => Promise.resolve(changes(resources)),
+    schedule: (name, delay, command) => {
+      scheduled = { name, delay, command };
+      return Promise.resolve();
+    },
   };
 }

@@ -46,6 +46,8 @@ export interface TestUnit<C extends Charmcraft> {
 export interface InProcessUnit<C extends Charmcraft, Resource> extends TestUnit<C> {
   /** What the last plan asked of the machine; absent if there was no plan. */
   readonly resources: readonly Resource[] | undefined;
+  /** In how many seconds the unit reconciles by itself after the last event; absent where it waits for the next one. */
+  readonly reconcileIn: number | undefined;
 }
 
 /**
@@ -64,9 +66,13 @@ export function inProcess<
   V extends EventSchemas,
 >(charm: Charm<C, S, E, CharmState, Resource, B, V>, charmDirectory?: string): InProcessUnit<C, Resource> {
   const machine = recordingMachine<Resource>();
+  let reconcileIn: number | undefined;
   return {
     get resources() {
       return machine.resources;
+    },
+    get reconcileIn() {
+      return reconcileIn;
     },
 
     async run(event, state) {
@@ -75,6 +81,7 @@ export function inProcess<
       const folder = charmDirectory ?? (await mkdtemp(join(tmpdir(), 'charm-')));
       const start = performance.now();
       const killed = Promise.withResolvers<'killed'>();
+      const { scheduled } = machine;
       const exitCode = await Promise.race([
         killed.promise,
         runEvent(
@@ -97,6 +104,7 @@ export function inProcess<
           },
         ),
       ]);
+      reconcileIn = machine.scheduled === scheduled ? undefined : machine.scheduled?.delay;
       if (folder !== charmDirectory) await rm(folder, { recursive: true, force: true });
       return outcomeOf(juju, exitCode, performance.now() - start);
     },

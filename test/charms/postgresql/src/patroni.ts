@@ -14,6 +14,8 @@ export const PATRONI_PACKAGES = ['patroni', ...ETCD_PACKAGES];
 const REST_PORT = 8008;
 /** How long a hook waits until this unit has joined, in milliseconds. */
 const JOIN_TIMEOUT = 60_000;
+/** How long the leader tries to tell Patroni its settings, in milliseconds. */
+const SETTINGS_TIMEOUT = 30_000;
 /** How long Patroni may take to answer, and to switch over. */
 const ANSWER_TIMEOUT = 3000;
 const ORDER_TIMEOUT = 60_000;
@@ -200,10 +202,7 @@ function leaderSteps(state: State, view: Cluster): readonly Resource[] {
       kind: 'step',
       id: 'settings',
       inputs: { settings: JSON.stringify(settings) },
-      run: async () => {
-        const { status } = await order('PATCH', '/config', settings);
-        if (status !== 200) throw new WaitingError('waiting for Patroni to take its settings');
-      },
+      run: () => takeSettings(settings),
     },
     {
       kind: 'step',
@@ -212,6 +211,15 @@ function leaderSteps(state: State, view: Cluster): readonly Resource[] {
       run: () => keepMembers(state.address, keep),
     },
   ];
+}
+
+/** Patroni takes none until the first server is the primary. @throws {WaitingError} when it has not after a while */
+async function takeSettings(settings: object): Promise<void> {
+  for (const end = performance.now() + SETTINGS_TIMEOUT; ; await sleep(1000)) {
+    const { status, text } = await order('PATCH', '/config', settings);
+    if (status === 200) return;
+    if (performance.now() > end) throw new WaitingError(`waiting for Patroni to take its settings: ${text}`);
+  }
 }
 
 /** @throws {WaitingError} when this unit has not joined after a while */
@@ -239,20 +247,24 @@ async function told(): Promise<{ address: string; name: string; password: string
   return { address: at.slice(0, at.lastIndexOf(':')), name, password: authentication.password };
 }
 
-/** @returns what Patroni says, in HTTP's numbers and its own words */
+/** @returns what Patroni says, in HTTP's numbers and its own words; 0 and the reason where it does not answer */
 async function order(
   method: 'POST' | 'PATCH',
   path: string,
   body: object,
 ): Promise<{ readonly status: number; readonly text: string }> {
   const { address, password } = await told();
-  const response = await fetch(`http://${address}:${REST_PORT}${path}`, {
-    method,
-    headers: { authorization: `Basic ${Buffer.from(`patroni:${password}`).toString('base64')}` },
-    body: JSON.stringify(body),
-    signal: AbortSignal.timeout(ORDER_TIMEOUT),
-  });
-  return { status: response.status, text: await response.text() };
+  try {
+    const response = await fetch(`http://${address}:${REST_PORT}${path}`, {
+      method,
+      headers: { authorization: `Basic ${Buffer.from(`patroni:${password}`).toString('base64')}` },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(ORDER_TIMEOUT),
+    });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    return { status: 0, text: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 /** Has another unit be the primary, where this one is; one that cannot is no reason to stay. */

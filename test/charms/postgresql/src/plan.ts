@@ -42,6 +42,7 @@ export function plan(state: State): PostgresqlPlan {
     user: userOf(client, state),
     certificate: certificateOf(client, state),
   }));
+  const status = statusOf(state);
   return {
     machine: machineOf(state),
     secrets: [shared, ...told.flatMap(({ user, certificate }) => [user, certificate])],
@@ -51,7 +52,9 @@ export function plan(state: State): PostgresqlPlan {
     ],
     ports: ['5432/tcp'],
     ...(version !== undefined && { version }),
-    status: [statusOf(state)],
+    // Patroni tells of roles only, and not when a copy is there.
+    ...(state.hasPatroni && status.level === 'waiting' && { reconcileIn: 15 }),
+    status: [status],
   };
 }
 

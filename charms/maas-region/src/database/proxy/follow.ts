@@ -1,7 +1,7 @@
 // The program of the service: it asks every server again and again, and has the kernel follow the primary. While it does
 // not run, connections stay where they are.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readFileIfExists, replaceFile, tryRun } from 'juju-ts-host';
+import { detached, readFileIfExists, replaceFile, tryRun } from 'juju-ts-host';
 import { hookCommand } from 'juju-ts-ops';
 import { z } from 'zod';
 import { Witness } from './ask.ts';
@@ -147,7 +147,7 @@ class Follower {
     if (!hasOtherExtensions(asked, this.#report.current, stopped.extensions)) return;
     this.#told = time;
     console.log('the database has other extensions: the unit looks again');
-    void tryRun(['systemd-run', '--quiet', '--collect', '--no-block', ...hookCommand(stopped.unit)]);
+    void tryRun(detached(hookCommand(stopped.unit)));
   }
 
   /** Tells the kernel, and what it makes of it: what it does not take is left as it was. */

@@ -1,0 +1,13 @@
+/** How soon something is looked at again that has only just begun, in seconds. */
+const SOON = 10;
+/** From then on `update-status` is soon enough, in seconds. */
+const LONG = 240;
+
+/**
+ * When to look again at what is not as it should be: once it has lasted twice as long. For {@link Plan.reconcileIn}.
+ * @param lasted for how long it has been so, in seconds
+ * @returns in how many seconds; `undefined` where the next `update-status` is soon enough
+ */
+export function backoff(lasted: number): number | undefined {
+  return lasted > LONG ? undefined : Math.max(SOON, Math.round(lasted));
+}
