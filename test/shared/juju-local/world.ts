@@ -160,6 +160,8 @@ export class World {
   readonly machines = new FakeMachines(this);
   readonly log: ModelLog;
   time = Date.parse('2026-01-01T00:00:00Z');
+  /** From 0 to 1. Always the same, so that what Juju has in no order comes in the order of the model. */
+  random: () => number = () => 0.5;
   model: Model;
   scheduler: Scheduler;
   #store: Store;
@@ -179,7 +181,7 @@ export class World {
       machines: this.machines,
       charms: new CharmStore(join(this.folder, 'charms')),
       log: this.log,
-      random: () => 0.5,
+      random: () => this.random(),
       clock: () => this.time,
     });
   }

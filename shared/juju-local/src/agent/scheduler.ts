@@ -112,7 +112,8 @@ export class Scheduler {
     if (this.#isStopped) return;
     this.#model.electLeaders(this.#clock());
     for (const boot of this.#provisioner.bootPending()) this.#track(boot);
-    for (const unit of this.#model.units.values()) this.#startWork(unit);
+    // The agents of a machine compete for its lock: Juju promises no order.
+    for (const unit of this.#shuffle([...this.#model.units.values()])) this.#startWork(unit);
     for (const unit of this.#model.units.values())
       if (unit.deletedAt !== undefined && Date.parse(unit.deletedAt) <= this.#clock())
         this.#track(this.#deleteEarly(unit));

@@ -30,6 +30,20 @@ async function bundle(): Promise<World> {
   return world;
 }
 
+test('the units of a machine run in no fixed order: their agents compete for its lock', async () => {
+  await using world = await bundle();
+  await world.settle();
+  const after = async (random: () => number): Promise<string[]> => {
+    world.random = random;
+    for (const name of ['web/0', 'log/0']) world.unit(name).configSeen = 'something else';
+    return world.settle();
+  };
+  expect(await after(() => 0.5)).toEqual(['web/0 config-changed', 'log/0 config-changed']);
+  let fraction = 1;
+  const falling = (): number => (fraction *= 0.99);
+  expect(await after(falling)).toEqual(['log/0 config-changed', 'web/0 config-changed']);
+});
+
 test('hooks come in the order of the worked trace of the contract', async () => {
   await using world = await bundle();
   const first = await world.settle();
