@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { Moment, momentNow, secondsBetween } from './clock.ts';
 import type { HookContext } from './context.ts';
 import { statusLine, type Status } from './status.ts';
 
@@ -11,15 +11,13 @@ type Place = Pick<HookContext, 'stateDirectory'>;
 const Failed = z.object({
   /** What failed in the last one, a line each. */
   lines: z.array(z.string()),
-  /** When the first hook of the row ended in which each failed, in seconds of this machine's uptime. */
-  since: z.number(),
+  /** When the first hook of the row ended in which each failed. */
+  since: Moment,
 });
-
-const NONE: z.infer<typeof Failed> = { lines: [], since: Infinity };
 
 /** What failed in the last hook, beside what its plan said: a line each. */
 export async function failedIn(context: Place): Promise<readonly string[]> {
-  return (await kept(context)).lines;
+  return (await kept(context))?.lines ?? [];
 }
 
 /**
@@ -28,22 +26,22 @@ export async function failedIn(context: Place): Promise<readonly string[]> {
  */
 export async function keepFailed(failed: readonly Status[], context: Place): Promise<number> {
   const file = fileOf(context);
-  const now = uptime();
-  const since = Math.min((await kept(context)).since, now);
-  const isKept =
-    failed.length > 0
-      ? writeFile(file, JSON.stringify({ lines: failed.map(statusLine), since }))
-      : rm(file, { force: true });
-  // A disk that is full must not hide what failed.
-  await isKept.catch(() => {});
-  return now - since;
+  // A disk that is full, or cannot be written to, must not hide what failed.
+  if (failed.length === 0) {
+    await rm(file, { force: true }).catch(() => {});
+    return 0;
+  }
+  const now = await momentNow();
+  const since = (await kept(context))?.since ?? now;
+  await writeFile(file, JSON.stringify({ lines: failed.map(statusLine), since })).catch(() => {});
+  return secondsBetween(since, now);
 }
 
-async function kept(context: Place): Promise<z.infer<typeof Failed>> {
+async function kept(context: Place): Promise<z.infer<typeof Failed> | undefined> {
   try {
     return Failed.parse(JSON.parse(await readFile(fileOf(context), 'utf8')));
   } catch {
-    return NONE;
+    return undefined;
   }
 }
 
