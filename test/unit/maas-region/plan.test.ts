@@ -500,6 +500,8 @@ describe('the leader has MAAS forget who is gone', () => {
     };
     const state = serving({ cluster: { departed: { regions: [], racks: [rack] } } });
     expect(machineOf(state)).toContain('step:forget-rack:maas-rack/5');
+    // MAAS may have refused.
+    expect(plan(state).reconcileIn).toBe(60);
   });
 
   test('but not the only rack with DHCP, which the status names', () => {
@@ -513,6 +515,7 @@ describe('the leader has MAAS forget who is gone', () => {
     };
     const state = serving({ cluster: { departed: { regions: [], racks: [rack] } } });
     expect(machineOf(state)).not.toContain('step:forget-rack:maas-rack/5');
+    expect(plan(state).reconcileIn).toBeUndefined();
     expect(statusOf(state)).toMatchObject({
       level: 'active',
       message: expect.stringMatching(

@@ -80,9 +80,11 @@ export function forgetting({ region: { maas }, cluster: { departed } }: State): 
   ];
 }
 
-/** Whether MAAS still lists processes of a dead region. No event tells when it has given them up. */
+/** Whether MAAS lists somebody still who may be forgotten. No event tells when it lets go of one. */
 export function awaitsForgetting({ cluster: { departed } }: State): boolean {
-  return (departed?.regions ?? []).some(({ systemId, isRunning }) => systemId !== undefined && isRunning);
+  return [...(departed?.regions ?? []), ...(departed?.racks ?? [])].some(
+    ({ systemId, soleDhcpOf }) => systemId !== undefined && soleDhcpOf.length === 0,
+  );
 }
 
 function forget(
