@@ -41,7 +41,7 @@ import { addToGroups, addUser, groupsOf, hasUser, removeUser } from './users.ts'
 export interface Change {
   /** The resource: `file:/etc/haproxy/haproxy.cfg`. */
   readonly what: string;
-  /** In words; for a file that is no secret, a diff. */
+  /** As text; for a file without secrets, a diff. */
   readonly how: string;
 }
 
@@ -53,13 +53,13 @@ interface Difference {
 
 /** Where a machine's memory is kept. */
 export interface Place {
-  /** A folder of its own, which may be missing. */
+  /** A folder for this purpose alone, which need not exist. */
   readonly stateDirectory: string;
 }
 
-/** How a charm changes its machine: the resources in their order, changing only what differs. */
+/** Changes a machine: applies the resources in order, and changes only what differs. */
 export const machine = {
-  /** Brings the resources about. @throws {HostError} at the first that cannot be; what came before it stays. */
+  /** Applies the resources. @throws {HostError} at the first one that fails; earlier ones stay applied. */
   async apply(resources: readonly Resource[], { stateDirectory }: Place): Promise<readonly Change[]> {
     const memory = await Memory.open(stateDirectory);
     const changes: Change[] = [];
@@ -72,7 +72,7 @@ export const machine = {
     return changes;
   },
 
-  /** Says what `apply` would change, and changes nothing. */
+  /** Returns what `apply` would change, and changes nothing. */
   async preview(resources: readonly Resource[], { stateDirectory }: Place): Promise<readonly Change[]> {
     const memory = await Memory.open(stateDirectory);
     const changes: Change[] = [];

@@ -58,7 +58,7 @@ export async function installedVersion(name: string): Promise<string | undefined
   return (await installedPackages([name])).get(name);
 }
 
-/** The newest version of a package that the sources of this machine offer; that it is installed is no offer. */
+/** The newest version of a package in the sources of this machine. An installed version does not count. */
 export async function offeredVersion(name: string): Promise<string | undefined> {
   // One line for each version and source, the newest first: ` name | version | where`.
   const { stdout } = await tryRun(['apt-cache', 'madison', name]);
@@ -71,13 +71,13 @@ export async function isOlder(version: string, other: string): Promise<boolean> 
   return exitCode === 0;
 }
 
-/** Reads the package lists of every source anew. @throws {HostError} `apt` */
+/** Downloads the package lists of every source again. @throws {HostError} `apt` */
 export async function refreshPackageLists(): Promise<void> {
   await update([]);
 }
 
 /**
- * Fetches packages with what they depend on, and installs nothing: what cannot be installed here is found out.
+ * Downloads packages with their dependencies, without installing them. It fails if they cannot be installed here.
  * @throws {HostError} `apt`
  */
 export async function downloadPackages(names: readonly string[], version: string): Promise<void> {

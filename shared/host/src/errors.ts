@@ -1,4 +1,6 @@
-/** Base of what this library throws. `remedy` says who can help: the user, time, or only a change of the program. */
+/**
+ * Base of every error of this library. `remedy` says what helps: the user, a retry, or only a change of the program.
+ */
 export class HostError extends Error {
   readonly code: 'source' | 'apt' | 'snap' | 'invalid-file' | 'service' | 'kernel' | 'command';
   readonly remedy: 'user' | 'retry' | 'bug';

@@ -3,12 +3,12 @@ import { dirname } from 'node:path';
 import { HostError } from './errors.ts';
 import { commandOf, lastLines, tryRun, type Argv } from './run.ts';
 
-/** Something that must not be shown. */
+/** A value that must not be shown. */
 export interface Secret {
   reveal(): string;
 }
 
-/** A file as it should be. */
+/** The desired state of a file. */
 export interface WantedFile {
   readonly path: string;
   readonly content: string | Secret;
@@ -18,16 +18,18 @@ export interface WantedFile {
   readonly owner?: string;
   /** Name of a group; root if absent. */
   readonly group?: string;
-  /** A program that accepts or refuses the new file, with `{}` for its path, before it takes the place of the old one. */
+  /** A program that checks the new file, with `{}` for its path, before it replaces the old one. */
   readonly validate?: Argv;
-  /** What is wrong by what that program printed, `undefined` where nothing is. Absent: its exit code says so. */
+  /**
+   * Extracts the problem from that program's output; `undefined` if there is none. If absent, the exit code decides.
+   */
   readonly complaint?: Complaint;
 }
 
 /** What is wrong with a file, by the exit code and the output of a program that checks it. */
 export type Complaint = (exitCode: number | undefined, output: string) => string | undefined;
 
-/** The text of a file; `undefined` where there is none. */
+/** The text of a file; `undefined` if it does not exist. */
 export async function readFileIfExists(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -47,9 +49,9 @@ export async function isAsWanted(file: WantedFile): Promise<boolean> {
 }
 
 /**
- * Puts a file in its place, in a folder that may be missing, in one step: whenever the machine stops, the old or the new file is there, whole. What
- * an interrupted write leaves (`<path>.new`) the next one takes away.
- * @throws {HostError} `invalid-file` when its validator refuses it; the old file stays.
+ * Replaces a file in one step, and creates its folder if necessary: whenever the machine stops, either the old or the
+ * new file is complete. The next write removes the leftovers of an interrupted one (`<path>.new`).
+ * @throws {HostError} `invalid-file` if its validator refuses it; the old file stays.
  */
 export async function replaceFile(file: WantedFile): Promise<void> {
   const temporary = temporaryOf(file.path);
@@ -76,7 +78,7 @@ export async function replaceFile(file: WantedFile): Promise<void> {
   }
 }
 
-/** Deletes a file, with what an interrupted write left beside it. */
+/** Deletes a file, and the leftovers of an interrupted write. */
 export async function deleteFile(path: string): Promise<void> {
   await rm(temporaryOf(path), { force: true });
   await rm(path, { force: true });

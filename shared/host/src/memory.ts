@@ -75,7 +75,9 @@ export class Memory {
   }
 }
 
-/** What a charm has brought about on this machine, also in earlier revisions: its packages, and the steps that are done. */
+/**
+ * What a charm, including its earlier revisions, has applied on this machine: its packages, and the completed steps.
+ */
 export async function appliedHere({
   stateDirectory,
 }: {

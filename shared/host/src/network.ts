@@ -4,7 +4,7 @@ import { tryRun } from './run.ts';
 
 /** An address of a network interface of this machine. */
 export interface InterfaceAddress {
-  /** The device, also where the address has a label (`eth0:web`): a label is no interface to any program. */
+  /** The device, even if the address has a label (`eth0:web`): programs do not know labels as interfaces. */
   readonly interface: string;
   readonly address: string;
   /** Length of the network part, in bits. */
@@ -40,12 +40,12 @@ export function inSubnet(address: string, subnet: string): boolean {
   return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
 
-/** The names of the programs that listen on a TCP port of this machine, on one address or another. */
+/** The names of the programs that listen on a TCP port of this machine, on any address. */
 export async function portHolders(port: number): Promise<readonly string[]> {
   return (await listeners()).get(port) ?? [];
 }
 
-/** The TCP ports of this machine that programs listen on, with their names, on one address or another. */
+/** The TCP ports of this machine that programs listen on, on any address, with the programs' names. */
 export async function listeners(): Promise<ReadonlyMap<number, readonly string[]>> {
   const { stdout } = await tryRun(['ss', '--no-header', '--listening', '--tcp', '--numeric', '--processes']);
   const byPort = new Map<number, readonly string[]>();
@@ -58,7 +58,7 @@ export async function listeners(): Promise<ReadonlyMap<number, readonly string[]
   return byPort;
 }
 
-/** The established TCP connections that a filter of ss(8) lets through, a line each, as ss shows them. */
+/** The established TCP connections that match a filter of ss(8), one line each, as ss prints them. */
 export async function connections(filter: string): Promise<readonly string[]> {
   const { stdout } = await tryRun([
     'ss',

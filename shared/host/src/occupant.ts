@@ -6,35 +6,35 @@ import { readFileIfExists } from './files.ts';
 import type { FileResource } from './resources.ts';
 import { tryRun } from './run.ts';
 
-/** A daemon of which a machine has one, with one configuration. */
+/** A daemon that a machine has only once, with one configuration. */
 export interface SoleDaemon {
   /** The Debian package. */
   readonly package: string;
   /** Path of the main configuration file. */
   readonly config: string;
-  /** What the first line of that file begins with where a program of ours has written it. */
+  /** What the first line of that file begins with if one of your programs has written it. */
   readonly signature: string;
 }
 
-/** A program that looks after a daemon. */
+/** A program that manages a daemon. */
 export interface Owner {
   /** For people: `keepalived-vip/0`. */
   readonly name: string;
-  /** A folder that is there as long as the owner is: a mark that outlives its owner counts for nothing. */
+  /** A folder that exists as long as the owner does: a mark without it is ignored. */
   readonly home: string;
 }
 
-/** Who looks after a daemon already: another program, which has left its mark, or a person, who wrote the file. */
+/** Who already manages a daemon: another program, which has left its mark, or a person, who wrote the configuration. */
 export type Occupant =
   { readonly kind: 'program'; readonly name: string } | { readonly kind: 'person'; readonly config: string };
 
 const Mark = z.object({ name: z.string(), home: z.string() });
 
 /**
- * Who else looks after a daemon of this machine. Whoever finds somebody leaves the daemon, its package and its files as
- * they are, also when it goes itself; whoever finds nobody puts {@link markOf} down before any other file, and takes it
- * away after all others. Programs that ask at the same time have to take turns, as the hooks of a machine do.
- * @param self who asks: what it has marked itself is no obstacle
+ * Returns who else manages a daemon of this machine. If there is someone, leave the daemon, its package and its files
+ * alone, even when your program is removed. If not, write {@link markOf} before any other file, and delete it after
+ * all others. Programs must not call this at the same time; the hooks of a machine do not.
+ * @param self the caller, whose own mark is ignored
  */
 export async function occupantOf(daemon: SoleDaemon, self: Owner): Promise<Occupant | undefined> {
   const owner = ownerIn(await readFileIfExists(markPath(daemon)));
@@ -45,7 +45,7 @@ export async function occupantOf(daemon: SoleDaemon, self: Owner): Promise<Occup
   return (await isOfPackage(daemon, text)) ? undefined : { kind: 'person', config: daemon.config };
 }
 
-/** The file that says whose the daemon is. */
+/** The file that marks the owner of a daemon. */
 export function markOf(daemon: SoleDaemon, { name, home }: Owner): FileResource {
   return {
     kind: 'file',
@@ -55,7 +55,7 @@ export function markOf(daemon: SoleDaemon, { name, home }: Owner): FileResource 
   };
 }
 
-/** Beside the configuration, so that a purge of the package takes it along. */
+/** Path of the mark: beside the configuration, so that a purge of the package removes it. */
 export function markPath({ config }: SoleDaemon): string {
   return join(dirname(config), '.owner');
 }

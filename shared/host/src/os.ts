@@ -8,7 +8,7 @@ export async function osRelease(): Promise<{ readonly id: string; readonly versi
   return { id: release['ID'] ?? 'linux', version: release['VERSION_ID'] ?? '' };
 }
 
-/** Whether this machine is a container, as its systemd sees it. https://systemd.io/CONTAINER_INTERFACE/ */
+/** Whether this machine is a container, according to its systemd. https://systemd.io/CONTAINER_INTERFACE/ */
 export function inContainer(): boolean {
   return existsSync('/run/systemd/container');
 }

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { inSubnet } from './network.ts';
 import { tryRun } from './run.ts';
 
-/** What `network-get` of Juju says of one endpoint; its order counts. */
+/** What Juju's `network-get` returns for one endpoint, in its order. */
 export interface OfferedAddresses {
-  /** Where Juju has others reach this unit, the best first. */
+  /** Juju's ingress addresses of this unit, the best first. */
   readonly ingressAddresses: readonly string[];
   /** Every interface of the endpoint's space, with its addresses. */
   readonly interfaces: readonly {
@@ -12,18 +12,18 @@ export interface OfferedAddresses {
   }[];
 }
 
-/** The virtual addresses that there are. */
+/** The known virtual addresses. */
 export interface VirtualAddresses {
-  /** Those that a relation tells of. */
+  /** Those from a relation. */
   readonly known: readonly string[];
-  /** Those that this machine holds by the looks of it, whoever moves them: {@link heldAddresses}. */
+  /** Those that this machine seems to hold, whichever program moves them: {@link heldAddresses}. */
   readonly held: readonly string[];
 }
 
 /**
- * The address of this machine that other machines are told. It is never one that moves. Of the rest, the one in the
- * subnet of a virtual address comes first, then Juju's ingress address, then what Juju lists first. Only what Juju
- * offers is taken, so `juju bind` decides the network. `undefined` where nothing is left.
+ * The address of this machine to announce to other machines, never a virtual one. It prefers the one in the subnet of
+ * a virtual address, then Juju's ingress address, then the first that Juju lists. It chooses only from Juju's
+ * addresses, so `juju bind` decides the network. `undefined` if none is left.
  */
 export function ownAddress(
   { ingressAddresses, interfaces }: OfferedAddresses,
@@ -67,9 +67,9 @@ const Links = z.array(
 const KEEPALIVED = ['keepalived', '18'];
 
 /**
- * The addresses of this machine that look like virtual ones: those that keepalived signs, that came to an interface
- * after another one of their subnet (as those of a Pacemaker do), or that have no subnet, on an interface that has one.
- * None where `ip` cannot be asked.
+ * The addresses of this machine that look virtual: those that keepalived marks as its own, those that were added to
+ * an interface after another one of the same subnet (as Pacemaker does), and those without a subnet on an interface
+ * that has one. Empty if `ip` fails.
  */
 export async function heldAddresses(): Promise<readonly string[]> {
   const { exitCode, stdout } = await tryRun(['ip', '-json', 'address', 'show']);

@@ -1,6 +1,6 @@
 import type { WantedFile } from './files.ts';
 
-/** One thing about a machine, as it should be. Plain data, but for what a step runs. */
+/** The desired state of one part of a machine. Plain data, except for the function of a step. */
 export type Resource =
   | SourceResource
   | PackagesResource
@@ -26,37 +26,40 @@ export interface SourceResource {
   readonly source: string;
 }
 
-/** Debian packages that are installed. Those that already are stay as they are, unless a version is wanted. */
+/** Debian packages that must be installed. Installed ones stay as they are, unless `version` is set. */
 export interface PackagesResource {
   readonly kind: 'packages';
   readonly names: readonly string[];
-  /** The version that every one of them is to have. */
+  /** The version of all of them. */
   readonly version?: string;
-  /** Whether an upgrade of the whole machine leaves them alone. */
+  /** Whether they are held, so that an upgrade of the whole machine skips them. */
   readonly held?: boolean;
 }
 
 /**
- * Debian packages that are not installed; only those that an earlier `packages` of the same charm brought are removed,
- * with their configuration, and with what came along because of them and nothing else needs. What something else needs
- * now stays, and what a machine cannot do without.
+ * Debian packages that must not be installed. It removes only those that an earlier `packages` of the same charm
+ * installed, with their configuration and the dependencies that nothing else needs. Packages that another one needs
+ * stay, and so do essential ones.
  */
 export interface AbsentPackagesResource {
   readonly kind: 'absent-packages';
   readonly names: readonly string[];
 }
 
-/** A snap that is installed, and that snapd does not refresh by itself. One that already is stays as it is, unless a version is wanted. */
+/**
+ * A snap that must be installed, and that snapd does not refresh by itself. An installed one stays as it is, unless
+ * `version` is set.
+ */
 export interface SnapResource {
   readonly kind: 'snap';
   readonly name: string;
   /** `3.7/stable` */
   readonly channel: string;
-  /** The version that it is to have, from this channel. */
+  /** The version to install from this channel. */
   readonly version?: string;
 }
 
-/** A snap that is not installed, whoever installed it; nothing of its data stays. */
+/** A snap that must not be installed, whoever installed it. Its data is removed too. */
 export interface AbsentSnapResource {
   readonly kind: 'absent-snap';
   readonly name: string;
@@ -67,13 +70,13 @@ export interface FileResource extends WantedFile {
   readonly kind: 'file';
 }
 
-/** A file that is not there. */
+/** A file that must not exist. */
 export interface AbsentFileResource {
   readonly kind: 'absent-file';
   readonly path: string;
 }
 
-/** Kernel parameters, now and after the next boot. */
+/** Kernel parameters, set now and at every boot. */
 export interface SysctlResource {
   readonly kind: 'sysctl';
   /** Name of the file in /etc/sysctl.d, without `.conf`. */
@@ -81,34 +84,37 @@ export interface SysctlResource {
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** Kernel parameters that an earlier `sysctl` of the same name set, as they are without it. */
+/** Undoes an earlier `sysctl` of the same name. */
 export interface AbsentSysctlResource {
   readonly kind: 'absent-sysctl';
   readonly name: string;
-  /** What the kernel has by itself. Where another file of /etc/sysctl.d says otherwise, that counts. */
+  /** The kernel's own values. A value in another file of /etc/sysctl.d takes precedence. */
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** A module that the kernel has, now and after the next boot. Nothing in a container: that is for its host to do. */
+/** A kernel module that is loaded, now and at every boot. It does nothing in a container, whose host has to load it. */
 export interface KernelModuleResource {
   readonly kind: 'kernel-module';
   readonly name: string;
 }
 
 /**
- * A user of the system that a daemon runs as, with a group of the same name. It has no password and no shell. One that
- * already is there stays as it is, but for the groups.
+ * A system user for a daemon, with a group of the same name, without a password or shell. An existing user stays as
+ * it is, but is added to `groups`.
  */
 export interface UserResource {
   readonly kind: 'user';
   readonly name: string;
-  /** Its home, which is not made; `/nonexistent` if absent. */
+  /** Its home, which is not created; `/nonexistent` if absent. */
   readonly home?: string;
-  /** Groups that it is to be in besides its own. Others that it is in stay. */
+  /** Additional groups. The user also keeps its other groups. */
   readonly groups?: readonly string[];
 }
 
-/** A user that is not there. Only one that an earlier `user` of the same charm made is removed, and none of its files. */
+/**
+ * A user that must not exist. It removes only a user that an earlier `user` of the same charm created, and none of
+ * its files.
+ */
 export interface AbsentUserResource {
   readonly kind: 'absent-user';
   readonly name: string;
@@ -122,19 +128,19 @@ export interface ServiceResource {
   readonly state: 'running' | 'stopped';
   /** Whether it starts with the machine. */
   readonly enabled: boolean;
-  /** What a running service is told when a file of `after` changed. */
+  /** What happens to a running service when a file in `after` has changed. */
   readonly onChange?: 'restart' | 'reload';
   /** Paths of the files that the service reads. */
   readonly after?: readonly string[];
-  /** What ends a service that runs, before systemd stops it: for one that has to be asked. */
+  /** Asks a running service to end, before systemd stops it. */
   readonly stop?: () => Promise<void>;
 }
 
-/** Something that cannot be said as a state. Running it twice must be harmless. */
+/** Work that cannot be described as a state. Running it twice must be harmless. */
 export interface StepResource {
   readonly kind: 'step';
   readonly id: string;
-  /** It runs when these differ from those it last succeeded with; absent: whenever it is in the plan. */
+  /** The step runs when these differ from those of its last success; if absent, it runs every time. */
   readonly inputs?: Readonly<Record<string, string | number | boolean>>;
   readonly run: () => Promise<void>;
 }

@@ -3,7 +3,7 @@ import { HostError } from './errors.ts';
 
 /** How a program is run. */
 export interface RunOptions {
-  /** Given on stdin, and never shown; absent: nothing. */
+  /** Passed on stdin, and never shown. */
   readonly stdin?: string;
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
@@ -13,7 +13,7 @@ export interface RunOptions {
 
 /** How a program ended. */
 export interface RunResult {
-  /** Absent when it was killed or could not be started. */
+  /** Absent if it was killed or could not be started. */
   readonly exitCode?: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -23,8 +23,8 @@ export interface RunResult {
 export type Argv = readonly [string, ...string[]];
 
 /**
- * Runs a program to its end and says how it ended. Hooks have no HOME, which some programs need. What the program itself has
- * started and left behind is not waited for longer than for the program, though it may hold its output open.
+ * Runs a program to its end and returns how it ended. It sets HOME, which hooks lack and some programs need. If a
+ * process that the program leaves behind holds its output open, it waits until `timeout` at most.
  */
 export async function tryRun([program, ...args]: Argv, options: RunOptions = {}): Promise<RunResult> {
   const { stdin, env, timeout = 600_000 } = options;
@@ -67,7 +67,7 @@ export function commandOf(argv: Argv): readonly string[] {
   return argv.slice(1 + argv.slice(1).findIndex((arg) => !/^-|=/.test(arg)));
 }
 
-/** The end of what a program said, on one line, for a message. */
+/** The last lines of a program's output, joined into one line for a message. */
 export function lastLines(text: string, count = 3): string {
   return text
     .split('\n')

@@ -9,13 +9,13 @@ const PLAIN = ['--color=never', '--unicode=never'] as const;
 /** An installed snap, as `snap list` shows it. */
 export interface InstalledSnap {
   readonly version: string;
-  /** The channel that it follows: `3.7/stable`. */
+  /** Its channel: `3.7/stable`. */
   readonly channel: string;
-  /** Whether snapd refreshes it by itself no more. */
+  /** Whether it is held, so that snapd does not refresh it by itself. */
   readonly isHeld: boolean;
 }
 
-/** `undefined` where it is not installed, or there is no snapd. */
+/** The installed snap; `undefined` if it is not installed, or there is no snapd. */
 export async function installedSnap(name: string): Promise<InstalledSnap | undefined> {
   const { exitCode, stdout } = await tryRun(['snap', 'list', ...PLAIN, name]);
   // Name, version, revision, channel, publisher, notes.
@@ -26,7 +26,7 @@ export async function installedSnap(name: string): Promise<InstalledSnap | undef
 }
 
 /**
- * The version that a channel has in the store.
+ * The version in a channel of the store.
  * @throws {HostError} `snap`, with snap's own words
  */
 export async function offeredSnap(name: string, channel: string): Promise<string> {
@@ -73,7 +73,7 @@ export async function refreshSnap(name: string, channel: string, version: string
     );
 }
 
-/** Has a snap follow another channel, and stay as it is. @throws {HostError} `snap` */
+/** Switches a snap to another channel, without refreshing it. @throws {HostError} `snap` */
 export async function switchSnap(name: string, channel: string): Promise<void> {
   await change(`snap ${name} cannot follow ${channel}`, ['switch', `--channel=${channel}`, name]);
 }

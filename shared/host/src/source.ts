@@ -21,7 +21,7 @@ const HOW =
   'give ppa:owner/name, or snap:track/risk, or a deb line and on the lines after it the key of the archive';
 
 /**
- * Reads the text of an option `source`: nothing; `ppa:owner/name`; `snap:track/risk`; or a line in the form of
+ * Parses the text of an option `source`: empty; `ppa:owner/name`; `snap:track/risk`; or a line in the form of
  * sources.list(5), and after it the archive's ASCII-armoured key.
  * @throws {HostError} `source`
  */

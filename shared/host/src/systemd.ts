@@ -69,7 +69,7 @@ export async function schedule(name: string, delay: number, command: Argv): Prom
   await run(['systemd-run', '--quiet', '--collect', `--unit=${name}`, ...when, ...detached(command)]);
 }
 
-/** The command in a unit of its own: it goes on when whoever starts it ends. */
+/** The command in its own systemd unit, where it outlives the process that starts it. */
 export function detached(command: Argv): Argv {
   return ['/usr/bin/systemd-run', '--quiet', '--collect', '--no-block', ...command];
 }

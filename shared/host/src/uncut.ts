@@ -3,10 +3,10 @@ import { execa } from 'execa';
 import type { Argv, RunOptions, RunResult } from './run.ts';
 
 /**
- * Runs a program that must not be cut: it goes on to its end in a session of its own whatever ends this process, a signal
- * to its whole group included, and when the time is up.
- * @param options `timeout` is how long it is waited for
- * @returns `undefined` where it still runs when the time is up
+ * Runs a program that must not be interrupted: it runs to its end in its own session, even if this process or its
+ * whole group is killed, or when the time is up.
+ * @param options `timeout` is how long to wait for it
+ * @returns `undefined` if it still runs when the time is up
  */
 export async function tryRunUncut(
   [program, ...args]: Argv,

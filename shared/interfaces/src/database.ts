@@ -1,6 +1,6 @@
 import type { Redacted } from 'juju-ts-ops';
 
-/** Where a PostgreSQL listens. */
+/** The address and port of a PostgreSQL server. */
 export interface DatabaseServer {
   readonly host: string;
   readonly port: number;
@@ -13,19 +13,19 @@ export interface DatabaseConnection extends DatabaseServer {
   readonly password: Redacted;
 }
 
-/** What a database relation has come to: a connection, or what is still missing, in words for a status. */
+/** The state of a database relation: a connection, or what is still missing, as text for a status. */
 export type DatabaseState =
   | {
       readonly kind: 'ready';
       readonly connection: DatabaseConnection;
-      /** Every server that the relation names beside the primary: one of them may have taken its place. */
+      /** Every other server that the relation names: one of them may have become the primary. */
       readonly standbys: readonly DatabaseServer[];
-      /** The CA that the servers' certificates come from, in PEM; absent: the relation names none. */
+      /** The CA of the servers' certificates, in PEM; absent if the relation names none. */
       readonly authority?: string;
     }
   | { readonly kind: 'waiting'; readonly reason: string };
 
-/** Servers in the order in which they are first named, each once, without one of them. */
+/** The servers without one of them, each once, in the order of their first mention. */
 export function othersOf(servers: readonly DatabaseServer[], one: DatabaseServer): readonly DatabaseServer[] {
   const seen = new Set([keyOf(one)]);
   return servers.flatMap((server) => {

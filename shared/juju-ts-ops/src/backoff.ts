@@ -4,9 +4,9 @@ const SOON = 10;
 const LONG = 240;
 
 /**
- * When to look again at what is not as it should be: once it has lasted twice as long. For {@link Plan.reconcileIn}.
- * @param lasted for how long it has been so, in seconds
- * @returns in how many seconds; `undefined` where the next `update-status` is soon enough
+ * When to reconcile again while a problem lasts: once it has lasted twice as long. For {@link Plan.reconcileIn}.
+ * @param lasted for how long the problem has lasted, in seconds
+ * @returns the delay in seconds; `undefined` if the next `update-status` is soon enough
  */
 export function backoff(lasted: number): number | undefined {
   return lasted > LONG ? undefined : Math.max(SOON, Math.round(lasted));

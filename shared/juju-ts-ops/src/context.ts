@@ -75,7 +75,7 @@ export interface HookContext {
   /** `web` */
   readonly app: string;
   readonly model: { readonly name: string; readonly uuid: string };
-  /** The unit that this subordinate rides on; absent for a principal. */
+  /** The principal unit of this subordinate; absent for a principal. */
   readonly principalUnit?: string;
   readonly charmDirectory: string;
   /**
@@ -255,8 +255,8 @@ export function describeEvent(event: Event): string {
 }
 
 /**
- * The command line by which a program of the machine has Juju run `update-status` of a unit, which then reads everything anew. It
- * waits for hooks of the machine that run, and for this one to end.
+ * The command line with which a program on the machine makes Juju run `update-status` of a unit, which then
+ * reconciles. The command waits for running hooks on the machine, and for this one to end.
  */
 export function hookCommand(unit: string): readonly [string, string, string] {
   return ['/usr/bin/juju-exec', unit, 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'];

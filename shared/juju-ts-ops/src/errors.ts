@@ -14,7 +14,7 @@ export class CharmError extends Error {
   }
 }
 
-/** The user asked for something that cannot be done as it stands. The message says what to type instead. */
+/** The user asked for something that is not possible. The message says what to type instead. */
 export class UserError extends CharmError {
   /** What is wrong, one by one. The message has all of it. */
   readonly problems: readonly string[];
@@ -26,7 +26,7 @@ export class UserError extends CharmError {
   }
 }
 
-/** Something is not there yet, and will come by itself. */
+/** Something is not available yet. The user need not act. */
 export class WaitingError extends CharmError {
   constructor(message: string, options?: ErrorOptions) {
     super('not-yet', 'retry', message, options);

@@ -78,7 +78,7 @@ export interface OptionValues<S> {
   readonly given: GivenOptions;
 }
 
-/** The options of a charm that goes on if one of them is wrong. */
+/** The options of a charm that continues if one of them is wrong. */
 export interface CheckedOptions<S> extends OptionValues<S> {
   /** The earlier options, in the same form. */
   readonly before: OptionValues<S>;
@@ -137,14 +137,14 @@ export class Juju<
 
   /**
    * Writes a line to `juju debug-log`. Debug lines of a hook cost nothing, because Juju logs as debug what a hook
-   * prints. In an action they cost a tool, because Juju shows what an action prints to whoever ran it.
+   * prints. In an action they cost a tool, because Juju shows what an action prints to the user who ran it.
    */
   async log(level: LogLevel, message: string): Promise<void> {
     if (level === 'DEBUG' && this.context.event.kind !== 'action') this.#print(message);
     else await this.tools.jujuLog(level, message);
   }
 
-  /** Tells whoever waits for the running action how far it is. */
+  /** Reports progress to the user who waits for the running action. */
   progress(message: string): Promise<void> {
     return this.tools.actionLog(message);
   }
@@ -171,8 +171,8 @@ export class Juju<
   }
 
   /**
-   * The same, for a charm that goes on if an option is wrong. That option has its value of `before`, or else its
-   * default.
+   * The same, for a charm that continues if an option is wrong. That option keeps its value from `before`, or else
+   * has its default.
    * @param before options as Juju had them in an earlier hook
    */
   async optionsOr(before: GivenOptions): Promise<CheckedOptions<S>> {
@@ -273,7 +273,7 @@ export class Juju<
     return unlessGone(this.#relation(endpoint, event.relation.id));
   }
 
-  /** In the hook `<endpoint>-relation-departed`: the unit at the other end that leaves, and what it last wrote. */
+  /** In the hook `<endpoint>-relation-departed`: the departing unit at the other end, and what it last wrote. */
   async departingUnit<N extends EndpointName<C>>(
     endpoint: N,
   ): Promise<RelationUnit<Bag<RemoteSide<C, E, N>['unit']>> | undefined> {
@@ -319,7 +319,7 @@ export class Juju<
     });
   }
 
-  /** The content of a secret that this unit or its application owns; `undefined` until it is made. */
+  /** The content of a secret that this unit or its application owns; `undefined` until it is created. */
   ownSecret({ label }: SecretLabel): Promise<Readonly<Record<string, Redacted>> | undefined> {
     return this.#once(`own secret ${label}`, async () => {
       try {

@@ -7,14 +7,14 @@ import { decodeBag, json, type RawBag } from './databag.ts';
 import { unitNumber } from './juju.ts';
 import { waiting, type Status } from './status.ts';
 
-/** How the units of an application take turns at changes that only one of them may make at a time. */
+/** How the units of an application take turns at changes that only one unit may make at a time. */
 export interface Rolling<PeerEndpoint extends string> {
   /** The peer relation over which they agree. The framework owns the key `turn` of its databags. */
   readonly endpoint: PeerEndpoint;
   /**
-   * How long a unit may keep its turn, in seconds: at least twice as long as the longest change takes. A unit that
-   * has had its turn for half of it may begin nothing more. If it does not give the turn back, the leader waits for
-   * the whole timeout once more, and gives the turn to the next unit, whether this one is dead or only slow.
+   * The maximum length of a turn, in seconds: at least twice as long as the longest change takes. After half of it,
+   * the unit starts no more changes. If it does not return the turn, the leader waits for the whole timeout once
+   * more, and gives the turn to the next unit, whether this one is dead or only slow.
    */
   readonly timeout: number;
 }

@@ -16,17 +16,17 @@ export class SecretLabel {
 export type Rotation = 'never' | 'hourly' | 'daily' | 'weekly' | 'monthly' | 'quarterly' | 'yearly';
 
 /**
- * A secret of this application or this unit, as it should be. In a databag it stands for its URI, which Juju assigns
- * when the secret is made; so a databag cannot name a secret that nobody makes. If there is no secret, the key is
- * deleted from the databag.
+ * The desired state of a secret of this application or this unit. In a databag it stands for its URI, which Juju
+ * assigns when the secret is created, so a databag cannot refer to a missing secret. If there is no secret, the key
+ * is deleted from the databag.
  */
 export interface SecretPlan {
   readonly secret: SecretLabel;
   /** The application if absent. Only the leader writes what the application owns. */
   readonly owner?: 'application' | 'unit';
   /**
-   * Other content makes a new revision. `absent` removes the secret. `kept` leaves it as it is, made or not, for a
-   * unit that does not know what it should hold.
+   * New content makes a new revision. `absent` removes the secret. `kept` leaves it as it is, created or not, for a
+   * unit that does not know its content.
    */
   readonly content: Readonly<Record<string, Redacted>> | 'absent' | 'kept';
   /** The relations whose other end may read it. All others lose their access. */

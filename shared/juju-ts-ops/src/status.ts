@@ -27,13 +27,13 @@ const CUT = '… (show-status)';
 
 /**
  * The user has to act; the message, or `next`, says how.
- * @param notes what else is so: `juju status` shows those that fit, and says how many there are more
+ * @param notes further facts: `juju status` shows those that fit, and the number of the others
  */
 export function blocked(message: Message, next?: string, notes: readonly string[] = []): Status {
   return { ...statusOf('blocked', message, notes, next), ...(next !== undefined && { next }) };
 }
 
-/** Something else has to happen first, and will happen without the user. */
+/** The unit waits for something that will happen without the user. */
 export function waiting(message: Message, notes: readonly string[] = []): Status {
   return statusOf('waiting', message, notes);
 }

@@ -9,7 +9,7 @@ export interface Panel {
 
 /** A Grafana dashboard, as far as these charms need one. */
 export interface Dashboard {
-  /** The same for ever: Grafana knows a dashboard by it. */
+  /** Must never change: Grafana identifies a dashboard by it. */
   readonly uid: string;
   readonly title: string;
   readonly panels: readonly Panel[];

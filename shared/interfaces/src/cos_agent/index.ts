@@ -29,31 +29,31 @@ const Config = z.looseObject({
   metrics_scrape_jobs: z.array(z.looseObject({ job_name: z.string() })),
   log_slots: z.array(z.string()),
 });
-/** What the collector is told, all under one key. */
+/** What a unit sends to the collector, all under one key. */
 export type CosAgentConfig = z.infer<typeof Config>;
 
-/** The contract between a charm that is watched and the collector on its machine. See README.md. */
+/** The contract between a monitored charm and the collector on its machine. See README.md. */
 export const cosAgent = defineInterface({
   name: 'cos_agent',
   provider: { app: {}, unit: { config: json(Config) } },
   requirer: { app: {}, unit: {} },
 });
 
-/** Where metrics are read, on this machine. */
+/** Where the collector reads metrics on this machine. */
 export interface ScrapeJob {
-  /** Unlike those of the charm's other jobs. */
+  /** Unique among the charm's jobs. */
   readonly name: string;
   readonly port: number;
   readonly path: string;
   readonly scheme?: 'http' | 'https';
 }
 
-/** Something that somebody should be told. */
+/** A condition to alert on. */
 export interface AlertRule {
   readonly alert: string;
   /** PromQL, or LogQL, where `%%juju_topology%%` stands for the labels of this application. */
   readonly expr: string;
-  /** How long it must have been so: `2m`. At once if absent. */
+  /** How long the condition must hold: `2m`. If absent, the alert fires at once. */
   readonly for?: string;
   readonly severity: 'critical' | 'warning';
   readonly summary: string;
@@ -61,24 +61,24 @@ export interface AlertRule {
   readonly description: string;
 }
 
-/** What there is to see of a charm's workload. */
+/** The metrics, logs, alerts and dashboards of a charm's workload. */
 export interface Observability {
   readonly jobs: readonly ScrapeJob[];
   readonly metricRules: readonly AlertRule[];
   readonly logRules: readonly AlertRule[];
   readonly dashboards: readonly Dashboard[];
-  /** Slots of snaps that have logs, where they are not in the journal or `/var/log`: `grafana:logs`. */
+  /** Slots of snaps whose logs are not in the journal or `/var/log`: `grafana:logs`. */
   readonly logSlots?: readonly string[];
 }
 
-/** Whose workload it is. */
+/** The application that the workload belongs to. */
 export interface Topology {
   readonly charm: string;
   readonly app: string;
   readonly model: { readonly name: string; readonly uuid: string };
 }
 
-/** What a unit tells the collector. */
+/** The databag content that a unit sends to the collector. */
 export function cosAgentConfig(
   topology: Topology,
   { jobs, metricRules, logRules, dashboards, logSlots = [] }: Observability,

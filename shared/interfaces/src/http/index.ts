@@ -24,7 +24,7 @@ const Server = z
     return { name, host, port: number, options: parsed.success ? parsed.data : [] };
   });
 
-/** A service as the haproxy charms of 2012 and later have it, in YAML. */
+/** A service in the YAML format of the haproxy charms since 2012. */
 export const HttpService = z
   .looseObject({
     service_name: z.string(),
@@ -36,9 +36,9 @@ export const HttpService = z
     name: service_name,
     port: service_port,
     options: service_options,
-    /** Absent: the unit that wrote it is the server, on the port of the service. */
+    /** If absent, the unit that wrote it is the server, on the service's port. */
     servers: servers ?? undefined,
-    /** Names of what else it says, and this does not read: `crts`, `backends`. */
+    /** Names of other keys, which are not read: `crts`, `backends`. */
     others: [
       ...(isEverywhere(service_host) ? [] : ['service_host']),
       ...Object.keys(others).filter((key) => !isNothing(others[key])),
@@ -76,7 +76,7 @@ export const http = defineInterface({
       port: integer,
       /** Path of a GET that answers 200 while the server can serve. */
       'health-check': raw,
-      /** TCP ports beside `port` that clients of the balancer may need; a pair is the balancer's and the server's own. */
+      /** More TCP ports that clients of the balancer may need; a pair has the balancer's port and the server's port. */
       'tcp-ports': json(
         z.array(z.union([portNumber, z.tuple([portNumber, portNumber]).readonly()])).readonly(),
       ),

@@ -10,7 +10,7 @@ export const Vip = z.object({
 /** A virtual address. */
 export type Vip = z.infer<typeof Vip>;
 
-/** The contract between the charm that holds virtual addresses and whoever is reached through them. See README.md. */
+/** The contract between the charm that holds virtual addresses and a charm that is reached at them. See README.md. */
 export const keepalivedVip = defineInterface({
   name: 'keepalived-vip',
   provider: {

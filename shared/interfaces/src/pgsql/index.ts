@@ -43,7 +43,7 @@ const connections: Codec<readonly DatabaseConnection[]> = {
 /** What the client asks for. Old servers look at each unit's databag, newer ones at the application's. */
 const request = { database: raw, extensions: commaList, roles: commaList };
 
-/** The contract of `postgresql:db`: charmed PostgreSQL 14 and the reactive charm before it. See README.md. */
+/** The contract of `postgresql:db`: charmed PostgreSQL 14 and the older reactive charm. See README.md. */
 export const pgsql = defineInterface({
   name: 'pgsql',
   requirer: { app: request, unit: request },
@@ -62,8 +62,8 @@ export const pgsql = defineInterface({
 });
 
 /**
- * The primary that a relation offers: the first server unit, by number, that gives the database asked for and
- * lets this unit's subnets in. `allowed-units` is not looked at, because PostgreSQL 14 leaves stale names there.
+ * The primary that a relation offers: the first server unit, by number, that provides the requested database and
+ * allows this unit's subnets. It ignores `allowed-units`, where PostgreSQL 14 leaves stale names.
  */
 export function pgsqlConnection(
   relation: Relation<typeof pgsql.provider>,

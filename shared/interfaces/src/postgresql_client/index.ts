@@ -29,12 +29,12 @@ export const postgresqlClient = defineInterface({
   },
 });
 
-/** What to ask for, so that the credentials come as a Juju secret. */
+/** What to request so that the credentials come as a Juju secret. */
 export const REQUESTED_SECRETS = ['username', 'password', 'tls', 'tls-ca', 'uris'] as const;
 
 /**
  * The primary that a relation offers.
- * @param readSecret reads the Juju secret of the credentials
+ * @param readSecret reads the Juju secret with the credentials
  */
 export async function postgresqlConnection(
   relation: Relation<typeof postgresqlClient.provider>,

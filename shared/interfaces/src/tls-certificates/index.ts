@@ -28,11 +28,11 @@ const Certificate = z.looseObject({
   ca: pem,
   chain: z.array(pem).readonly().default([]),
   certificate_signing_request: pem,
-  /** When the CA would like to be asked again. */
+  /** When the CA recommends a renewal. */
   recommended_expiry_notification_time: z.string().optional(),
   revoked: z.boolean().nullish(),
 });
-/** What a CA has signed. */
+/** A certificate that a CA has signed. */
 export type Certificate = z.infer<typeof Certificate>;
 
 const RequestError = z.looseObject({
@@ -42,7 +42,7 @@ const RequestError = z.looseObject({
 
 const requests = { certificate_signing_requests: listOf(SigningRequest) };
 
-/** The contract between a CA and those who serve TLS, version 1. See README.md. */
+/** The contract between a CA and a charm that serves TLS, version 1. See README.md. */
 export const tlsCertificates = defineInterface({
   name: 'tls-certificates',
   requirer: { app: requests, unit: requests },
@@ -56,29 +56,29 @@ export const tlsCertificates = defineInterface({
   },
 });
 
-/** What a CA has answered to a request. */
+/** A CA's answer to a request. */
 export type TlsAnswer =
   | {
       readonly kind: 'issued';
       /** PEM: the certificate, and the chain from its issuer up, without the root. */
       readonly certificate: string;
-      /** PEM: who is to be trusted. */
+      /** PEM: the CA to trust. */
       readonly ca: string;
       /** PEM */
       readonly key: Redacted;
     }
-  /** Nothing yet, in words for a status. Whoever has a certificate from before goes on with it. */
+  /** No answer yet, as text for a status. An earlier certificate stays in use. */
   | { readonly kind: 'waiting'; readonly reason: string }
-  /** It does not sign this, in words for a status. */
+  /** The CA refuses, as text for a status. */
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** A request for a certificate, for a plan, and what became of it. */
+/** A request for a certificate, for a plan, with its answer. */
 export interface TlsRequest {
   readonly relation: number;
   readonly answer: TlsAnswer;
-  /** Has the key, which goes nowhere else. */
+  /** Holds the key, which is in no other place. */
   readonly secret: SecretPlan;
-  /** For the databag of whoever owns the secret. */
+  /** For the databag of the secret's owner. */
   readonly bag: {
     readonly certificate_signing_requests: readonly {
       readonly certificate_signing_request: string;
@@ -107,19 +107,19 @@ interface Asked {
   readonly reason: Reason;
 }
 
-/** What a certificate is asked for with. */
+/** The input for a certificate request. */
 export interface TlsWish {
-  /** Who the certificate is for: each unit has a key of its own, or all of an application share one. */
+  /** The owner of the certificate: each unit has its own key, or all units of the application share one. */
   readonly owner: 'unit' | 'application';
-  /** DNS names and IP addresses that clients use, in an order that stays. */
+  /** DNS names and IP addresses that clients use, in a stable order. */
   readonly names: readonly string[];
-  /** What `ownSecret(TLS_SECRET)` gives. */
+  /** The result of `ownSecret(TLS_SECRET)`. */
   readonly secret?: Readonly<Record<string, Redacted>> | undefined;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
 
-/** Whether a user's certificate and key, both PEM, belong together; `undefined` where one of them is not readable. */
+/** Whether a user's certificate and key, both PEM, match; `undefined` if one of them cannot be parsed. */
 export function belongTogether(certificate: Redacted, key: Redacted): boolean | undefined {
   try {
     return new X509Certificate(certificate.reveal()).checkPrivateKey(createPrivateKey(key.reveal()));
@@ -134,9 +134,9 @@ const WORN = 0.9;
 const TIMEOUT = 5 * 60_000;
 
 /**
- * Asks for a certificate. The first time it makes a key, and it makes another when the certificate has to be
- * renewed or was revoked: a new key is a new request, and the old certificate serves until that is answered.
- * For an application, only the leader may ask without a secret.
+ * Requests a certificate. The first call makes a key. It makes a new key, and so a new request, when the certificate
+ * is due for renewal or was revoked; the old certificate stays in use until the CA answers. For an application, only
+ * the leader may call it without a secret.
  */
 export function requestCertificate(
   relation: Relation<typeof tlsCertificates.provider>,

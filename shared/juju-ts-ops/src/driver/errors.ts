@@ -30,7 +30,7 @@ export class ActionFailedError extends Error {
   }
 }
 
-/** The model did not reach the state that was waited for. */
+/** The model did not reach the expected state. */
 export class WaitError extends Error {
   override readonly name = 'WaitError';
   /** The last status. */

@@ -57,7 +57,7 @@ export interface UnitStatus {
   /** `web/0` */
   readonly name: string;
   readonly app: string;
-  /** For a subordinate: the unit that it rides on. */
+  /** For a subordinate: its principal unit. */
   readonly principal?: string;
   /** The number of its machine; absent until it has one. */
   readonly machine?: string;

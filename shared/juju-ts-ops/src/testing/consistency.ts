@@ -3,7 +3,7 @@ import type { Charmcraft, Option } from '../charmcraft.ts';
 import { isAtLeast } from '../version.ts';
 import type { RelationState, SecretState, State, TestEvent } from './state.ts';
 
-/** A state, or an event in it, that Juju never reaches: a test of it proves nothing. */
+/** A state, or an event in it, that Juju never reaches. A test with it would prove nothing. */
 export class InconsistentStateError extends Error {
   readonly problems: readonly string[];
 

@@ -44,7 +44,8 @@ export interface BuiltOptions {
 
 /**
  * A unit that runs the built program as Juju does: in Juju's environment and nothing else, with the hook tools as
- * executables on PATH. It changes the real machine: use it for charms, and states, that leave the machine alone.
+ * executables on PATH. It changes the real machine: use it only if the charm does not change the machine in this
+ * state.
  *
  * @param command `dispatch` with its absolute path, or a Node and the bundled file
  */

@@ -2,11 +2,11 @@ import { inspect } from 'node:util';
 import type { Change } from '../apply.ts';
 import type { Machine } from '../charm.ts';
 
-/** A machine that only remembers, for tests. */
+/** A machine for tests that only records what it is asked. */
 export interface RecordingMachine<Resource> extends Machine<Resource> {
-  /** What it was last asked to be like; absent if it never was. */
+  /** The resources of the last `apply`; absent before the first. */
   readonly resources: readonly Resource[] | undefined;
-  /** What it was last asked to run later; absent if it never was. */
+  /** The last scheduled command; absent if there was none. */
   readonly scheduled: Scheduled | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface Scheduled {
 }
 
 /**
- * Replaces the machine of a charm. It is as it was asked to be, at once. `apply` reports the resources that the call
+ * Replaces the machine of a charm. It takes every desired state at once. `apply` reports the resources that the call
  * before did not ask for, so a plan that does not settle shows changes without end.
  *
  * @param nameOf names a resource in the changes

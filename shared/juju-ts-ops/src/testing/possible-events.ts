@@ -17,7 +17,7 @@ export interface PossibleEvent<C extends Charmcraft> {
 /**
  * Every event that Juju may run in a state: of the unit, of each relation and its units, of secrets and storage, and
  * the actions that the framework answers. It leaves out a charm's own actions, because they act on the real machine.
- * For tests of what must hold whatever happens.
+ * For tests of invariants.
  * @throws {InconsistentStateError} if Juju never reaches the state.
  */
 export function possibleEvents<C extends Charmcraft>(

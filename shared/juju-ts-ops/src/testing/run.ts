@@ -14,7 +14,7 @@ import { FakeJuju } from './juju.ts';
 import { recordingMachine } from './machine.ts';
 import type { State, StatusState, TestEvent } from './state.ts';
 
-/** What came out of one event. */
+/** The result of one event. */
 export interface Outcome<C extends Charmcraft = Charmcraft> {
   /** What Juju knows afterwards. If the hook failed, only what takes effect at once. */
   readonly state: State<C>;
@@ -42,17 +42,17 @@ export interface TestUnit<C extends Charmcraft> {
   run(event: TestEvent<C>, state: State<C>): Promise<Outcome<C>>;
 }
 
-/** A unit in this process, which remembers what its machine was asked to be. */
+/** A unit in this process, which records what its plans asked of the machine. */
 export interface InProcessUnit<C extends Charmcraft, Resource> extends TestUnit<C> {
   /** What the last plan asked of the machine; absent if there was no plan. */
   readonly resources: readonly Resource[] | undefined;
-  /** In how many seconds the unit reconciles by itself after the last event; absent where it waits for the next one. */
+  /** In how many seconds the unit reconciles by itself after the last event; absent if it waits for the next event. */
   readonly reconcileIn: number | undefined;
 }
 
 /**
- * A unit of a charm in this process, with a machine that only remembers. Replace what the charm's `read` asks the
- * real machine: `inProcess({ ...charm, read: async (juju) => ({ ...(await charm.read(juju)), … }) })`.
+ * A unit of a charm in this process, with a machine that only records. Replace what the charm's `read` asks the real
+ * machine: `inProcess({ ...charm, read: async (juju) => ({ ...(await charm.read(juju)), … }) })`.
  *
  * @param charmDirectory where the charm keeps its files; if absent, an empty folder for each event
  */

@@ -12,7 +12,7 @@ export interface State<C extends Charmcraft = Charmcraft> {
   readonly unit: string;
   readonly machineId: string;
   readonly isLeader: boolean;
-  /** For a subordinate: the unit that it rides on. */
+  /** For a subordinate: its principal unit. */
   readonly principalUnit?: string;
   /** What the user set. Other options have their defaults. */
   readonly options: { readonly [K in OptionName<C>]?: OptionValue<C['options'][K]> };

@@ -19,7 +19,7 @@ export function actionTools({ ask, run }: Caller) {
       await run('action-fail', ['--', word(message)]);
     },
 
-    /** Shows a message to whoever waits for the action, at once. */
+    /** Shows a message at once to the user who waits for the action. */
     async actionLog(message: string): Promise<void> {
       await run('action-log', ['--', word(message)]);
     },
