@@ -51,6 +51,19 @@ describeOnMachines('the life of a MAAS', () => {
       expect(message).toContain(`writes to ${name} since`);
   });
 
+  test('what follows the primary hangs: systemd starts it anew', async () => {
+    const unit = 'maas-database-proxy.service';
+    const { machine } = await model.unit('maas-region/0');
+    const pid = (): Promise<string> => model.on(machine, `systemctl show --property=MainPID --value ${unit}`);
+    const hung = await pid();
+    await model.on(machine, `systemctl kill --signal=STOP ${unit}`);
+    await eventually(MINUTE / 1000, async () => {
+      expect(['0', hung]).not.toContain(await pid());
+      expect(await model.on(machine, `journalctl --unit=${unit}`)).toContain('Watchdog timeout');
+    });
+    expect(await regionsOf(await model.freeAddress())).toEqual(await model.hostNamesOf('maas-region'));
+  });
+
   test(
     'an upgrade: every region stops, one migrates, all start, and the racks follow, one after the other',
     async () => {

@@ -71,5 +71,5 @@ export async function schedule(name: string, delay: number, command: Argv): Prom
 
 /** The command in its own systemd unit, where it outlives the process that starts it. */
 export function detached(command: Argv): Argv {
-  return ['/usr/bin/systemd-run', '--quiet', '--collect', '--no-block', ...command];
+  return ['systemd-run', '--quiet', '--collect', '--no-block', ...command];
 }

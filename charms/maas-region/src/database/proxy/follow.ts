@@ -23,6 +23,8 @@ const PAUSE = 250;
 const LONG_PAUSE = 5000;
 /** How often the kernel's rules are looked at, in milliseconds. */
 const LOOK = 2000;
+/** How often systemd hears that this program follows, in milliseconds: a third of the unit's `WatchdogSec`. */
+const SIGN_OF_LIFE = 10_000;
 /** How long Juju has for a hook that it was told to run, before it is told again, in milliseconds. */
 const TELL_PAUSE = 30_000;
 
@@ -120,6 +122,7 @@ class Follower {
     if (this.#asked.size < this.#witnesses.length) return;
     this.#settled = this.#settled
       .then(() => this.#follow())
+      .then(() => this.#showLife())
       .catch((error: unknown) => console.error(error instanceof Error ? error.message : String(error)));
   }
 
@@ -135,6 +138,16 @@ class Follower {
     if (report.problem !== undefined && report.problem !== this.#report.problem) console.log(report.problem);
     this.#report = report;
     await replaceFile({ path: this.#path, content: JSON.stringify(report), mode: 0o644 });
+  }
+
+  #shownAt = -SIGN_OF_LIFE;
+
+  /** Without it for a while, systemd starts this program anew. */
+  #showLife(): void {
+    const time = performance.now();
+    if (time - this.#shownAt < SIGN_OF_LIFE) return;
+    this.#shownAt = time;
+    void tryRun(['systemd-notify', 'WATCHDOG=1']);
   }
 
   #told = -TELL_PAUSE;

@@ -35,6 +35,10 @@ StartLimitIntervalSec=0
 ExecStart=${FOLDER}/program/dispatch ${PROGRAM} ${FOLDER}
 Restart=always
 RestartSec=500ms
+# One that hangs is started anew, which moves no connection.
+WatchdogSec=30
+WatchdogSignal=SIGKILL
+NotifyAccess=all
 # Out of memory it dies before MAAS does: nothing goes through it.
 OOMScoreAdjust=500
 MemoryMax=256M
