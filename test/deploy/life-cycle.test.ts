@@ -55,11 +55,13 @@ describeOnMachines('the life of a MAAS', () => {
     const unit = 'maas-database-proxy.service';
     const { machine } = await model.unit('maas-region/0');
     const pid = (): Promise<string> => model.on(machine, `systemctl show --property=MainPID --value ${unit}`);
+    const journal = (): Promise<string> => model.on(machine, `journalctl --unit=${unit}`);
     const hung = await pid();
+    expect(await journal()).not.toContain('Watchdog timeout');
     await model.on(machine, `systemctl kill --signal=STOP ${unit}`);
     await eventually(MINUTE / 1000, async () => {
       expect(['0', hung]).not.toContain(await pid());
-      expect(await model.on(machine, `journalctl --unit=${unit}`)).toContain('Watchdog timeout');
+      expect(await journal()).toContain('Watchdog timeout');
     });
     expect(await regionsOf(await model.freeAddress())).toEqual(await model.hostNamesOf('maas-region'));
   });

@@ -60,10 +60,11 @@ export async function controlService(verb: 'start' | 'restart' | 'reload', name:
 
 /**
  * Has systemd run a command once, in a unit of its own. The timer replaces a waiting one of the same name.
- * @param delay seconds
+ * @param delay seconds; if absent, a waiting timer of this name is removed, and that is all
  */
-export async function schedule(name: string, delay: number, command: Argv): Promise<void> {
+export async function schedule(name: string, delay: number | undefined, command: Argv): Promise<void> {
   await tryRun(['systemctl', 'stop', '--quiet', `${name}.timer`]);
+  if (delay === undefined) return;
   // By itself systemd takes up to a minute longer.
   const when = [`--on-active=${delay}`, '--timer-property=AccuracySec=1s'];
   await run(['systemd-run', '--quiet', '--collect', `--unit=${name}`, ...when, ...detached(command)]);

@@ -54,8 +54,11 @@ export interface Machine<Resource> {
   apply(resources: readonly Resource[], context: HookContext): Promise<readonly Change[]>;
   /** Returns what `apply` would change, and changes nothing. */
   preview(resources: readonly Resource[], context: HookContext): Promise<readonly Change[]>;
-  /** Runs the command once, after so many seconds. The timer replaces a waiting one of the same name. */
-  schedule?(name: string, delay: number, command: readonly [string, ...string[]]): Promise<void>;
+  /**
+   * Runs the command once, after so many seconds. The timer replaces a waiting one of the same name, which is only removed if
+   * there is no delay.
+   */
+  schedule?(name: string, delay: number | undefined, command: readonly [string, ...string[]]): Promise<void>;
 }
 
 /** A charm: what it declares, and how every hook reconciles. */

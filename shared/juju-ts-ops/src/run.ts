@@ -96,7 +96,7 @@ export class Run<
         if (turn.isWaitedFor) {
           const planned = [turnStatus(turn.bags), ...plan.status];
           if (!isInstall || problems.length > 0) await this.#show(problems, planned);
-          await this.#reconcileIn(plan.reconcileIn);
+          if (plan.reconcileIn !== undefined) await this.#reconcileIn(plan.reconcileIn);
           return worst([...problems, ...planned]);
         }
         await this.#report(await applyToJuju(plan, charm, juju, 'apply'));
@@ -105,7 +105,7 @@ export class Run<
         // Juju tells of relations only after `install`: until then it says itself that it is installing.
         if (!isInstall || problems.length > 0) await this.#show(problems, plan.status);
         if (plan.appStatus) await applyAppStatus(plan.appStatus, juju);
-        await this.#reconcileIn(plan.reconcileIn);
+        if (plan.reconcileIn !== undefined) await this.#reconcileIn(plan.reconcileIn);
         return worst([...problems, ...plan.status]);
       }
     } catch (error) {
@@ -116,15 +116,18 @@ export class Run<
       await this.#settleTurns();
       problems.push(status);
       const lasted = await this.#show(problems, []);
-      if (remedyOf(error) === 'retry') await this.#reconcileIn(backoff(lasted));
+      const delay = remedyOf(error) === 'retry' ? backoff(lasted) : undefined;
+      if (delay !== undefined) await this.#reconcileIn(delay);
       return worst(problems);
     }
   }
 
-  /** No hook fails because the machine cannot do that: `update-status` comes anyway. */
+  /**
+   * No hook fails because the machine cannot do that: `update-status` comes anyway.
+   * @param delay in seconds; if absent, not by itself
+   */
   async #reconcileIn(delay: number | undefined): Promise<void> {
     const { unit } = this.#juju.context;
-    if (delay === undefined) return;
     try {
       await this.#charm.machine.schedule?.(`${unit.replace('/', '-')}-reconcile`, delay, hookCommand(unit));
     } catch (error) {
@@ -220,6 +223,7 @@ export class Run<
   async teardown(): Promise<void> {
     const [charm, juju] = [this.#charm, this.#juju];
     await this.#handle();
+    await this.#reconcileIn(undefined);
     if (charm.teardown)
       await this.#report(await charm.machine.apply(await charm.teardown(juju), juju.context));
     // Juju 4 tells no peer of it.

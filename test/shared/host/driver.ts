@@ -14,13 +14,16 @@ function revived(resource: Resource): Resource {
     : resource;
 }
 
-const Timer = z.object({ schedule: z.tuple([z.string(), z.number(), z.tuple([z.string()], z.string())]) });
+const Timer = z.object({
+  schedule: z.tuple([z.string(), z.number().nullable(), z.tuple([z.string()], z.string())]),
+});
 
 async function main(): Promise<unknown> {
   const asked: unknown = JSON.parse(await text(process.stdin));
   const timer = Timer.safeParse(asked);
   if (timer.data) {
-    await machine.schedule(...timer.data.schedule);
+    const [name, delay, command] = timer.data.schedule;
+    await machine.schedule(name, delay ?? undefined, command);
     return { changes: [] };
   }
   const resources = Resources.parse(asked).map(revived);

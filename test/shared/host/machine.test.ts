@@ -261,7 +261,7 @@ describe('on a machine', () => {
   });
 
   test('a command is run once, later; a timer replaces a waiting one of its name', async () => {
-    const say = (word: string, delay: number) =>
+    const say = (word: string, delay: number | null) =>
       drive({ schedule: ['later', delay, ['/bin/sh', '-c', `echo ${word} >>/run/later`]] });
     await say('first', 600);
     await say('second', 2);
@@ -270,6 +270,11 @@ describe('on a machine', () => {
     await say('third', 1);
     await sh('for i in $(seq 100); do grep -q third /run/later && break; sleep 0.1; done');
     expect(await sh('cat /run/later')).toBe('second\nthird');
+    const timers = (): Promise<string> => sh('systemctl list-timers --all --plain | grep -c later');
+    await say('fourth', 600);
+    expect(await timers()).toBe('1');
+    await say('', null);
+    expect(await timers()).toBe('0');
   });
 
   test('a user comes and goes with the charm; one that was there before stays', async () => {

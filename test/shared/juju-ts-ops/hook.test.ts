@@ -618,15 +618,18 @@ describe('statuses', () => {
     });
 
     /** With a machine of the test's own. */
-    const on = async (schedule: (...asked: readonly unknown[]) => Promise<void>) => {
+    const on = async (
+      schedule: (...asked: readonly unknown[]) => Promise<void>,
+      event: 'config-changed' | 'stop' = 'config-changed',
+    ) => {
       const charm = charmOf(planning({ reconcileIn: 60, status: [active('fine')] }));
-      const juju = new FakeJuju(charmcraft, stateOf(charm, {}), 'config-changed');
+      const juju = new FakeJuju(charmcraft, stateOf(charm, {}), event);
       const folder = await mkdtemp(join(tmpdir(), 'charm-'));
       try {
         const exitCode = await runEvent(
           { ...charm, machine: { ...charm.machine, schedule } },
           {
-            environment: environmentOf(stateOf(charm, {}), 'config-changed', folder),
+            environment: environmentOf(stateOf(charm, {}), event, folder),
             runTool: (tool, args, input) => Promise.resolve(juju.answer(tool, args, input)),
             print: () => {},
           },
@@ -642,6 +645,9 @@ describe('statuses', () => {
       await on((...timer) => Promise.resolve(void asked.push(timer)));
       const command = ['/usr/bin/juju-exec', 'web/0', 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'];
       expect(asked).toEqual([['web-0-reconcile', 60, command]]);
+      // What goes leaves no timer behind.
+      await on((...timer) => Promise.resolve(void asked.push(timer)), 'stop');
+      expect(asked[1]).toEqual(['web-0-reconcile', undefined, command]);
     });
 
     test('soon after what time mends; what the user has to mend waits for the user', async () => {

@@ -51,7 +51,7 @@ export function recordingMachine<Resource>(
     },
     preview: (resources) => Promise.resolve(changes(resources)),
     schedule: (name, delay, command) => {
-      scheduled = { name, delay, command };
+      scheduled = delay === undefined ? undefined : { name, delay, command };
       return Promise.resolve();
     },
   };
