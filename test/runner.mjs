@@ -1,5 +1,6 @@
 // Two lanes. The first begins with the files that time a failover on machines, one at a time; the second with all files that
-// need no machines. Whichever lane is free takes the next of the machines that nobody times. Each worker for files without
+// need no machines. Whichever lane is free takes the next of the machines that nobody times, and once nothing is timed any more
+// there is a third one: machines that boot and install leave a third of two cores idle. Each worker for files without
 // machines has a network of its own: two of them can have MAAS' ports on 127.0.0.1, and so can another run of the tests on this machine.
 import { join } from 'node:path';
 import TestRunner, { EmittingTestRunner } from 'jest-runner';
@@ -20,7 +21,7 @@ export default class Runner extends EmittingTestRunner {
   constructor(config, context) {
     super(config, context);
     const withWorkers = (maxWorkers) => new TestRunner({ ...config, maxWorkers }, context);
-    this.#lanes = [1, 2].map(() => withWorkers(1));
+    this.#lanes = [1, 2, 3].map(() => withWorkers(1));
     this.#beside = withWorkers(Math.max(1, config.maxWorkers - 1));
     this.#alone = withWorkers(config.maxWorkers);
   }
@@ -37,9 +38,9 @@ export default class Runner extends EmittingTestRunner {
     const takeUntimed = async (runner) => {
       for (let next = untimed.shift(); next; next = untimed.shift()) await run(runner, [next]);
     };
-    const [first, second] = this.#lanes;
+    const [first, second, third] = this.#lanes;
     await Promise.all([
-      Promise.resolve(run(first, timed)).then(() => takeUntimed(first)),
+      Promise.resolve(run(first, timed)).then(() => Promise.all([takeUntimed(first), takeUntimed(third)])),
       this.#runInOwnNetworks(this.#beside, others, watcher).then(() => takeUntimed(second)),
     ]);
   }
