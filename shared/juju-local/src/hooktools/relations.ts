@@ -1,4 +1,3 @@
-import type { Relation } from '../model/documents.ts';
 import { describeEndpoints } from '../model/endpoints.ts';
 import { inOneScope } from '../model/model.ts';
 import {
@@ -59,7 +58,7 @@ export const relationTools: Readonly<Record<string, Tool>> = {
       // Juju 4 does not look who asks for the own application's databag.
       const isOwn = owner === unit.app && (isPeer || model.isLeader(unit) || model.isJuju4);
       if (!isOther && !isOwn) throw new ToolError(1, denied(call));
-    } else if (owner !== unit.name && !(owner in relation.bags && isVisible(call, relation, owner))) {
+    } else if (owner !== unit.name && !(owner in relation.bags && inOneScope(relation, owner, unit.name))) {
       throw new ToolError(
         1,
         `cannot read settings for unit "${owner}" in relation "${describeEndpoints(relation.endpoints)}": unit "${owner}": settings not found`,
@@ -127,10 +126,4 @@ function whyLost(call: ToolCall, isOwnApp: boolean): string {
 /** Whether the hook is the last one of this relation, in which relation-ids leaves it out. */
 function isBreaking({ context: { operation } }: ToolCall, relation: number): boolean {
   return operation.kind === 'hook' && operation.relation === relation && operation.name.endsWith('-broken');
-}
-
-function isVisible({ model, context: { unit } }: ToolCall, relation: Relation, other: string): boolean {
-  const found = model.units.get(other);
-  if (found === undefined) return relation.scope === 'global' || unit.principal === other;
-  return inOneScope(relation, found, unit);
 }

@@ -110,6 +110,8 @@ export const Relation = z.object({
   isLost: z.boolean().optional(),
   /** Units in its scope. */
   units: z.array(z.string()),
+  /** Which unit each subordinate rides on that has been in its scope: kept when the unit is removed, as its databag is. */
+  principals: z.record(z.string(), z.string()).default({}),
   /** By unit or application. */
   bags: z.record(z.string(), Bag),
   versions: z.record(z.string(), z.int()),

@@ -246,7 +246,8 @@ export class Model {
   #addRelation(endpoints: RelationEndpoint[], scope: 'global' | 'container'): Relation {
     const id = this.settings.nextRelation;
     this.settings.nextRelation += 1;
-    const relation: Relation = { id, endpoints, scope, life: 'alive', units: [], bags: {}, versions: {} };
+    const none = { units: [], principals: {}, bags: {}, versions: {} };
+    const relation: Relation = { id, endpoints, scope, life: 'alive', ...none };
     this.relations.set(id, relation);
     return relation;
   }
@@ -256,6 +257,7 @@ export class Model {
     if (unit.life !== 'alive' || relation.life !== 'alive') return;
     if (relation.isLost || relation.units.includes(unit.name)) return;
     relation.units.push(unit.name);
+    if (unit.principal !== undefined) relation.principals[unit.name] = unit.principal;
     const { address = '' } = this.machineOf(unit);
     this.writeBag(relation, unit.name, {
       'ingress-address': address,
@@ -308,7 +310,7 @@ export class Model {
     return relation.units
       .filter((name) => {
         const remote = this.units.get(name);
-        return remote && name !== unit.name && remote.app === app && inOneScope(relation, remote, unit);
+        return remote && name !== unit.name && remote.app === app && inOneScope(relation, name, unit.name);
       })
       .sort();
   }
@@ -519,7 +521,7 @@ function byNumber(a: Unit, b: Unit): number {
   return unitNumber(a.name) - unitNumber(b.name);
 }
 
-/** In container scope units see each other that ride on the same principal, which counts too. */
-export function inOneScope({ scope }: Relation, one: Unit, other: Unit): boolean {
-  return scope === 'global' || (one.principal ?? one.name) === (other.principal ?? other.name);
+/** In container scope units see each other that ride on the same principal, which counts too: those also that were removed since. */
+export function inOneScope({ scope, principals }: Relation, one: string, other: string): boolean {
+  return scope === 'global' || (principals[one] ?? one) === (principals[other] ?? other);
 }

@@ -499,6 +499,26 @@ test('in container scope a subordinate sees another on the same principal, and n
   }
 });
 
+test('what a subordinate has said is read also once it is removed, while the relation is there', async () => {
+  const said: string[] = [];
+  await using world = new World();
+  const provides = { agent: 'metrics' };
+  await world.add(charmInfo('web', { provides }), 1, async ({ name, tool }) => {
+    if (name === 'agent-relation-departed')
+      said.push(await tool('relation-get', '-r', 'agent:0', 'port', 'collector/0'));
+  });
+  const requires = { agent: { interface: 'metrics', scope: 'container' } } as const;
+  await world.add(charmInfo('collector', { subordinate: true, requires }), 0, async ({ name, tool }) => {
+    if (name === 'agent-relation-joined') await tool('relation-set', 'port=9100');
+  });
+  world.model.relate('collector:agent', 'web:agent');
+  await world.start();
+  await world.settle();
+  await world.scheduler.forceRemove(world.unit('collector/0'));
+  await world.settle();
+  expect(said).toEqual(['9100\n']);
+});
+
 test('juju-exec runs a command in the context of a unit of the machine', async () => {
   await using world = new World();
   await world.add(WEB, 1, async ({ name, argv }) => (name === 'exec' ? (argv[2] === 'false' ? 3 : 0) : 0));
