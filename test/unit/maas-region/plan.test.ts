@@ -447,6 +447,12 @@ test('a paused region is left alone, balancers send it nobody, and the status sa
   });
 });
 
+test('what a rack on this machine has written as root is made readable for regiond', () => {
+  const unreadable = ['/var/lib/maas/maas_id'];
+  expect(machineOf(serving({ region: { unreadable, isServing: false } }))).toContain('step:own-files');
+  expect(machineOf(serving())).not.toContain('step:own-files');
+});
+
 describe('the leader has MAAS forget who is gone', () => {
   const gone = {
     unit: 'maas-region/3',

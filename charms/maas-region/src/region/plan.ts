@@ -1,4 +1,4 @@
-import type { Resource } from 'juju-ts-host';
+import { run, type Resource } from 'juju-ts-host';
 import { installing, preparing } from '@maas-ha/maas';
 import { schemaOf, type Known } from '../cluster/known.ts';
 import { rotation } from '../cluster/secret.ts';
@@ -19,9 +19,23 @@ export function installation({ maas, source, isAdopted, preparation }: Region): 
 /** What a region may do without asking the others: no region that does not serve is missed. */
 export function atOnce(state: State, known: Known): readonly Resource[] {
   return [
+    ...readable(state.region),
     ...(restartsInTurn(state, known) ? [] : [restart(state, known)]),
     ...(state.region.isInitialised ? [] : initialisation(state, known)),
     ...(isUpgraded(state, known) ? [] : release(state.region)),
+  ];
+}
+
+/** rackd keeps the owner of a file that is there, so this lasts. */
+function readable({ maas, unreadable }: Region): readonly Resource[] {
+  if (unreadable.length === 0) return [];
+  const owner = `${maas.user}:${maas.group}`;
+  return [
+    {
+      kind: 'step',
+      id: 'own-files',
+      run: async () => void (await run(['chown', '--no-dereference', owner, ...unreadable])),
+    },
   ];
 }
 

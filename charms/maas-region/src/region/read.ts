@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { readFileIfExists } from 'juju-ts-host';
 import { localMaas, MAAS_SECRET, preparation, shortName, type Choice } from '@maas-ha/maas';
 import { Redacted } from 'juju-ts-ops';
@@ -26,6 +28,22 @@ export async function readRegion(juju: RegionJuju, choice: Choice): Promise<Regi
     services: maas.regionServices(),
     isServing: live?.has(shortName(local.hostname)) ?? false,
     isHeld: maas.isRegionHeld(),
+    unreadable: await unreadable([maas.idFile, maas.secretFile]),
     ...(secret !== undefined && MAAS_SECRET.test(secret.trim()) && { secret: new Redacted(secret.trim()) }),
   };
+}
+
+/** Those of MAAS' files that another user owns than their folder, which is the user's that regiond runs as. */
+async function unreadable(files: readonly string[]): Promise<readonly string[]> {
+  const foreign = await Promise.all(
+    files.map(async (file) => {
+      try {
+        const [{ uid }, folder] = await Promise.all([stat(file), stat(dirname(file))]);
+        return uid === folder.uid ? [] : [file];
+      } catch {
+        return [];
+      }
+    }),
+  );
+  return foreign.flat();
 }
