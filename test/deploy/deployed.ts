@@ -15,10 +15,13 @@ export function deployed(model: LocalModel, deploy: () => Promise<void>): void {
   }, 12 * MINUTE);
 
   afterAll(async () => {
-    // Of a test that failed, it is the best that can be known afterwards.
-    const errors = await model.juju('debug-log', '--replay', '--level', 'ERROR');
-    if (errors !== '') console.log(errors);
-    await model.destroy();
+    try {
+      // Of a test that failed, it is the best that can be known afterwards.
+      const errors = await model.juju('debug-log', '--replay', '--level', 'ERROR');
+      if (errors !== '') console.log(errors);
+    } finally {
+      await model.destroy();
+    }
   }, MINUTE);
 }
 
