@@ -15,7 +15,7 @@ export default class Runner extends EmittingTestRunner {
   #lanes;
   /** Files without machines, beside machines: a core is left to those. */
   #beside;
-  /** Files without machines, where no others run. */
+  /** Files without machines, where no others run: half the time of a test of daemons goes into waiting for them. */
   #alone;
 
   constructor(config, context) {
@@ -23,7 +23,7 @@ export default class Runner extends EmittingTestRunner {
     const withWorkers = (maxWorkers) => new TestRunner({ ...config, maxWorkers }, context);
     this.#lanes = [1, 2, 3].map(() => withWorkers(1));
     this.#beside = withWorkers(Math.max(1, config.maxWorkers - 1));
-    this.#alone = withWorkers(config.maxWorkers);
+    this.#alone = withWorkers(2 * config.maxWorkers);
   }
 
   async runTests(tests, watcher) {

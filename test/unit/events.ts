@@ -1,3 +1,4 @@
+import * as crypto from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +81,14 @@ jest.unstable_mockModule('execa', () => ({
         : { exitCode: 5, stdout: '', stderr: `Unit ${units.join(', ')} not loaded.` },
     );
   },
+}));
+
+/** Keys are as long as a charm's. There are only four of them, in turn: to make thousands takes longer than all else. */
+const keys = Array.from({ length: 4 }, () => crypto.generateKeyPairSync('rsa', { modulusLength: 2048 }));
+let made = 0;
+jest.unstable_mockModule('node:crypto', () => ({
+  ...crypto,
+  generateKeyPairSync: () => keys[made++ % keys.length],
 }));
 
 /** Runs every event that Juju may run in each of the states, on a unit that leads and on one that does not. */

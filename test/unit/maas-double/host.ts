@@ -55,7 +55,7 @@ export class DoubleHost implements AsyncDisposable {
       'etc/maas/double.conf',
       stringify({
         time_scale: timeScale,
-        dbupgrade_seconds: 1.5,
+        dbupgrade_seconds: 0.3,
         region_start_seconds: 0,
         address,
         hostname,
@@ -238,6 +238,6 @@ export async function until<T>(ask: () => Promise<T> | T, isSo: (answer: T) => b
     const answer = await ask();
     if (isSo(answer)) return answer;
     if (Date.now() > end) throw new Error(`still ${JSON.stringify(answer)}`);
-    await sleep(100);
+    await sleep(25);
   }
 }

@@ -1,4 +1,6 @@
-import { afterEach, beforeEach } from '@jest/globals';
+import { afterEach, beforeEach, expect } from '@jest/globals';
+import { MaasApi } from '@maas-ha/maas';
+import { Redacted } from 'juju-ts-ops';
 import { postgresqlServer, type PostgresqlServer } from '../postgresql.ts';
 import { DoubleHost } from './host.ts';
 
@@ -6,6 +8,10 @@ import { DoubleHost } from './host.ts';
 export interface DoubleHosts {
   readonly server: PostgresqlServer;
   make: typeof DoubleHost.make;
+  /** The host `region-<number>` at 127.0.7.<number>, which knows the database. */
+  configured: (number: number, version?: string) => Promise<DoubleHost>;
+  /** Such a host, with the database migrated from it. */
+  migrated: (number?: number, version?: string) => Promise<DoubleHost>;
 }
 
 export function doubleHosts(): DoubleHosts {
@@ -21,12 +27,32 @@ export function doubleHosts(): DoubleHosts {
     for (const host of hosts) await host[Symbol.asyncDispose]();
   });
 
-  return {
-    server,
-    async make(...args) {
-      const host = await DoubleHost.make(...args);
-      hosts.push(host);
-      return host;
-    },
+  const make: typeof DoubleHost.make = async (...args) => {
+    const host = await DoubleHost.make(...args);
+    hosts.push(host);
+    return host;
   };
+  const configured = async (number: number, version = '3.4'): Promise<DoubleHost> => {
+    const host = await make(version, `region-${number}`, `127.0.7.${number}`);
+    await host.configure(server.connection);
+    return host;
+  };
+  const migrated = async (number = 1, version = '3.4'): Promise<DoubleHost> => {
+    const host = await configured(number, version);
+    expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
+    return host;
+  };
+  return { server, make, configured, migrated };
+}
+
+/** MAAS as an administrator asks it, whom this makes. */
+export async function apiOf(host: DoubleHost): Promise<MaasApi> {
+  await host.region(['createadmin', '--username', 'admin', '--email', 'a@example.com'], {
+    input: 'p\np\n\n',
+  });
+  return new MaasApi({ host: host.address, port: 5240 }, await keyOf(host));
+}
+
+export async function keyOf(host: DoubleHost): Promise<Redacted> {
+  return new Redacted((await host.region(['apikey', '--username', 'admin'])).stdout);
 }
