@@ -247,6 +247,7 @@ EOF`,
       const named =
         'named-checkconf; systemctl is-active named || journalctl --unit named --lines 60 --no-pager';
       expect(await model.on(rack.machine, named)).toBe('active');
+      await model.juju('add-unit', 'maas-rack');
       await model.juju('remove-unit', region.name, '--no-prompt');
       await eventually(180, async () => {
         expect((await model.unitsOf('maas-region')).map(({ name }) => name)).not.toContain(region.name);
@@ -257,6 +258,23 @@ EOF`,
       expect(await model.on(rack.machine, 'grep -h bind/maas /etc/bind/named.conf.local')).toContain(
         'include',
       );
+    },
+    6 * MINUTE,
+  );
+
+  test(
+    'a region comes to a rack that was there first, and serves as the same controller',
+    async () => {
+      const rack = (await model.unitsOf('maas-rack')).at(-1);
+      if (!rack) throw new Error(await model.juju('status'));
+      const read = (path: string): Promise<string> => model.on(rack.machine, `cat /var/lib/maas/${path}`);
+      const before = [await read('maas_id'), await read('secret')];
+      await model.juju('add-unit', 'maas-region', '--to', rack.machine);
+      await model.settle();
+      const region = (await model.unitsOf('maas-region')).find(({ machine }) => machine === rack.machine);
+      expect(region?.message).toMatch(/^serves http:/);
+      expect([await read('maas_id'), await read('secret')]).toEqual(before);
+      await eventually(60, () => racksAreConnected(model));
     },
     6 * MINUTE,
   );
