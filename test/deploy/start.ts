@@ -1,6 +1,6 @@
 // What `npm start` does: the whole bundle on this machine, from the sources to a MAAS that answers.
 //   npm start -- [--ha-database]   three PostgreSQL servers instead of one
-import { parseArgs } from 'node:util';
+import { optionsOf } from '../options.ts';
 import { buildCharms, LocalModel, regionsOf } from './model.ts';
 
 if (process.platform !== 'linux' || process.getuid?.() !== 0) {
@@ -10,11 +10,13 @@ if (process.platform !== 'linux' || process.getuid?.() !== 0) {
   process.exit(1);
 }
 
+const values = optionsOf('npm start -- [--ha-database]   three PostgreSQL servers instead of one', {
+  'ha-database': { type: 'boolean', default: false },
+});
 const started = Date.now();
 const model = new LocalModel('maas', true);
 console.log('building the charms');
 await buildCharms();
-const { values } = parseArgs({ options: { 'ha-database': { type: 'boolean', default: false } } });
 const overlay = values['ha-database'] ? ({ overlay: 'overlay-ha-database.yaml' } as const) : {};
 console.log(
   `deploying ${['bundle.yaml', ...Object.values(overlay)].join(' with ')} into the local model "maas"`,

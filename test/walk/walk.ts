@@ -8,9 +8,9 @@ import { deepStrictEqual, match } from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { eventually } from '../deploy/client.ts';
 import { buildCharms, charmFile, LocalModel, regionsOf } from '../deploy/model.ts';
+import { optionsOf } from '../options.ts';
 import { mend, nextStep, randomBy, start, type Step, type Walked } from './steps.ts';
 
 export interface Walk {
@@ -161,18 +161,17 @@ async function log(model: LocalModel): Promise<string> {
 
 /** The command line. */
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      steps: { type: 'string', default: '100' },
-      seed: { type: 'string', default: String(Date.now() % 100_000) },
-      juju: { type: 'string', default: '3.6' },
-      minutes: { type: 'string', default: '60' },
-    },
+  const usage = 'npm run walk -- [--steps N] [--seed N] [--juju 3.6|4] [--minutes N]';
+  const values = optionsOf(usage, {
+    steps: { type: 'string', default: '100' },
+    seed: { type: 'string', default: String(Date.now() % 100_000) },
+    juju: { type: 'string', default: '3.6' },
+    minutes: { type: 'string', default: '60' },
   });
   const [steps, seed, minutes] = [values.steps, values.seed, values.minutes].map(Number);
   const juju = values.juju === '4' ? '4' : '3.6';
   if (![steps, seed, minutes].every((number) => Number.isSafeInteger(number)) || values.juju !== juju)
-    throw new Error('npm run walk -- [--steps N] [--seed N] [--juju 3.6|4] [--minutes N]');
+    throw new Error(usage);
   const model = new LocalModel(`walk-${seed}`);
   await buildCharms();
   console.log(`# Juju ${juju}, seed ${seed}`);

@@ -12,17 +12,18 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { LOCAL } from '../../../charms/maas-region/src/database/proxy/route.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
 import { CLIENT, DatabaseMachine, PORT } from '../../lab/postgresql.ts';
 import { until } from '../../lab/vip.ts';
+import { optionsOf } from '../../options.ts';
 import { medianOf } from '../figures.ts';
 import { benchMachines } from './machines.ts';
 import { comparePaths } from './paths.ts';
 
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  "npm run bench:db -- [--machines [--orders 20] [--plain 1]] [--rounds 5] [--queries 10] [--only 'kill -9']",
+  {
     rounds: { type: 'string', default: '5' },
     queries: { type: 'string', default: '10' },
     only: { type: 'string', default: '' },
@@ -30,7 +31,7 @@ const { values } = parseArgs({
     orders: { type: 'string', default: '20' },
     plain: { type: 'string', default: '1' },
   },
-});
+);
 
 if (values.machines) {
   const { rounds, orders, plain, only } = values;

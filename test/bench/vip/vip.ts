@@ -7,28 +7,29 @@
 // data of each charm; `--only` takes the events whose names have that.
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { drainMark } from 'juju-ts-host';
 import { CONFIG } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { CONFIG as KEEPALIVED_CONF } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
 import { PEERS_NFT } from '../../../charms/keepalived-vip/src/render/peers-nft.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
 import { charmFiles, holderOf, until, VIP, VipMachine, watch, type Files, type Seen } from '../../lab/vip.ts';
+import { optionsOf } from '../../options.ts';
 import { cfgOf, regions, stateOf } from '../../unit/haproxy/states.ts';
 import { guideFiles } from './guide.ts';
 import { randomInputs } from './random.ts';
 
 const UNITS = [1, 2, 3];
 const URL = `http://${VIP}/`;
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  "npm run bench:vip -- [--rounds 10] [--saturation 20] [--reloads 100] [--inputs 10000] [--only 'HAProxy']",
+  {
     rounds: { type: 'string', default: '10' },
     saturation: { type: 'string', default: '20' },
     reloads: { type: 'string', default: '100' },
     inputs: { type: 'string', default: '10000' },
     only: { type: 'string', default: '' },
   },
-});
+);
 const { only } = values;
 const rounds = Number(values.rounds);
 const saturation = Number(values.saturation);
