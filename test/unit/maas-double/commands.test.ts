@@ -118,6 +118,20 @@ describe('regiond.conf', () => {
   });
 });
 
+test.each([
+  ['3.5', 1],
+  ['3.6', 2],
+])('config_tls of MAAS %s opens its files before it asks anything', async (version, exitCode) => {
+  const host = await doubles.migrated(1, version);
+  expect(await host.region(['config_tls', 'enable', '/nowhere', '/nowhere'])).toMatchObject({
+    exitCode,
+    stdout: '',
+    stderr: expect.stringContaining(
+      "argument key: can't open '/nowhere': [Errno 2] No such file or directory: '/nowhere'",
+    ),
+  });
+});
+
 describe('administrators', () => {
   test('a password on stdin, twice; one that exists is refused, with the new address', async () => {
     const host = await doubles.migrated();

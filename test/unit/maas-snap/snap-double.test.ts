@@ -134,7 +134,7 @@ describeOnMachines('the stand-in of the snap store', () => {
     ];
     expect(
       await machine.tryOn([...region, 'config_tls', 'enable', '/run/key.pem', '/run/key.pem', '--yes']),
-    ).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('Permission denied') });
+    ).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('Permission denied') });
   });
 
   test('a refresh migrates where this is a region: while another one runs it fails, and all of it is taken back', async () => {

@@ -13,7 +13,7 @@ const RPC_SECRET = new SecretLabel('maas-rpc-secret');
 /**
  * How MAAS itself keeps the secret, in its database or in Vault: neither `maas-region` nor the API has a command for it.
  * The new one comes on stdin. MAAS 3.3 and later. `FullyConnected` is in each of them, and from 3.7 on also makes what
- * MAAS' configuration is asked through; read in the source of 3.3, 3.4.10, 3.5.0, 3.6.0, 3.7.3 and 3.8.
+ * MAAS' configuration is asked through; run in 3.5.13 and 3.6.5, read in the source of 3.3, 3.4.10, 3.7.3 and 3.8.
  */
 export const SET_SECRET = [
   'import sys',

@@ -16,7 +16,14 @@ from .environment import REGIOND_CONF, ROOT, SHORT
 from .migration import dbupgrade
 from .named_options import edit_named_options
 from .shell import shell
-from .tls import config_tls
+from .tls import config_tls, given
+
+
+class OldSubparser(argparse.ArgumentParser):
+    """Before Django 4, which MAAS 3.6 has, a wrong call of a command below a command ends in a traceback."""
+
+    def error(self, message):
+        raise CommandError(f"Error: {message}")
 
 
 def flag(name):
@@ -141,11 +148,12 @@ def main():
     named.add_argument("--config-path", default=f"{ROOT}/etc/bind/named.conf.options")
     for name in ("dry-run", "force", "migrate-conflicting-options"):
         named.add_argument(f"--{name}", action="store_true")
-    tls = verbs.add_parser("config_tls").add_subparsers(dest="command", required=True)
+    tls = verbs.add_parser("config_tls").add_subparsers(
+        dest="command", required=True, parser_class=argparse.ArgumentParser if SHORT >= (3, 6) else OldSubparser
+    )
     enable = tls.add_parser("enable")
-    for name in ("key", "cert"):
-        enable.add_argument(name)
-    enable.add_argument("--cacert")
+    for name in ("key", "cert", "--cacert"):
+        enable.add_argument(name, type=given)
     enable.add_argument("-p", "--port", default=5443, type=int)
     enable.add_argument("--yes", action="store_true")
     for verb in (enable, tls.add_parser("disable")):

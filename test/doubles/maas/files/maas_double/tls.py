@@ -1,5 +1,6 @@
 """`maas-region config_tls`."""
 
+import argparse
 import json
 import os
 import re
@@ -21,18 +22,17 @@ def config_tls(args):
         answer = input("Once TLS is enabled, the MAAS UI and API won't be accessible over HTTP anymore, proceed? (y/n): ")
         if answer != "y":
             return
-    key, cert = (read_given(path) for path in (args.key, args.cert))
     # The first certificate of the file; what leads from it counts only if it is in another one.
-    found = CERTIFICATE.findall(cert)
+    found = CERTIFICATE.findall(args.cert)
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-        file.write(f"{found[0] if found else ''}\n{key}")
+        file.write(f"{found[0] if found else ''}\n{args.key}")
         file.flush()
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file.name, password=refuse_passphrase)
         except ssl.SSLError as error:
             what = "Private and public keys don't match" if "MISMATCH" in str(error) else "Invalid PEM material"
             raise CertificateError(what)
-    tls = {"key": key, "cert": found[0], "cacert": read_given(args.cacert) if args.cacert else "", "port": args.port}
+    tls = {"key": args.key, "cert": found[0], "cacert": args.cacert or "", "port": args.port}
     query(
         conf,
         "INSERT INTO maasserver_secret VALUES ('tls', %s) ON CONFLICT (path) DO UPDATE SET value = excluded.value",
@@ -40,13 +40,16 @@ def config_tls(args):
     )
 
 
-def read_given(path):
-    """A file that the user names. A snap is confined to its own folders, also where root calls it."""
+def given(path):
+    """The text of a file that the user names, which is opened before anything is asked. A snap is confined to its own folders, also where root calls it."""
     real = os.path.realpath(path)
-    if SNAP and not real.startswith((f"{os.path.realpath(SNAP_COMMON)}/", f"{os.path.realpath(SNAP_DATA)}/")):
-        raise PermissionError(13, "Permission denied", path)
-    with open(path) as file:
-        return file.read()
+    try:
+        if SNAP and not real.startswith((f"{os.path.realpath(SNAP_COMMON)}/", f"{os.path.realpath(SNAP_DATA)}/")):
+            raise PermissionError(13, "Permission denied", path)
+        with open(path) as file:
+            return file.read()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"can't open '{path}': {error}")
 
 
 CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
