@@ -269,6 +269,10 @@ EOF`,
       if (!rack) throw new Error(await model.juju('status'));
       const read = (path: string): Promise<string> => model.on(rack.machine, `cat /var/lib/maas/${path}`);
       const before = [await read('maas_id'), await read('secret')];
+      // As who registers a rack by hand leaves it: root's, whom regiond does not run as.
+      const byHand =
+        'cd /var/lib/maas; secret=$(cat secret); rm secret; echo "$secret" | maas-rack install-shared-secret';
+      await model.on(rack.machine, byHand);
       await model.juju('add-unit', 'maas-region', '--to', rack.machine);
       await model.settle();
       const region = (await model.unitsOf('maas-region')).find(({ machine }) => machine === rack.machine);

@@ -58,7 +58,7 @@ export function packagesOf(short: string): readonly Package[] {
       postinst: [
         'getent group maas >/dev/null || groupadd --system maas',
         'getent passwd maas >/dev/null || useradd --system --gid maas --home-dir /var/lib/maas --shell /usr/sbin/nologin maas',
-        'install -d -o root -g maas -m 0755 /etc/maas',
+        'install -d -o maas -g maas -m 0755 /etc/maas',
         'install -d -o maas -g maas -m 0755 /var/lib/maas /var/lib/maas/http',
         ...(isAtLeast('3.5') ? ['chown maas:maas /var/lib/maas/certificates'] : []),
         'systemctl daemon-reload',
@@ -101,6 +101,7 @@ export function packagesOf(short: string): readonly Package[] {
         ),
       },
       postinst: [
+        OWN_FILES,
         // Whatever zones there were: regiond writes them again.
         `${COMMON} setup-dns`,
         ...dns('maas-region edit_named_options'),
@@ -145,10 +146,12 @@ export function packagesOf(short: string): readonly Package[] {
         'usr/sbin/rackd': script('rackd'),
         'usr/lib/systemd/system/maas-rackd.service': unit({
           start: '/usr/sbin/rackd',
-          settings: [...RESTARTS, 'KillMode=mixed'],
+          user: 'maas',
+          settings: [...RESTARTS, 'KillMode=mixed', 'AmbientCapabilities=CAP_NET_BIND_SERVICE'],
         }),
       },
       postinst: [
+        `[ "$2" ] || ${OWN_FILES}`,
         `[ "$(ls -A /${BIND_FOLDER})" ] || ${COMMON} setup-dns`,
         ...dns(`${COMMON} edit-named-options`),
         'systemctl daemon-reload',
@@ -164,6 +167,9 @@ export function packagesOf(short: string): readonly Package[] {
 
 const BIND_FOLDER = 'etc/bind/maas';
 const COMMON = '/usr/lib/maas/maas-common';
+
+/** What root's commands have written is from then on whose the daemons are. */
+const OWN_FILES = `for file in secret maas_id; do [ ! -f /var/lib/maas/$file ] || chown maas:maas /var/lib/maas/$file; done`;
 
 function inHome(name: string): string {
   return `/var/lib/maas/${name}`;

@@ -447,9 +447,9 @@ test('a paused region is left alone, balancers send it nobody, and the status sa
   });
 });
 
-test('what a rack on this machine has written as root is made readable for regiond', () => {
-  const unreadable = ['/var/lib/maas/maas_id'];
-  expect(machineOf(serving({ region: { unreadable, isServing: false } }))).toContain('step:own-files');
+test('a file of MAAS that belongs to another user becomes that of MAAS’ own, because regiond could not replace it', () => {
+  const foreignFiles = ['/var/lib/maas/secret'];
+  expect(machineOf(serving({ region: { foreignFiles, isServing: false } }))).toContain('step:own-files');
   expect(machineOf(serving())).not.toContain('step:own-files');
 });
 

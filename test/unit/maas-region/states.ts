@@ -74,7 +74,7 @@ const SERVING: State = {
     packages: ['maas-region-api'],
     preparation: prepared('ppa:maas/3.7', MAAS_37),
     isHeld: false,
-    unreadable: [],
+    foreignFiles: [],
     hostname: 'region-0',
     services: ['maas-regiond', 'maas-apiserver', 'maas-temporal', 'maas-temporal-worker'],
     currentConf: { database_host: '10.0.0.5', database_port: 5432 },

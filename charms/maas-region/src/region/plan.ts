@@ -19,22 +19,22 @@ export function installation({ maas, source, isAdopted, preparation }: Region): 
 /** What a region may do without asking the others: no region that does not serve is missed. */
 export function atOnce(state: State, known: Known): readonly Resource[] {
   return [
-    ...readable(state.region),
+    ...ownFiles(state.region),
     ...(restartsInTurn(state, known) ? [] : [restart(state, known)]),
     ...(state.region.isInitialised ? [] : initialisation(state, known)),
     ...(isUpgraded(state, known) ? [] : release(state.region)),
   ];
 }
 
-/** rackd keeps the owner of a file that is there, so this lasts. */
-function readable({ maas, unreadable }: Region): readonly Resource[] {
-  if (unreadable.length === 0) return [];
+/** MAAS keeps the owner of a file that is there, so this lasts. */
+function ownFiles({ maas, foreignFiles }: Region): readonly Resource[] {
+  if (foreignFiles.length === 0) return [];
   const owner = `${maas.user}:${maas.group}`;
   return [
     {
       kind: 'step',
       id: 'own-files',
-      run: async () => void (await run(['chown', '--no-dereference', owner, ...unreadable])),
+      run: async () => void (await run(['chown', '--no-dereference', owner, ...foreignFiles])),
     },
   ];
 }

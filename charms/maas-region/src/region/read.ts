@@ -28,13 +28,13 @@ export async function readRegion(juju: RegionJuju, choice: Choice): Promise<Regi
     services: maas.regionServices(),
     isServing: live?.has(shortName(local.hostname)) ?? false,
     isHeld: maas.isRegionHeld(),
-    unreadable: await unreadable([maas.idFile, maas.secretFile]),
+    foreignFiles: await foreignOf([maas.idFile, maas.secretFile]),
     ...(secret !== undefined && MAAS_SECRET.test(secret.trim()) && { secret: new Redacted(secret.trim()) }),
   };
 }
 
 /** Those of MAAS' files that another user owns than their folder, which is the user's that regiond runs as. */
-async function unreadable(files: readonly string[]): Promise<readonly string[]> {
+async function foreignOf(files: readonly string[]): Promise<readonly string[]> {
   const foreign = await Promise.all(
     files.map(async (file) => {
       try {

@@ -9,8 +9,8 @@ export interface Region extends LocalMaas {
   readonly isServing: boolean;
   /** Whether it may not start, because it is being upgraded. */
   readonly isHeld: boolean;
-  /** Files of MAAS that regiond cannot read: a rack on this machine has written them, which runs as root. */
-  readonly unreadable: readonly string[];
+  /** Files of MAAS that belong to another user, so that regiond cannot replace them: `maas-rack register`, for one, makes the secret as root. */
+  readonly foreignFiles: readonly string[];
   /** What racks authenticate with; absent until regiond has written it. */
   readonly secret?: Redacted;
 }

@@ -10,10 +10,9 @@ Each program is a module of its name, with a `main`; a command or a daemon loads
 What the real one does and this does not, or does otherwise:
 
 - Commands: help, `local_config_*` for Vault, `configauth`, `apikey --delete` and `--update`, `createadmin --ssh-import`; of the words of
-  a traceback the last line is the same but for the module that it names. A file that `config_tls` cannot open is a CommandError in 3.4, and wrong usage with exit code 2 in 3.7.
-- Packages: their scripts write an empty regiond.conf and rackd.conf, give them, secret and maas_id to the user maas, ask debconf for a
-  rack's URL and secret, have logs, and turn nginx off and on. rackd is that user's as well, and a daemon fails at a file of its own that root
-  has written. Of BIND they do what is done here.
+  a traceback the last line is the same but for the module that it names.
+- Packages: their scripts write an empty regiond.conf and rackd.conf and give them to the user maas, ask debconf for a rack's URL and
+  secret, have logs, and turn nginx off and on. Of BIND they do what is done here.
 - dbupgrade: few migrations, with names of this one's own; of two at once on an empty database the later one fails always, and in the same
   words; no views, no triggers; of Temporal's schema no more than its version, which is not the real number.
 - regiond: port 5239 and its metrics, `/MAAS/a/` of 3.5 and later, images, Vault, websockets; every process counts as one event loop of a

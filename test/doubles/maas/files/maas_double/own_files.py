@@ -28,8 +28,12 @@ def write_atomically(path, content, mode):
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
         file.write(content)
     os.chmod(temporary, mode)
-    # Whose they are stays.
-    if os.geteuid() == 0 and os.path.exists(path):
+    # Whose they are stays: one of root is replaced by root alone.
+    if os.path.exists(path):
         before = os.stat(path)
-        os.chown(temporary, before.st_uid, before.st_gid)
+        try:
+            os.chown(temporary, before.st_uid, before.st_gid)
+        except PermissionError:
+            os.unlink(temporary)
+            raise
     os.rename(temporary, path)
