@@ -34,7 +34,8 @@ export async function benchMachines({ rounds, orders, plainRounds, only }: Machi
     if (plainRounds === 0) return;
     await cluster.model.juju('config', 'maas-region', 'database-proxy=false');
     await cluster.model.settle(600);
-    const moving = failures.filter(({ moves }) => moves);
+    // juju-local's agent goes on where the network is cut: a unit there stays the leader, which names the primary.
+    const moving = failures.filter(({ moves, name }) => moves && name !== 'its network is cut');
     await benchFailures(cluster, 'endpoint rewritten by hooks', moving, plainRounds, () =>
       cluster.model.settle(600),
     );
