@@ -23,6 +23,8 @@ export interface Failure {
   readonly name: string;
   /** Whether another server becomes the primary. */
   readonly moves: boolean;
+  /** Whether Juju would lose its agent there. juju-local does not: a unit there stays the leader, which names the primary. */
+  readonly cutsOff?: true;
   happen(cluster: DatabaseCluster, primary: UnitStatus): Promise<unknown>;
   mend?(cluster: DatabaseCluster, primary: UnitStatus): Promise<unknown>;
 }
@@ -42,6 +44,7 @@ export const FAILURES: readonly Failure[] = [
   {
     name: 'its network is cut',
     moves: true,
+    cutsOff: true,
     happen: ({ model }, { machine }) => model.on(machine, CUT),
     mend: ({ model }, { machine }) => model.on(machine, MEND),
   },

@@ -34,8 +34,7 @@ export async function benchMachines({ rounds, orders, plainRounds, only }: Machi
     if (plainRounds === 0) return;
     await cluster.model.juju('config', 'maas-region', 'database-proxy=false');
     await cluster.model.settle(600);
-    // juju-local's agent goes on where the network is cut: a unit there stays the leader, which names the primary.
-    const moving = failures.filter(({ moves, name }) => moves && name !== 'its network is cut');
+    const moving = failures.filter(({ moves, cutsOff }) => moves && !cutsOff);
     await benchFailures(cluster, 'endpoint rewritten by hooks', moving, plainRounds, () =>
       cluster.model.settle(600),
     );

@@ -169,7 +169,7 @@ const BIND_FOLDER = 'etc/bind/maas';
 const COMMON = '/usr/lib/maas/maas-common';
 
 /** What root's commands have written is from then on whose the daemons are. */
-const OWN_FILES = `for file in secret maas_id; do [ ! -f /var/lib/maas/$file ] || chown maas:maas /var/lib/maas/$file; done`;
+const OWN_FILES = `for file in ${['secret', 'maas_id'].map(inHome).join(' ')}; do [ ! -f $file ] || chown maas:maas $file; done`;
 
 function inHome(name: string): string {
   return `/var/lib/maas/${name}`;
