@@ -33,8 +33,7 @@ test('every address of a region is static in MAAS, and is of the one that told o
 
 describe('the API', () => {
   test('takes OAuth; answers 400 without it and 401 to a wrong key', async () => {
-    const host = await doubles.migrated();
-    await host.serve('region-1');
+    const host = await doubles.serving();
     expect(await host.get('/MAAS/api/2.0/regioncontrollers/')).toMatchObject({ status: 400 });
     const stranger = new MaasApi({ host: host.address, port: 5240 }, new Redacted('a:b:c'));
     await expect(stranger.regionControllers()).rejects.toThrow('Invalid API key');
@@ -43,8 +42,7 @@ describe('the API', () => {
   });
 
   test('refuses to forget a region that runs, forgets one that does not, and knows no other', async () => {
-    const one = await doubles.migrated();
-    await one.serve('region-1');
+    const one = await doubles.serving();
     const two = await doubles.configured(2);
     const regiond = await two.serve('region-2');
     expect(await one.regions()).toHaveLength(2);
@@ -64,8 +62,7 @@ describe('the API', () => {
   });
 
   test('a rack on a region’s machine is one controller with it, and either goes for itself', async () => {
-    const region = await doubles.migrated();
-    await region.serve('region-1');
+    const region = await doubles.serving();
     const both = await doubles.make('3.4', 'region-1', '127.0.7.9');
     await both.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
     await both.write('var/lib/maas/secret', await region.read('var/lib/maas/secret'));
@@ -83,8 +80,7 @@ describe('the API', () => {
   });
 
   test('has DHCP on a VLAN only with a range and a primary rack, and never on one rack twice', async () => {
-    const host = await doubles.migrated();
-    await host.serve('region-1');
+    const host = await doubles.serving();
     const rack = await doubles.make('3.4', 'rack-1', '127.0.7.9');
     await rack.rack(['config', '--region-url', 'http://127.0.7.1:5240/MAAS']);
     await rack.rack(['install-shared-secret'], { input: await host.read('var/lib/maas/secret') });
@@ -150,8 +146,7 @@ describe('the API', () => {
   }
 
   test('lets a rack go from one place on a VLAN to the other in two changes only, and the charm makes both', async () => {
-    const host = await doubles.migrated();
-    await host.serve('region-1');
+    const host = await doubles.serving();
     const maas = await apiOf(host);
     await withRacks('a', 'b', 'c');
     const pairNow = (): Promise<string> => pairOf(maas);
@@ -168,8 +163,7 @@ describe('the API', () => {
   });
 
   test('knows which racks are connected, and gives a dead primary no new secondary', async () => {
-    const host = await doubles.migrated();
-    await host.serve('region-1');
+    const host = await doubles.serving();
     const maas = await apiOf(host);
     await withRacks('a', 'b', 'c');
     await maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: 'id_a', secondary_rack: 'id_b' });
@@ -194,8 +188,7 @@ describe('the API', () => {
   });
 
   test('3.7 answers 500 to what it has done where Temporal is down; the charm puts it back, and asks again', async () => {
-    const host = await doubles.migrated(1, '3.7');
-    await host.serve('region-1');
+    const host = await doubles.serving('3.7');
     const maas = await apiOf(host);
     await withRacks('a', 'b', 'c');
     const stateNow = async (): Promise<string> => `${(await maas.vlans())[0]?.dhcp_on} ${await pairOf(maas)}`;
@@ -227,8 +220,7 @@ describe('the API', () => {
   });
 
   test('a rack that is forgotten leaves its DHCP to the others; where that is off it is in the way', async () => {
-    const host = await doubles.migrated();
-    await host.serve('region-1');
+    const host = await doubles.serving();
     const maas = await apiOf(host);
     await withRacks('a', 'b', 'c');
     await maas.updateVlan(vlan, { dhcp_on: 'true', primary_rack: 'id_a', secondary_rack: 'id_b' });

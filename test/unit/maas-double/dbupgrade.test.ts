@@ -51,8 +51,7 @@ describe('dbupgrade', () => {
   });
 
   test('with nothing to migrate disturbs nobody', async () => {
-    const host = await doubles.migrated();
-    await host.serve('region-1');
+    const host = await doubles.serving();
     expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
     expect(await host.regions()).toEqual(['region-1']);
   });

@@ -12,6 +12,8 @@ export interface DoubleHosts {
   configured: (number: number, version?: string) => Promise<DoubleHost>;
   /** Such a host, with the database migrated from it. */
   migrated: (number?: number, version?: string) => Promise<DoubleHost>;
+  /** The host `region-1`, with the database migrated from it, once MAAS lists it. */
+  serving: (version?: string) => Promise<DoubleHost>;
 }
 
 export function doubleHosts(): DoubleHosts {
@@ -42,7 +44,12 @@ export function doubleHosts(): DoubleHosts {
     expect(await host.region(['dbupgrade'])).toMatchObject({ exitCode: 0 });
     return host;
   };
-  return { server, make, configured, migrated };
+  const serving = async (version?: string): Promise<DoubleHost> => {
+    const host = await migrated(1, version);
+    await host.serve('region-1');
+    return host;
+  };
+  return { server, make, configured, migrated, serving };
 }
 
 /** MAAS as an administrator asks it, whom this makes. */

@@ -17,8 +17,7 @@ describe('racks', () => {
   }
 
   test('connect to every region; a wrong secret that is put right counts from the next start on', async () => {
-    const region = await doubles.migrated();
-    await region.serve('region-1');
+    const region = await doubles.serving();
     const host = await rack('0'.repeat(32));
     const first = host.startRack();
     await until(
@@ -69,8 +68,7 @@ describe('racks', () => {
   });
 
   test('follow a changed URL without a restart, and keep their connections while the old one is gone', async () => {
-    const one = await doubles.migrated();
-    await one.serve('region-1');
+    const one = await doubles.serving();
     const host = await doubles.make('3.4', 'rack-1', '127.0.7.9');
     await host.rack(['config', '--region-url', 'http://127.0.7.99:5240/MAAS']);
     await host.write('var/lib/maas/secret', await one.read('var/lib/maas/secret'));

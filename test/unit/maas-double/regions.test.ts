@@ -9,8 +9,7 @@ const doubles = doubleHosts();
 
 describe('regions', () => {
   test('while the database is slow requests wait, and a region takes no more than fifty connections', async () => {
-    const host = await doubles.migrated(1, '3.7');
-    await host.serve('region-1');
+    const host = await doubles.serving('3.7');
     const unlock = await doubles.server.lock('maasserver_regionprocess');
     const answers = Promise.all(Array.from({ length: 90 }, () => host.get('/MAAS/rpc/')));
     const connections = (): Promise<string> =>
@@ -62,8 +61,7 @@ describe('regions', () => {
   });
 
   test('answer at the addresses of MAAS, and at no others', async () => {
-    const host = await doubles.migrated();
-    await host.serve('region-1');
+    const host = await doubles.serving();
     const statuses: Record<string, number> = {};
     for (const path of ['/', '/MAAS', '/MAAS/', '/MAAS/rpc', '/MAAS//rpc/', '/rpc/', '/MAAS/metrics'])
       statuses[path] = (await host.get(path)).status;
@@ -98,8 +96,7 @@ describe('regions', () => {
   });
 
   test('one that was deleted and starts again gets another identity', async () => {
-    const one = await doubles.migrated();
-    await one.serve('region-1');
+    const one = await doubles.serving();
     const two = await doubles.configured(2);
     const regiond = await two.serve('region-2');
     expect(await one.regions()).toHaveLength(2);
@@ -120,8 +117,7 @@ describe('regions', () => {
   });
 
   test('have one secret: of 3.3 and later the database wins over a file', async () => {
-    const one = await doubles.migrated();
-    await one.serve('region-1');
+    const one = await doubles.serving();
     const two = await doubles.configured(2);
     await two.write('var/lib/maas/secret', 'f'.repeat(32));
     await two.serve('region-2');
@@ -147,8 +143,7 @@ describe('regions', () => {
   });
 
   test('one that is asked to stop is gone at once; one that is killed only after a while', async () => {
-    const one = await doubles.migrated();
-    await one.serve('region-1');
+    const one = await doubles.serving();
     const [polite, killed] = [await doubles.configured(2), await doubles.configured(3)];
     const daemons = [polite.startRegion(), killed.startRegion()];
     await until(
@@ -178,8 +173,7 @@ describe('regions', () => {
   });
 
   test('one with a copied maas_id answers and never lists itself', async () => {
-    const one = await doubles.migrated();
-    await one.serve('region-1');
+    const one = await doubles.serving();
     const two = await doubles.configured(2);
     await two.write('var/lib/maas/maas_id', await one.read('var/lib/maas/maas_id'));
     two.startRegion();
@@ -195,8 +189,7 @@ describe('regions', () => {
   });
 
   test('without the database answer 500, and at once again when it is back', async () => {
-    const host = await doubles.migrated();
-    await host.serve('region-1');
+    const host = await doubles.serving();
     await doubles.server.stop();
     try {
       // What PostgreSQL's client says, as it stands.
@@ -228,8 +221,7 @@ describe('regions', () => {
   });
 
   test('whose connection to the database has died in between answer one isolated 500', async () => {
-    const host = await doubles.migrated();
-    await host.serve('region-1');
+    const host = await doubles.serving();
     // The region asks itself as well, until it has told of its networks.
     await until(
       () => doubles.server.sql('SELECT reported FROM maasserver_node'),
