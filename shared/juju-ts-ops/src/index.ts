@@ -51,20 +51,14 @@ export {
   UserError,
 } from './errors.ts';
 export type { EventHandler, EventHandlers, EventSchemas, HookEvents, NoEvents } from './events.ts';
-export { unitNumber } from './juju.ts';
-export type {
-  CheckedOptions,
-  GivenOptions,
-  Juju,
-  OptionValues,
-  Relation,
-  RelationUnit,
-  StorageInstance,
-} from './juju.ts';
+export type { Juju, StorageInstance } from './juju.ts';
 export { main, runEvent } from './main.ts';
+export type { CheckedOptions, GivenOptions, OptionValues } from './options.ts';
 export { defineDatabags } from './plan.ts';
 export type { DatabagPlan, Plan } from './plan.ts';
 export { Redacted } from './redacted.ts';
+export { unitNumber } from './relations.ts';
+export type { Relation, RelationUnit } from './relations.ts';
 export { SecretLabel } from './secret.ts';
 export type { Rotation, SecretPlan, UnitSecretPlan } from './secret.ts';
 export { active, blocked, maintenance, waiting, worst, worstFirst } from './status.ts';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Moment, momentNow, secondsBetween } from './clock.ts';
 import type { HookContext } from './context.ts';
 import { decodeBag, json, type RawBag } from './databag.ts';
-import { unitNumber } from './juju.ts';
+import { unitNumber } from './relations.ts';
 import { waiting, type Status } from './status.ts';
 
 /** How the units of an application take turns at changes that only one unit may make at a time. */

@@ -9,8 +9,9 @@ import type { BagSchema } from './databag.ts';
 import { CharmBugError, remedyOf, UserError } from './errors.ts';
 import type { EventHandler, EventQueue, EventSchemas } from './events.ts';
 import { failedIn, keepFailed } from './failed.ts';
-import { DEPARTED_KEY, PRINCIPAL_KEY, type Juju } from './juju.ts';
+import type { Juju } from './juju.ts';
 import type { Plan } from './plan.ts';
+import { DEPARTED_KEY, PRINCIPAL_KEY } from './relations.ts';
 import { hasTurn, nextAsked, nextGiven, turnBags, turnStatus, turnText, type TurnBags } from './rolling.ts';
 import {
   active,
