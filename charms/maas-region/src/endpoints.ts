@@ -40,6 +40,12 @@ export type SettingsSet = Readonly<z.infer<typeof SettingsSet>>;
 const TlsServed = z.object({ relation: z.int(), fingerprint: z.string() });
 export type TlsServed = Readonly<z.infer<typeof TlsServed>>;
 
+const Left = z.object({ regions: Hostnames, racks: Hostnames });
+/** Controllers whose units left before the leader had named them. */
+export type Left = Readonly<z.infer<typeof Left>>;
+/** How {@link Left} stands in a databag. */
+export const left = json(Left);
+
 const SoleDhcp = z.record(z.string(), z.array(z.string()).readonly());
 /** By the short host names of racks: the VLANs that would have no DHCP without it. */
 export type SoleDhcp = Readonly<z.infer<typeof SoleDhcp>>;
@@ -77,6 +83,8 @@ const regionCluster = definePeerInterface({
     ready: raw,
     /** The relation whose database it may be serving; absent while it serves none. */
     database: json(z.int()),
+    /** Who left before the leader had named them, to be forgotten by MAAS: nobody else remembers them. */
+    left,
   },
 });
 

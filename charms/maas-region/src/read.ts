@@ -51,16 +51,16 @@ export async function read(juju: RegionJuju): Promise<State> {
     backup: readBackup(context),
     observers: observers.map(({ id }) => id),
   };
-  return isLeader && !removal ? withAnswers(state, juju) : state;
+  return removal ? state : withAnswers(state, juju);
 }
 
-/** With what MAAS and PostgreSQL answer the leader, which looks after it for all. */
+/** With what MAAS answers about who is gone, and to the leader, which looks after the rest for all, with that too. */
 async function withAnswers(state: State, { context }: RegionJuju): Promise<State> {
-  const { region, database, cluster, racks } = state;
-  const soleDhcp = region.isServing ? await readSoleDhcp(state, context) : undefined;
+  const { isLeader, region, database, cluster, racks } = state;
+  const soleDhcp = isLeader && region.isServing ? await readSoleDhcp(state, context) : undefined;
   const [departed, facts] = await Promise.all([
     region.isServing ? readDeparted(state) : undefined,
-    readFacts(database, region.packageVersion),
+    isLeader ? readFacts(database, region.packageVersion) : undefined,
   ]);
   return {
     ...state,

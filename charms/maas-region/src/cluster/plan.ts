@@ -2,7 +2,7 @@ import type { Resource } from 'juju-ts-host';
 import { inWords, shortName, type Installation } from '@maas-ha/maas';
 import { blocked, maintenance, waiting, type Message, type Status } from 'juju-ts-ops';
 import { wantedSettings } from '../config/settings.ts';
-import { databag, type Hostnames, type RegionDatabag, type Schema } from '../endpoints.ts';
+import { databag, type Hostnames, type Left, type RegionDatabag, type Schema } from '../endpoints.ts';
 import { soleDhcpOf } from '../racks/plan.ts';
 import type { State } from '../state.ts';
 import { servedTls } from '../tls/plan.ts';
@@ -46,6 +46,7 @@ export function clusterBags(state: State, standing: Standing): readonly RegionDa
         version: packageVersion,
         ready: preparation.version,
         database: served?.relation ?? lastDatabase(state),
+        left: leftSaid(state),
       },
     }),
   ];
@@ -62,6 +63,13 @@ function lastDatabase({ cluster, database, region }: State): number | undefined 
   const [relation] = database.relations;
   const isUntouched = database.kind !== 'ready' && region.services.length > 0;
   return isUntouched && cluster.schema?.relation === relation?.id ? relation?.id : undefined;
+}
+
+/** Who left and is to be remembered by this unit; absent if there is nobody. */
+function leftSaid({ cluster: { left, departed } }: State): Left | undefined {
+  const regions = remembered(left?.regions, departed?.regions);
+  const racks = remembered(left?.racks, departed?.racks);
+  return Object.keys({ ...regions, ...racks }).length > 0 ? { regions, racks } : undefined;
 }
 
 /** Who has to be remembered: of those that are gone, only who MAAS still knows; all of them while it cannot be asked. */

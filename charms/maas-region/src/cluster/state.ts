@@ -1,5 +1,5 @@
 import type { Bag } from 'juju-ts-ops';
-import type { endpoints } from '../endpoints.ts';
+import type { endpoints, Left } from '../endpoints.ts';
 
 type Said = (typeof endpoints)['region-cluster']['provider'];
 
@@ -26,6 +26,8 @@ export interface Cluster extends Bag<Said['app']> {
   readonly relation?: number;
   /** The others. */
   readonly peers: readonly Peer[];
-  /** Known to the leader while it serves: who has gone and is still to be forgotten by MAAS. */
+  /** Who left before the leader had named them, as far as this unit saw it. */
+  readonly left?: Left;
+  /** Known while this unit serves: who has gone, and is still to be forgotten by MAAS at this unit's word. */
   readonly departed?: { readonly regions: readonly Departed[]; readonly racks: readonly Departed[] };
 }
