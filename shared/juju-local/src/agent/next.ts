@@ -1,5 +1,6 @@
 import type { Operation, Relation, Secret, Unit, UnitRelation } from '../model/documents.ts';
 import type { Model } from '../model/model.ts';
+import { leaveScope } from '../model/removal.ts';
 
 export type Hook = Extract<Operation, { kind: 'hook' }>;
 
@@ -224,7 +225,7 @@ function afterRelationHook(
   if (name.endsWith('-created')) seen.created = true;
   else if (name.endsWith('-broken')) {
     seen.broken = true;
-    model.leaveScope(unit, relation);
+    leaveScope(model, unit, relation);
   } else if (remoteUnit === undefined) seen.appVersion = version;
   else if (name.endsWith('-joined')) {
     seen.members[remoteUnit] = 0;

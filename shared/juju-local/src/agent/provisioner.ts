@@ -3,6 +3,7 @@ import type { Machine } from '../model/documents.ts';
 import { status, type Model } from '../model/model.ts';
 import type { ModelLog } from './log.ts';
 import type { ToolServers } from './tool-servers.ts';
+import { restartAgent } from '../model/removal.ts';
 
 /** How many machines boot at the same time. */
 const MOST_BOOTING = 3;
@@ -53,7 +54,7 @@ export class Provisioner {
     Object.assign(machine, { state: 'pending', message: 'starting', since: this.#now() });
     for (const unit of this.#model.unitsOn(machine.id)) {
       unit.rebooted = unit.started && !unit.stopped;
-      this.#model.restartAgent(unit);
+      restartAgent(this.#model, unit);
     }
   }
 

@@ -14,6 +14,7 @@ import { TaskQueue } from './queue.ts';
 import { Runner } from './runner.ts';
 import type { Task } from './task.ts';
 import { ToolServers } from './tool-servers.ts';
+import { isDeletedEarly, removeUnit } from '../model/removal.ts';
 
 /** Within how many milliseconds Juju 4 deletes a unit that nothing keeps. */
 const EARLY = 10_000;
@@ -323,14 +324,14 @@ export class Scheduler {
     if (operation.name === 'config-changed') unit.configSeen = seen;
     if (['start', 'update-status'].includes(operation.name)) this.#due.postponeUpdateStatus(unit);
     if (operation.name === 'remove') await this.#forget(unit);
-    else if (unit.deletedAt === undefined && this.#model.isDeletedEarly(unit))
+    else if (unit.deletedAt === undefined && isDeletedEarly(this.#model, unit))
       unit.deletedAt = new Date(this.#clock() + this.#random() * EARLY).toISOString();
   }
 
   async #forget(unit: Unit): Promise<void> {
     this.#due.forget(unit);
     this.#tasks.abortAll(`unit "${unit.name}" was removed`, unit);
-    const machine = this.#model.removeUnit(unit);
+    const machine = removeUnit(this.#model, unit);
     // A crash from here on leaves a machine that no unit is on, which the next daemon removes.
     this.#save();
     if (machine !== undefined) {

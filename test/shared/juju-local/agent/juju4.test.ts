@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { verbs } from '../../../../shared/juju-local/src/daemon/verbs.ts';
 import { charmInfo, World } from '../world.ts';
+import { destroyApplication, destroyUnit } from '../../../../shared/juju-local/src/model/removal.ts';
 
 const DB = charmInfo('db', { provides: { server: 'sql' }, peers: { cluster: 'db-cluster' } });
 const WEB = charmInfo('web', { requires: { db: 'sql' } });
@@ -31,7 +32,7 @@ async function say(world: World, unit: string, words: string): Promise<string> {
 
 test('Juju 3.6 tells peers of a unit that was removed', async () => {
   await using world = await related(3);
-  world.model.destroyUnit(world.unit('db/1'));
+  destroyUnit(world.model, world.unit('db/1'));
   expect(await world.settle()).toContain('db/0 cluster-relation-departed 0 db db/1 departing=db/1');
   expect(await say(world, 'db/0', 'relation-list -r 0')).toBe('0');
 });
@@ -40,7 +41,7 @@ test('Juju 4 tells nobody of a removed peer until the agent starts again, and go
   await using world = await related(4);
   await world.inside('db/1', async ({ tool }) => void (await tool('relation-set', '-r', '0', 'a=b')));
   await world.settle();
-  world.model.destroyUnit(world.unit('db/1'));
+  destroyUnit(world.model, world.unit('db/1'));
   const trace = await world.settle();
   expect(world.model.units.has('db/1')).toBe(false);
   expect(trace.filter((line) => line.startsWith('db/0 cluster'))).toEqual([]);
@@ -63,7 +64,7 @@ test('Juju 4 tells nobody of a removed peer until the agent starts again, and go
 
 test.each([3, 4] as const)('Juju %i: an application that is removed, and its peer relation', async (juju) => {
   await using world = await related(juju);
-  world.model.destroyApplication(world.model.application('db'));
+  destroyApplication(world.model, world.model.application('db'));
   const trace = await world.settle();
   const ofDb = trace.filter((line) => line.startsWith('db/0'));
   const peers = [
@@ -136,14 +137,14 @@ test.each([3, 4] as const)(
     world.charms.set('db', async ({ name }) => {
       if (['stop', 'remove'].includes(name)) ended.push(`db ${name}`);
     });
-    world.model.destroyUnit(world.unit('web/1'));
+    destroyUnit(world.model, world.unit('web/1'));
     await world.settle();
     expect(world.model.units.has('web/1')).toBe(false);
     const log = await world.log.read();
     expect(log.lines.some(({ message }) => message.startsWith('deleted, as Juju 4'))).toBe(juju === 4);
     expect(ended).toEqual(juju === 3 ? ['stop', 'remove'] : ['stop']);
     // One with peers runs both.
-    world.model.destroyUnit(world.unit('db/1'));
+    destroyUnit(world.model, world.unit('db/1'));
     await world.settle();
     expect(ended.filter((name) => name.startsWith('db'))).toEqual(['db stop', 'db remove']);
   },

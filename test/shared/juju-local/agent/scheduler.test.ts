@@ -4,6 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { charmInfo, World } from '../world.ts';
+import {
+  destroyApplication,
+  destroyRelation,
+  destroyUnit,
+} from '../../../../shared/juju-local/src/model/removal.ts';
 
 const CLIENT = join(import.meta.dirname, '../../../../shared/juju-local/src/hooktools/client.pl');
 
@@ -111,7 +116,7 @@ test('hooks come in the order of the worked trace of the contract', async () => 
     'db/1 cluster-relation-changed 0 db',
   ]);
 
-  world.model.destroyUnit(world.unit('db/1'));
+  destroyUnit(world.model, world.unit('db/1'));
   const removal = await world.settle();
   expect(of(removal, 'db/1')).toEqual([
     'server-relation-departed 1 web web/0 departing=db/1',
@@ -127,7 +132,7 @@ test('hooks come in the order of the worked trace of the contract', async () => 
   expect(world.machines.removed).toEqual(['1']);
 
   const [relation] = world.model.relationsOf('web');
-  if (relation) world.model.destroyRelation(relation);
+  if (relation) destroyRelation(world.model, relation);
   const broken = await world.settle();
   expect(of(broken, 'web/0')).toEqual([
     'db-relation-departed 1 db db/0 departing=db/0',
@@ -354,7 +359,7 @@ test('a member is one that has joined; -departed and -broken no longer list it',
   await world.start();
   await world.settle();
   const relation = world.model.relations.get(1);
-  if (relation) world.model.destroyRelation(relation);
+  if (relation) destroyRelation(world.model, relation);
   await world.settle();
   expect(seen).toEqual([
     'db-relation-created db:1 []',
@@ -370,7 +375,7 @@ test('what -joined has promised comes, even when the unit has left meanwhile', a
   await using world = new World();
   await world.add(DB, 1);
   await world.add(WEB, 1, async ({ name }) => {
-    if (name === 'db-relation-joined') world.model.destroyUnit(world.unit('db/0'));
+    if (name === 'db-relation-joined') destroyUnit(world.model, world.unit('db/0'));
   });
   world.model.relate('web', 'db');
   await world.start();
@@ -419,7 +424,7 @@ test('a unit in error is removed once it is resolved, or at once by force', asyn
   await world.add(WEB, 2, async ({ name }) => (name === 'start' ? 1 : 0));
   await world.start();
   await world.settle();
-  for (const name of ['web/0', 'web/1']) world.model.destroyUnit(world.unit(name));
+  for (const name of ['web/0', 'web/1']) destroyUnit(world.model, world.unit(name));
   await world.settle();
   expect([...world.model.units.keys()]).toEqual(['web/0', 'web/1']);
   await world.scheduler.forceRemove(world.unit('web/0'));
@@ -431,7 +436,7 @@ test('a unit in error is removed once it is resolved, or at once by force', asyn
 test('removing an application takes its units, relations and secrets, and its subordinates', async () => {
   await using world = await bundle();
   await world.settle();
-  world.model.destroyApplication(world.model.application('web'));
+  destroyApplication(world.model, world.model.application('web'));
   const trace = await world.settle();
   expect(of(trace, 'web/0')).toEqual([
     'db-relation-departed 1 db db/0 departing=web/0',
@@ -453,7 +458,7 @@ test('removing an application takes its units, relations and secrets, and its su
 test('a unit that is removed while it installs enters no relation, gets no subordinate, and goes', async () => {
   await using world = new World();
   await world.add(WEB, 1, async ({ name }) => {
-    if (name === 'install') world.model.destroyUnit(world.unit('web/0'));
+    if (name === 'install') destroyUnit(world.model, world.unit('web/0'));
     return 0;
   });
   await world.add(LOG, 0);
@@ -474,7 +479,7 @@ test('a subordinate goes when nothing ties it to its principal any more, and sta
   await world.settle();
   const principals = () => new Set(world.model.unitsOf('log').map(({ principal }) => principal));
   expect(principals()).toEqual(new Set(['db/0', 'web/0']));
-  world.model.destroyRelation(other);
+  destroyRelation(world.model, other);
   await world.settle();
   expect(principals()).toEqual(new Set(['web/0']));
 });

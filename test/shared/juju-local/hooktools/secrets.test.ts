@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { charmInfo, World, type Charm } from '../world.ts';
+import { destroyRelation, destroyUnit } from '../../../../shared/juju-local/src/model/removal.ts';
 
 const HOUR = 3_600_000;
 
@@ -111,7 +112,7 @@ test('what a unit owns is its own, and goes with it', async () => {
   await on(world, 'owner/1', `secret-grant ${id} -r 0 --unit reader/1`);
   expect((await on(world, 'reader/1', `secret-get ${id} pass`)).text).toBe('mine');
   expect(await on(world, 'reader/0', `secret-get ${id}`)).toMatchObject({ text: 'ERROR permission denied' });
-  world.model.destroyUnit(world.unit('owner/1'));
+  destroyUnit(world.model, world.unit('owner/1'));
   await world.settle();
   expect(world.model.secrets.size).toBe(0);
 });
@@ -133,7 +134,7 @@ test('a grant ends with its relation', async () => {
   expect(id).toBe(uri);
   await on(world, 'owner/0', `secret-grant ${uri} -r 0`);
   const relation = world.model.relations.get(0);
-  if (relation) world.model.destroyRelation(relation);
+  if (relation) destroyRelation(world.model, relation);
   await world.settle();
   expect(await on(world, 'reader/0', `secret-get ${uri}`)).toMatchObject({ text: 'ERROR permission denied' });
 });

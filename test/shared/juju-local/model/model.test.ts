@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { usedCharms } from '../../../../shared/juju-local/src/model/store.ts';
 import { charmInfo, World } from '../world.ts';
+import { destroyRelation } from '../../../../shared/juju-local/src/model/removal.ts';
 
 const DB = charmInfo('db', { provides: { server: 'sql', admin: { interface: 'sql-admin', limit: 1 } } });
 
@@ -86,7 +87,7 @@ test.each([
   await world.start();
   await world.settle();
   await world.scheduler.powerOff(world.unit('web/0').machine);
-  world.model.destroyRelation(relation);
+  destroyRelation(world.model, relation);
   await world.settle();
   expect(() => world.model.relate('web', 'db:server')).toThrow(message);
   world.scheduler.powerOn(world.unit('web/0').machine);

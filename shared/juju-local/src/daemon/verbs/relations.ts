@@ -4,6 +4,7 @@ import type { Relation } from '../../model/documents.ts';
 import { describeEndpoints } from '../../model/endpoints.ts';
 import type { Model } from '../../model/model.ts';
 import { verb } from '../verb.ts';
+import { destroyRelation } from '../../model/removal.ts';
 
 const Pair = z.object({ first: z.string(), second: z.string() });
 
@@ -14,7 +15,7 @@ export const relationVerbs = {
     const relation = 'id' in args ? model.relations.get(args.id) : relationNamed(model, args);
     if (!relation) throw new UsageError(`relation ${'id' in args ? args.id : ''} not found`);
     if (relation.endpoints.length === 1) throw new UsageError('a peer relation cannot be removed');
-    model.destroyRelation(relation);
+    destroyRelation(model, relation);
   }),
 };
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UsageError } from '../../errors.ts';
 import { Names, verb } from '../verb.ts';
+import { destroyApplication, destroyUnit, loseRelations } from '../../model/removal.ts';
 
 export const removalVerbs = {
   'remove-unit': verb(
@@ -17,7 +18,7 @@ export const removalVerbs = {
           continue;
         }
         for (const { name } of model.subordinatesOf(unit.name)) progress(`- will remove unit ${name}`);
-        model.destroyUnit(unit);
+        destroyUnit(model, unit);
         if (force) await scheduler.forceRemove(unit);
       }
     },
@@ -49,8 +50,8 @@ export const removalVerbs = {
       for (const app of names.map((name) => model.application(name))) {
         progress(`will remove application ${app.name}`);
         for (const { name } of model.unitsOf(app.name)) progress(`- will remove unit ${name}`);
-        if (force && noWait && model.isJuju4) model.loseRelations(app);
-        model.destroyApplication(app);
+        if (force && noWait && model.isJuju4) loseRelations(model, app);
+        destroyApplication(model, app);
         if (force) for (const unit of model.unitsOf(app.name)) await scheduler.forceRemove(unit);
       }
     },
