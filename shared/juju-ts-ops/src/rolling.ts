@@ -88,6 +88,13 @@ export function nextAsked({ asked, unit, given }: TurnBags, isWanted: boolean): 
     : { number: last?.number ?? 0, isOver: true };
 }
 
+/** Whose turn it is from now on. */
+export interface NextTurn {
+  readonly given?: Given;
+  /** When the leader has to look again, in seconds: a unit that dies in its turn says nothing. */
+  readonly lookIn?: number;
+}
+
 /**
  * Whose turn the leader says it is. Units have it in the order of their numbers, from the last one on. No clock of
  * another machine is asked, and none that can be set: the leader itself has seen for how long it has been as it is. What it says counts
@@ -97,12 +104,12 @@ export async function nextGiven(
   bags: TurnBags,
   timeout: number,
   context: Pick<HookContext, 'stateDirectory'>,
-): Promise<Given | undefined> {
+): Promise<NextTurn> {
   const { given, asked } = bags;
   if (given && isHeld(bags, given)) {
-    const forSeconds = await seenFor(given, context);
-    if (forSeconds < (given.isClosing ? timeout : timeout / 2)) return given;
-    if (!given.isClosing) return { ...given, isClosing: true };
+    const left = (given.isClosing ? timeout : timeout / 2) - (await seenFor(given, context));
+    if (left > 0) return { given, lookIn: Math.ceil(left) };
+    if (!given.isClosing) return { given: { ...given, isClosing: true }, lookIn: timeout };
   }
   const waits = [...asked]
     .flatMap(([unit, wish]) => (wish?.isOver === false ? [{ unit, number: wish.number }] : []))
@@ -111,7 +118,8 @@ export async function nextGiven(
   // Who has not used its turn comes last, and what has been given once is not given again.
   const others = waits.filter(({ unit, number }) => unit !== given?.unit || number !== given.number);
   const next = others.find(({ unit }) => unitNumber(unit) > last) ?? others[0];
-  return next ? { ...next, isClosing: false } : given;
+  if (next) return { given: { ...next, isClosing: false }, lookIn: timeout / 2 };
+  return given ? { given } : {};
 }
 
 /** What the status of a unit says that waits for its turn. */

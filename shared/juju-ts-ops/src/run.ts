@@ -93,11 +93,11 @@ export class Run<
         await this.#report(machineChanges);
         if (machineChanges.length > 0 && round < MOST_ROUNDS) continue;
 
-        await this.#settleTurns(turn);
+        const delay = soonest(plan.reconcileIn, await this.#settleTurns(turn));
         if (turn.isWaitedFor) {
           const planned = [turnStatus(turn.bags), ...plan.status];
           if (!isInstall || problems.length > 0) await this.#show(problems, planned);
-          if (plan.reconcileIn !== undefined) await this.#reconcileIn(plan.reconcileIn);
+          if (delay !== undefined) await this.#reconcileIn(delay);
           return worst([...problems, ...planned]);
         }
         await this.#report(await applyToJuju(plan, charm, juju, 'apply'));
@@ -106,7 +106,7 @@ export class Run<
         // Juju tells of relations only after `install`: until then it says itself that it is installing.
         if (!isInstall || problems.length > 0) await this.#show(problems, plan.status);
         if (plan.appStatus) await applyAppStatus(plan.appStatus, juju);
-        if (plan.reconcileIn !== undefined) await this.#reconcileIn(plan.reconcileIn);
+        if (delay !== undefined) await this.#reconcileIn(delay);
         return worst([...problems, ...plan.status]);
       }
     } catch (error) {
@@ -114,10 +114,10 @@ export class Run<
       if (!status) throw error;
       await juju.log('WARNING', statusText(status));
       // What holds up this unit holds up no other.
-      await this.#settleTurns();
+      const lookIn = await this.#settleTurns();
       problems.push(status);
       const lasted = await this.#show(problems, []);
-      const delay = remedyOf(error) === 'retry' ? backoff(lasted) : undefined;
+      const delay = soonest(remedyOf(error) === 'retry' ? backoff(lasted) : undefined, lookIn);
       if (delay !== undefined) await this.#reconcileIn(delay);
       return worst(problems);
     }
@@ -199,21 +199,23 @@ export class Run<
   /**
    * Asks for this unit's turn, or ends it; and on the leader, says whose turn it is.
    * @param turn absent where it is not known what this unit wants: what it has said stays
+   * @returns when this unit has to look again, in seconds; absent where it has not
    */
-  async #settleTurns(turn?: Turn): Promise<void> {
+  async #settleTurns(turn?: Turn): Promise<number | undefined> {
     const [{ rolling: lock }, juju] = [this.#charm, this.#juju];
-    if (!lock) return;
+    if (!lock) return undefined;
     const bags = turn?.bags ?? (await turnBags(juju, lock.endpoint));
-    if (!bags) return;
+    if (!bags) return undefined;
     const { relation, unit, given } = bags;
     const said = bags.asked.get(unit);
     const asked = turn ? nextAsked(bags, turn.isWanted) : said;
     if (asked && asked !== said)
       await juju.tools.relationSet(relation, 'unit', { turn: turnText.asked(asked) });
-    if (!(await juju.isLeader())) return;
+    if (!(await juju.isLeader())) return undefined;
     const now = { ...bags, asked: new Map(bags.asked).set(unit, asked) };
-    const next = await nextGiven(now, lock.timeout, juju.context);
+    const { given: next, lookIn } = await nextGiven(now, lock.timeout, juju.context);
     if (next && next !== given) await juju.tools.relationSet(relation, 'app', { turn: turnText.given(next) });
+    return lookIn;
   }
 
   /** How long this hook has run, in seconds. */
@@ -321,6 +323,11 @@ interface Turn {
   /** Whether that has to wait. */
   readonly isWaitedFor: boolean;
   readonly bags?: TurnBags;
+}
+
+function soonest(...delays: readonly (number | undefined)[]): number | undefined {
+  const known = delays.filter((delay) => delay !== undefined);
+  return known.length > 0 ? Math.min(...known) : undefined;
 }
 
 /** What a machine is to be like in the end. */

@@ -181,6 +181,11 @@ class Cluster {
     writeFileSync(file, JSON.stringify({ what, since: { ...since, seconds: uptime() - seconds } }));
   }
 
+  /** When a unit looks again after its last hook, in seconds. */
+  lookIn(name: string): number | undefined {
+    return this.#units.get(name)?.reconcileIn;
+  }
+
   get given(): string | undefined {
     return this.bags.get('web')?.['turn'];
   }
@@ -265,6 +270,26 @@ describe.each(['3.6.28', '4.0.15'])('on Juju %s', (jujuVersion) => {
     expect(cluster.done).toEqual(['web/0', 'web/2']);
     await cluster.round(['web/1', 'web/0', 'web/1']);
     expect(cluster.done).toEqual(['web/0', 'web/1', 'web/2']);
+  });
+
+  test('the leader looks again by itself while a unit has its turn, for the unit may be dead', async () => {
+    const cluster = await three();
+    expect(cluster.lookIn('web/0')).toBeUndefined();
+    await cluster.wanted('web/1', 'web/2');
+    expect(cluster.lookIn('web/0')).toBe(TIMEOUT / 2);
+    await cluster.age(TIMEOUT / 2 - 10);
+    await cluster.run('web/0');
+    expect(cluster.lookIn('web/0')).toBeCloseTo(10, 0);
+    await cluster.age(TIMEOUT / 2 + 10);
+    await cluster.run('web/0');
+    expect(cluster.lookIn('web/0')).toBe(TIMEOUT);
+    await cluster.age(TIMEOUT + 10);
+    cluster.is('web/0', 'blocked');
+    await cluster.run('web/0');
+    expect(cluster.given).toContain('web/2');
+    expect(cluster.lookIn('web/0')).toBe(TIMEOUT / 2);
+    await cluster.round(['web/2']);
+    expect(cluster.lookIn('web/2')).toBeUndefined();
   });
 
   test('who comes late begins nothing, gives its turn back, and asks for another one', async () => {

@@ -9,7 +9,7 @@ import { serverStates } from '../../../charms/haproxy/src/haproxy.ts';
 import { certificatePath, CONFIG, descriptionOf } from '../../../charms/haproxy/src/render/haproxy-cfg.ts';
 import { Lab, type Machine } from '../../lab/lab.ts';
 import { charmFiles, until, VipMachine, watch, WEB_PORT } from '../../lab/vip.ts';
-import { cfgOf, regions, stateOf } from './states.ts';
+import { cfgOf, regions, regionsWith, stateOf } from './states.ts';
 
 let lab: Lab;
 let client: Machine;
@@ -224,6 +224,30 @@ describe('a balancer of its own', () => {
     );
     expect(sent).toMatchObject({ 'x-forwarded-for': '10.9.0.200', 'x-forwarded-proto': 'http' });
     expect(JSON.stringify(sent)).not.toMatch(/1\.2\.3|evil|https/);
+  });
+
+  test('a redirect of a server to another port of its own leads to the one that the balancer has for it', async () => {
+    await serve({}, () => cfgOf(stateOf([regionsWith('[[443,5443]]', 1, 2, 3)], { own: ['10.9.0.11'] })));
+    const location = async (to: string): Promise<string> =>
+      client.run([
+        'curl',
+        '--silent',
+        '--output',
+        '/dev/null',
+        '--write-out',
+        '%{redirect_url}',
+        `${url}redirect?${to}`,
+      ]);
+    // What MAAS with HTTPS says to a client that asked in plain.
+    expect(await location('https://maas.example.com:5443/MAAS/r/')).toBe('https://maas.example.com/MAAS/r/');
+    expect(await location('https://[fd00::1]:5443')).toBe('https://[fd00::1]/');
+    expect(await location('http://10.9.0.11:5240/MAAS/')).toBe('http://10.9.0.11/MAAS/');
+    for (const other of [
+      'https://maas.example.com:5444/',
+      'http://maas.example.com:5443/',
+      'https://a/b:5443/',
+    ])
+      expect(await location(other)).toBe(other);
   });
 
   test('connections that outlive reloads do so for hard-stop-after', async () => {

@@ -124,13 +124,18 @@ export function stateOf(
 
 /** Three regions as maas-region offers them. */
 export function regions(...numbers: readonly number[]): HttpRelation {
+  return regionsWith('[5242, 5271]', ...numbers);
+}
+
+/** @param tcpPorts as regions write them */
+export function regionsWith(tcpPorts: string, ...numbers: readonly number[]): HttpRelation {
   const bags = numbers.map((number) => [
     `maas-region/${number}`,
     {
       hostname: `10.9.0.1${number}`,
       port: '5240',
       'health-check': '/MAAS/rpc/',
-      'tcp-ports': '[5242, 5271]',
+      'tcp-ports': tcpPorts,
     },
   ]);
   return relationOf(3, 'maas-region', Object.fromEntries(bags));

@@ -20,6 +20,7 @@ import {
 import { plan } from '../../../charms/maas-region/src/plan.ts';
 import { findPortConflict } from '../../../charms/maas-region/src/config/port-conflict.ts';
 import { liveRegions, restartRegion } from '../../../charms/maas-region/src/region/regiond.ts';
+import type { State } from '../../../charms/maas-region/src/state.ts';
 import { bagOf, changed, fresh, inputsOf, machineOf, serving } from './states.ts';
 import { until } from '../maas-double/host.ts';
 import { programsOnPath } from '../programs.ts';
@@ -124,6 +125,16 @@ test('the status says who is in the way, and waits for nothing', () => {
   expect(plan(state).status).toEqual([
     { level: 'blocked', message: 'dnsmasq listens on port 53, where named would: stop and remove it' },
   ]);
+});
+
+test("balancers send nobody to another program on MAAS' port, which would see what clients sign with their keys", () => {
+  const occupied = (port: number): State =>
+    serving({
+      region: { isServing: false },
+      config: { portConflict: { port, holder: 'apache2', part: "MAAS' web server" } },
+    });
+  expect(bagOf(occupied(5240), 'api', 'unit')).toEqual({});
+  expect(bagOf(occupied(53), 'api', 'unit')).toMatchObject({ port: 5240 });
 });
 
 test('named that has failed is started again in every hook, once what was in its way is gone', async () => {

@@ -143,7 +143,7 @@ export function descriptionOf(cfg: string): string | undefined {
 
 function renderFrontend(
   { port, mode, services }: Frontend,
-  { tls, hasIpv6, maxConnections }: HaproxyConfig,
+  { frontends, tls, hasIpv6, maxConnections }: HaproxyConfig,
 ): string {
   // No port takes so many connections that none is left for the others.
   const most = `maxconn ${Math.floor(maxConnections * 0.75)}`;
@@ -178,6 +178,7 @@ function renderFrontend(
     'http-request set-header X-Forwarded-For %[src,regsub(^::ffff:,)]',
     // At a reload: a request that comes at this very moment over a connection that was idle would be lost.
     'option idle-close-on-response',
+    ...frontends.flatMap(redirects),
     ...services
       .filter(({ siteNames }) => siteNames.length > 0)
       .flatMap((service) =>
@@ -187,6 +188,18 @@ function renderFrontend(
       ),
     ...(fallback ? routesTo(fallback) : []),
   ]);
+}
+
+/**
+ * A server that redirects to another port of its own means that port of the host which its client has asked: there the
+ * balancer has it on a port of its own.
+ */
+function redirects({ port, mode, services }: Frontend): readonly string[] {
+  const [own, ...others] = new Set(services.flatMap(({ servers }) => servers.map((server) => server.port)));
+  if (own === undefined || others.length > 0 || own === port) return [];
+  const [scheme, usual] = mode === 'tcp' ? ['https', 443] : ['http', 80];
+  const here = port === usual ? '' : `:${port}`;
+  return [`http-response replace-header Location '^(${scheme}://[^/]+):${own}(/.*)?$' '\\1${here}\\2'`];
 }
 
 /**

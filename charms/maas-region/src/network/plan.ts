@@ -6,7 +6,10 @@ import type { State } from '../state.ts';
 import { MAAS_TLS_PORT, tlsPorts, tlsStatus } from '../tls/plan.ts';
 
 /** Where balancers find a region that serves. */
-export function apiBags({ network, region }: State, tls: TlsServed | undefined): readonly RegionDatabag[] {
+export function apiBags(state: State, tls: TlsServed | undefined): readonly RegionDatabag[] {
+  const { network, region, config } = state;
+  // Another program has MAAS' port: it would get requests that MAAS' users have signed with their keys.
+  if (config.portConflict?.port === REGION_HTTP_PORT) return emptyApiBags(state);
   const ports = [...extraPorts(region), ...tlsPorts(tls)];
   return network.api.map((relation) =>
     databag('api', relation, {
