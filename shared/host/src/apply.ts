@@ -31,7 +31,7 @@ import {
   type SysctlResource,
   type UserResource,
 } from './resources.ts';
-import { run } from './run.ts';
+import { run, tryRun } from './run.ts';
 import { holdSnap, installedSnap, installSnap, refreshSnap, removeSnap } from './snap.ts';
 import { hideCredentials, parseSource } from './source.ts';
 import { controlService, schedule, serviceStates } from './systemd.ts';
@@ -357,7 +357,8 @@ async function serviceDifference(
       mend: async () => {
         if (state.isRunning) await resource.stop?.();
         await run(['systemctl', 'stop', `${name}.service`]);
-        if (state.hasFailed) await run(['systemctl', 'reset-failed', `${name}.service`]);
+        // One that had to be killed has failed by that.
+        await tryRun(['systemctl', 'reset-failed', `${name}.service`]);
         if (state.isEnabled !== resource.enabled)
           await run(['systemctl', resource.enabled ? 'enable' : 'disable', '--quiet', `${name}.service`]);
       },

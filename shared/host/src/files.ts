@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HostError } from './errors.ts';
 import { commandOf, lastLines, tryRun, type Argv } from './run.ts';
@@ -82,6 +82,12 @@ export async function replaceFile(file: WantedFile): Promise<void> {
 export async function deleteFile(path: string): Promise<void> {
   await rm(temporaryOf(path), { force: true });
   await rm(path, { force: true });
+  // systemd's settings for one unit: the folder was made for them.
+  const folder = dirname(path);
+  if (!/^\/etc\/systemd\/system\/[^/]+\.d$/.test(folder)) return;
+  await rmdir(folder).catch((error: unknown) => {
+    if (!isNothingThere(error) && codeOf(error) !== 'ENOTEMPTY') throw error;
+  });
 }
 
 function temporaryOf(path: string): string {
@@ -89,9 +95,13 @@ function temporaryOf(path: string): string {
 }
 
 function isNothingThere(error: unknown): boolean {
-  // By its code alone: where Node runs code in contexts, its errors are no instances of the context's Error.
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/** Of an error of Node's. Where Node runs code in contexts, those are no instances of the context's Error. */
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
 export function textOf(content: string | Secret): string {

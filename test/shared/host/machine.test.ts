@@ -174,6 +174,27 @@ describe('on a machine', () => {
     expect(await apply(greeter)).toEqual({ changes: [] });
   });
 
+  test('one that has to be killed is stopped once, and no failure; settings for it leave no folder behind', async () => {
+    const folder = '/etc/systemd/system/stubborn.service.d';
+    const stopped = { kind: 'service', name: 'stubborn', state: 'stopped', enabled: false } as const;
+    const settings = `${folder}/quick.conf`;
+    await sh(`cat >/etc/systemd/system/stubborn.service <<'END'
+[Service]
+ExecStart=/bin/sh -c 'trap "" TERM; while true; do sleep 1; done'
+END`);
+    await apply({ kind: 'file', path: settings, content: '[Service]\nTimeoutStopSec=1\n', mode: 0o644 });
+    await sh('systemctl daemon-reload; systemctl start stubborn');
+    expect((await apply(stopped)).changes).toEqual([{ what: 'service:stubborn', how: 'stopped' }]);
+    expect(await sh('systemctl is-failed stubborn')).toBe('inactive');
+    expect((await apply(stopped)).changes).toEqual([]);
+    await sh(`touch ${folder}/other.conf`);
+    await apply({ kind: 'absent-file', path: settings });
+    expect(await sh(`ls ${folder}`)).toBe('other.conf');
+    await apply({ kind: 'absent-file', path: `${folder}/other.conf` });
+    expect(await sh(`ls -d ${folder} 2>/dev/null || echo gone`)).toBe('gone');
+    await sh('rm /etc/systemd/system/stubborn.service; systemctl daemon-reload');
+  });
+
   test('what a service said when it did not start is told, and the right file mends it', async () => {
     const { error } = await apply(greeting('bad\n'), greeter);
     expect(error).toMatchObject({ code: 'service', remedy: 'retry' });
