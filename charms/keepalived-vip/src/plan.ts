@@ -42,10 +42,11 @@ function planFor(state: State): KeepalivedPlan {
   }
   const [holder] = state.sighted.holders;
   if (holder) {
+    const inUse = `vip=${holder.address} is in use by machine ${holder.mac}`;
     return stay(
-      blocked(
-        `vip=${holder.address} is in use by machine ${holder.mac}: set a free address, or free it there`,
-      ),
+      state.awaitsPeers
+        ? waiting(`${inUse}, perhaps a unit that Juju has yet to tell of`)
+        : blocked(`${inUse}: set a free address, or free it there`),
     );
   }
   const clash = options.unicast ? undefined : numberClash(state);

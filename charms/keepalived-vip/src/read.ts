@@ -13,10 +13,12 @@ import {
   type Owner,
 } from 'juju-ts-host';
 import {
+  HookToolError,
   Redacted,
   SecretNotFoundError,
   unitNumber,
   WaitingError,
+  type GoalState,
   type HookContext,
   type Options,
 } from 'juju-ts-ops';
@@ -89,7 +91,26 @@ export async function read(juju: KeepalivedJuju): Promise<State> {
     ...(authPass && { authPass }),
   };
   // A unit that has just been added waits for the others now and then, and looks only if it goes on.
-  return { ...known, sighted: await lookAround(known, juju.context.event.name === 'update-status') };
+  const sighted = await lookAround(known, juju.context.event.name === 'update-status');
+  const awaitsPeers = sighted.holders.length > 0 && known.peers.length === 0 && (await expectsPeers(juju));
+  return { ...known, sighted, awaitsPeers };
+}
+
+/** Whether another unit of this application is there, or comes, though Juju has told of none. */
+async function expectsPeers(juju: KeepalivedJuju): Promise<boolean> {
+  try {
+    return hasOtherPrincipals(await juju.goalState(), juju.context.principalUnit);
+  } catch (error) {
+    if (!(error instanceof HookToolError)) throw error;
+    return false;
+  }
+}
+
+/** Whether the application that this unit rides on has another unit. */
+export function hasOtherPrincipals({ relations }: GoalState, own: string | undefined): boolean {
+  return Object.entries(relations['juju-info'] ?? {}).some(
+    ([name, { status }]) => name.includes('/') && name !== own && status !== 'dying',
+  );
 }
 
 /** This unit, as the machine knows it. Its folder goes when Juju removes the unit, also by force. */

@@ -93,12 +93,14 @@ export interface State {
   /** Whether keepalived runs, and the firewall rules that came with it have gone. */
   readonly isFilterMissing: boolean;
   readonly sighted: Sighted;
+  /** Whether who has a wanted address may be a unit that Juju has not told of yet. */
+  readonly awaitsPeers: boolean;
   /** VRRP version 2 only: what the units authenticate with. */
   readonly authPass?: Redacted;
 }
 
 /** What is known before this unit looks around on the network. */
-export type Known = Omit<State, 'sighted'>;
+export type Known = Omit<State, 'sighted' | 'awaitsPeers'>;
 
 /** Who is on the network and should not be, and who should be and is not. */
 export interface Sighted {

@@ -2,11 +2,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { Redacted } from 'juju-ts-ops';
+import { Redacted, type GoalState } from 'juju-ts-ops';
 import { priorityOf } from '../../../charms/keepalived-vip/src/instances.ts';
 import { ownersOf } from '../../../charms/keepalived-vip/src/owners.ts';
 import { teardown } from '../../../charms/keepalived-vip/src/machine.ts';
-import { bindingServices } from '../../../charms/keepalived-vip/src/read.ts';
+import { bindingServices, hasOtherPrincipals } from '../../../charms/keepalived-vip/src/read.ts';
 import { CONFIG } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
 import type { State } from '../../../charms/keepalived-vip/src/state.ts';
 import { shown } from '../statuses.ts';
@@ -421,6 +421,33 @@ describe('who else is on the network', () => {
           'vip=10.9.0.100 is in use by machine 52:54:00:12:34:56: set a free address, or free it there',
       },
     ]);
+  });
+
+  test('a new leader that has met nobody may have seen another unit: nothing is started, and nothing is to be set', () => {
+    const holders = [{ address: '10.9.0.100', mac: '52:54:00:12:34:56' }];
+    const planned = planOf(stateOf(1, { sighted: { holders, routers: [], silent: [] }, awaitsPeers: true }));
+    expect(planned.machine).toEqual([]);
+    expect(planned.status).toEqual([
+      {
+        level: 'waiting',
+        message:
+          'vip=10.9.0.100 is in use by machine 52:54:00:12:34:56, perhaps a unit that Juju has yet to tell of',
+      },
+    ]);
+    const since = '2026-12-01 00:00:00Z';
+    const goal = (...units: readonly (readonly [string, string])[]): GoalState => ({
+      units: {},
+      relations: {
+        'juju-info': Object.fromEntries(
+          [['maas-region', 'joined'] as const, ...units].map(([name, status]) => [name, { status, since }]),
+        ),
+      },
+    });
+    const own = ['maas-region/5', 'active'] as const;
+    expect(hasOtherPrincipals(goal(own, ['maas-region/2', 'active']), 'maas-region/5')).toBe(true);
+    expect(hasOtherPrincipals(goal(own, ['maas-region/2', 'dying']), 'maas-region/5')).toBe(false);
+    expect(hasOtherPrincipals(goal(own), 'maas-region/5')).toBe(false);
+    expect(hasOtherPrincipals({ units: {}, relations: {} }, 'maas-region/5')).toBe(false);
   });
 
   test('a router with the same number is reported; over unicast the two do not disturb each other', () => {

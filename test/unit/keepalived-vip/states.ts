@@ -62,6 +62,7 @@ export function stateOf(
     isFilterMissing: false,
     kernel: { hasIpv6: true, hasIpVs: false, forbidden: [] },
     sighted: { holders: [], routers: [], silent: [] },
+    awaitsPeers: false,
     ...more,
   };
 }
