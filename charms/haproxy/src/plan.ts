@@ -125,7 +125,7 @@ function machine(state: State): readonly Resource[] {
 }
 
 function databags(state: State): NonNullable<HaproxyPlan['databags']> {
-  const { options, web, reverseproxy, websites, observers, tls, app, model, address } = state;
+  const { options, taken, web, reverseproxy, websites, observers, tls, app, model, address } = state;
   const [first] = web.frontends.find(({ port }) => port === options.port)?.services ?? [];
   return [
     ...reverseproxy.map(({ id }) =>
@@ -133,11 +133,14 @@ function databags(state: State): NonNullable<HaproxyPlan['databags']> {
     ),
     ...websites.map((relation) =>
       databag('website', relation, {
-        unit: {
-          hostname: address || undefined,
-          port: options.port,
-          'health-check': options['health-check'] || first?.healthCheck || undefined,
-        },
+        // What has the port instead would have the clients.
+        unit: taken.some(({ port }) => port === options.port)
+          ? {}
+          : {
+              hostname: address || undefined,
+              port: options.port,
+              'health-check': options['health-check'] || first?.healthCheck || undefined,
+            },
       }),
     ),
     ...(tls.request ? [databag('certificates', tls.request.relation, { unit: tls.request.bag })] : []),

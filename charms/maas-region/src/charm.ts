@@ -3,6 +3,7 @@ import { lookAgain, removing } from '@maas-ha/maas';
 import { defineCharm } from 'juju-ts-ops';
 import { actions } from './actions.ts';
 import { charmcraft } from './charmcraft.ts';
+import { rememberLeft } from './cluster/read.ts';
 import { follow } from './database/proxy/follow.ts';
 import { PROGRAM } from './database/proxy/plan.ts';
 import { isDatabaseProxyLeft } from './database/proxy/read.ts';
@@ -14,7 +15,11 @@ import { options } from './options.ts';
 export const charm = defineCharm(charmcraft, {
   options,
   endpoints,
-  on: { 'upgrade-charm': (_event, { context }) => lookAgain(context) },
+  on: {
+    'upgrade-charm': (_event, { context }) => lookAgain(context),
+    'rpc-relation-departed': (_event, juju) => rememberLeft(juju),
+    'region-cluster-relation-departed': (_event, juju) => rememberLeft(juju),
+  },
   read: readForHook,
   plan,
   teardown: ({ context }) =>

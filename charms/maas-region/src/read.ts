@@ -55,11 +55,11 @@ export async function read(juju: RegionJuju): Promise<State> {
 }
 
 /** With what MAAS answers about who is gone, and to the leader, which looks after the rest for all, with that too. */
-async function withAnswers(state: State, { context }: RegionJuju): Promise<State> {
+async function withAnswers(state: State, juju: RegionJuju): Promise<State> {
   const { isLeader, region, database, cluster, racks } = state;
-  const soleDhcp = isLeader && region.isServing ? await readSoleDhcp(state, context) : undefined;
+  const soleDhcp = isLeader && region.isServing ? await readSoleDhcp(state, juju.context) : undefined;
   const [departed, facts] = await Promise.all([
-    region.isServing ? readDeparted(state) : undefined,
+    region.isServing ? readDeparted(state, juju) : undefined,
     isLeader ? readFacts(database, region.packageVersion) : undefined,
   ]);
   return {

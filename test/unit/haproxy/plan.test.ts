@@ -495,6 +495,11 @@ test('whoever asks over website is told the health check of the very port', () =
   });
 });
 
+test('whoever asks over website is sent to no other program that has the port', () => {
+  const state = stateOf([regions(1)], { websites: [7], holders: { 80: 'apache2' } });
+  expect(plan(state).databags).toContainEqual({ endpoint: 'website', relation: 7, unit: {} });
+});
+
 describe('a certificate', () => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const key = new Redacted(privateKey.export({ type: 'pkcs8', format: 'pem' }));

@@ -228,26 +228,25 @@ describe('a balancer of its own', () => {
 
   test('a redirect of a server to another port of its own leads to the one that the balancer has for it', async () => {
     await serve({}, () => cfgOf(stateOf([regionsWith('[[443,5443]]', 1, 2, 3)], { own: ['10.9.0.11'] })));
-    const location = async (to: string): Promise<string> =>
+    const location = async (to: string, host = 'maas.example.com'): Promise<string> =>
       client.run([
-        'curl',
-        '--silent',
-        '--output',
-        '/dev/null',
-        '--write-out',
-        '%{redirect_url}',
+        ...['curl', '--silent', '--output', '/dev/null', '--write-out', '%{redirect_url}'],
+        ...['--header', `Host: ${host}`],
         `${url}redirect?${to}`,
       ]);
     // What MAAS with HTTPS says to a client that asked in plain.
-    expect(await location('https://maas.example.com:5443/MAAS/r/')).toBe('https://maas.example.com/MAAS/r/');
-    expect(await location('https://[fd00::1]:5443')).toBe('https://[fd00::1]/');
-    expect(await location('http://10.9.0.11:5240/MAAS/')).toBe('http://10.9.0.11/MAAS/');
-    for (const other of [
+    const redirect = 'https://maas.example.com:5443/MAAS/r/';
+    for (const host of ['maas.example.com', 'MAAS.example.com:80'])
+      expect(await location(redirect, host)).toBe('https://maas.example.com/MAAS/r/');
+    expect(await location('https://[fd00::1]:5443', '[fd00::1]')).toBe('https://[fd00::1]/');
+    expect(await location('http://10.9.0.11:5240/MAAS/', '10.9.0.11')).toBe('http://10.9.0.11/MAAS/');
+    const others = [
       'https://maas.example.com:5444/',
       'http://maas.example.com:5443/',
-      'https://a/b:5443/',
-    ])
-      expect(await location(other)).toBe(other);
+      'https://login.example.com:5443/',
+      'https://a/maas.example.com:5443/',
+    ];
+    for (const other of others) expect(await location(other)).toBe(other);
   });
 
   test('connections that outlive reloads do so for hard-stop-after', async () => {

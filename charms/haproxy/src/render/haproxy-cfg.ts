@@ -191,15 +191,19 @@ function renderFrontend(
 }
 
 /**
- * A server that redirects to another port of its own means that port of the host which its client has asked: there the
- * balancer has it on a port of its own.
+ * A server that redirects to another port of the host which its client has asked means that port of its own: the
+ * balancer has it on another one.
  */
 function redirects({ port, mode, services }: Frontend): readonly string[] {
   const [own, ...others] = new Set(services.flatMap(({ servers }) => servers.map((server) => server.port)));
   if (own === undefined || others.length > 0 || own === port) return [];
   const [scheme, usual] = mode === 'tcp' ? ['https', 443] : ['http', 80];
   const here = port === usual ? '' : `:${port}`;
-  return [`http-response replace-header Location '^(${scheme}://[^/]+):${own}(/.*)?$' '\\1${here}\\2'`];
+  const name = `txn.port_${own}`;
+  return [
+    `http-request set-var(${name}) req.hdr(host),lower,regsub(:[0-9]*$,),concat(:${own})`,
+    `http-response replace-header Location '^(${scheme}://[^/]+):${own}(/.*)?$' '\\1${here}\\2' if { res.fhdr(location),lower,field(3,/),strcmp(${name}) eq 0 }`,
+  ];
 }
 
 /**

@@ -1,4 +1,5 @@
-import { left, type Hostnames, type Left } from '../endpoints.ts';
+import { HookToolError, type GoalState } from 'juju-ts-ops';
+import { left as leftCodec, type Hostnames, type Left } from '../endpoints.ts';
 import type { RegionJuju } from '../juju.ts';
 import type { State } from '../state.ts';
 import { departedUnits } from './controllers.ts';
@@ -23,7 +24,7 @@ async function readLeft(juju: RegionJuju, relation: number): Promise<Left> {
     juju.departingUnit('region-cluster'),
     juju.departingUnit('rpc'),
   ]);
-  const before = own['left'] === undefined ? { regions: {}, racks: {} } : left.decode(own['left']);
+  const before = own['left'] === undefined ? { regions: {}, racks: {} } : leftCodec.decode(own['left']);
   return {
     regions: { ...before.regions, ...hostnameOf(region) },
     racks: { ...before.racks, ...hostnameOf(rack) },
@@ -36,47 +37,76 @@ function hostnameOf(
   return unit?.data.hostname === undefined ? {} : { [unit.name]: unit.data.hostname };
 }
 
-/** The leader sees to all that it has named. */
-function unnamed(
-  { regions, racks }: Left,
-  named: { readonly regions?: Hostnames; readonly racks?: Hostnames },
-): Left {
+/** The leader sees to all that it has named, and a host that it has named has another unit by now. */
+function unnamed({ regions, racks }: Left, named: Partial<Left>): Left {
   const without = (all: Hostnames, known: Hostnames = {}): Hostnames =>
-    Object.fromEntries(Object.entries(all).filter(([unit]) => !(unit in known)));
+    Object.fromEntries(
+      Object.entries(all).filter(
+        ([unit, hostname]) => !(unit in known) && !Object.values(known).includes(hostname),
+      ),
+    );
   return { regions: without(regions, named.regions), racks: without(racks, named.racks) };
 }
 
+/** Writes down who leaves, at once: how the hook ends is not known yet, and no other tells of it again. */
+export async function rememberLeft(juju: RegionJuju): Promise<void> {
+  const [relation] = await juju.relations('region-cluster');
+  if (!relation) return;
+  const left = unnamed(await readLeft(juju, relation.id), relation.appData);
+  if (Object.keys({ ...left.regions, ...left.racks }).length === 0) return;
+  await juju.tools.relationSet(relation.id, 'unit', { left: leftCodec.encode(left) });
+}
+
 /**
- * Who is gone, and what MAAS still knows of them; `undefined` while it cannot be asked. The leader looks after all that
+ * Who is gone, and what MAAS still knows of them; `undefined` while that cannot be asked. The leader looks after all that
  * it has named, and every unit after those that it saw leave before.
  */
-export async function readDeparted({
-  unit,
-  isLeader,
-  region,
-  cluster,
-  racks,
-}: State): Promise<Cluster['departed']> {
+export async function readDeparted(
+  { unit, isLeader, region, cluster, racks }: State,
+  juju: Pick<RegionJuju, 'goalState'>,
+): Promise<Cluster['departed']> {
   const { maas, hostname } = region;
-  const units = [unit, ...cluster.peers.map((peer) => peer.unit)];
-  const hostnames = [hostname, ...cluster.peers.flatMap((peer) => peer.hostname ?? [])];
   const remembered = (kind: 'regions' | 'racks'): Hostnames => ({
     ...(isLeader && cluster[kind]),
     ...cluster.left?.[kind],
   });
-  const [goneRegions, goneRacks] = await Promise.all([
-    departedUnits(maas, 'region', gone(remembered('regions'), units, hostnames)),
-    departedUnits(
-      maas,
-      'rack',
-      gone(remembered('racks'), Object.keys(racks.hostnames), Object.values(racks.hostnames)),
+  const missing = {
+    regions: absentees(
+      remembered('regions'),
+      [unit, ...cluster.peers.map((peer) => peer.unit)],
+      [hostname, ...cluster.peers.flatMap((peer) => peer.hostname ?? [])],
     ),
+    racks: absentees(remembered('racks'), Object.keys(racks.hostnames), Object.values(racks.hostnames)),
+  };
+  if (missing.regions.length + missing.racks.length === 0) return { regions: [], racks: [] };
+  const goal = await goalState(juju);
+  if (!goal) return undefined;
+  const [regions, departedRacks] = await Promise.all([
+    departedUnits(maas, 'region', missing.regions.filter(isGone(goal.units))),
+    departedUnits(maas, 'rack', missing.racks.filter(isGone(goal.relations['rpc']))),
   ]);
-  return goneRegions && goneRacks && { regions: goneRegions, racks: goneRacks };
+  return regions && departedRacks && { regions, racks: departedRacks };
+}
+
+async function goalState(juju: Pick<RegionJuju, 'goalState'>): Promise<GoalState | undefined> {
+  try {
+    return await juju.goalState();
+  } catch (error) {
+    if (!(error instanceof HookToolError)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * Whether a unit that this one does not see is gone, or about to go. Juju tells a new unit of the others one by one: one
+ * that it has not met yet is planned to be there.
+ */
+export function isGone(planned: GoalState['units'] = {}): (missing: { readonly unit: string }) => boolean {
+  return ({ unit }) => (planned[unit]?.status ?? 'dying') === 'dying';
 }
 
 /** Who is remembered and not present, unless another unit is on the same machine now. */
-function gone(
+function absentees(
   remembered: Hostnames,
   units: readonly string[],
   hostnames: readonly string[],

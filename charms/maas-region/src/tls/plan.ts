@@ -75,7 +75,8 @@ export function tlsStatus(state: State): Status | undefined {
         return blocked(
           `tls-mode=termination needs a balancer: juju integrate ${app}:api haproxy:reverseproxy`,
         );
-      return balancer.frontend?.scheme === 'https'
+      if (!balancer.frontend) return waiting(`${balancer.app} to say where it listens`);
+      return balancer.frontend.scheme === 'https'
         ? undefined
         : blocked(
             `tls-mode=termination, and ${balancer.app} serves no HTTPS: juju integrate ${balancer.app}:certificates <CA>`,

@@ -1,7 +1,9 @@
 // Who leaves while no leader watches: MAAS has to forget them all the same.
 import { describe, expect, test } from '@jest/globals';
 import { inProcess, stateOf, type State, type TestEvent } from 'juju-ts-ops/testing';
+import { HookToolError } from 'juju-ts-ops';
 import { charm } from '../../../../charms/maas-region/src/charm.ts';
+import { readDeparted } from '../../../../charms/maas-region/src/cluster/read.ts';
 import { plan } from '../../../../charms/maas-region/src/plan.ts';
 import { bagOf, machineOf, serving } from '../states.ts';
 
@@ -48,6 +50,17 @@ describe.each(['3.6.0', '4.0.0'])('Juju %s', (juju) => {
     expect(await leftAfter(rackLeaves, state(juju, {}))).toEqual({ regions: {}, racks: RACK });
   });
 
+  test('also where the hook ends without having done anything else', async () => {
+    expect(await leftAfter(rackLeaves, { ...state(juju, {}), options: {} })).toEqual({
+      regions: {},
+      racks: RACK,
+    });
+  });
+
+  test('one whose host has another unit by now is not', async () => {
+    expect(await leftAfter(rackLeaves, state(juju, { 'maas-rack/3': 'rack-2' }))).toBeUndefined();
+  });
+
   test('one that the leader has named is not', async () => {
     expect(await leftAfter(rackLeaves, state(juju, RACK))).toBeUndefined();
   });
@@ -85,4 +98,37 @@ test.each([true, false])('MAAS forgets it, whoever leads (this unit: %s)', (isLe
   const forgotten = serving({ isLeader, cluster: { left, departed: { regions: [], racks: [gone] } } });
   expect(machineOf(forgotten)).not.toContain('step:forget-rack:maas-rack/2');
   expect(bagOf(forgotten, 'region-cluster', 'unit')).toMatchObject({ left: undefined });
+});
+
+describe('a new leader that Juju has not told of the racks yet', () => {
+  const since = '2026-12-01 00:00:00Z';
+  const newLeader = serving({ cluster: { racks: RACK }, racks: { hostnames: {} } });
+  const planned = (status?: string) => ({
+    goalState: () =>
+      Promise.resolve({
+        units: {},
+        relations: {
+          rpc: {
+            'maas-rack': { status: 'joined', since },
+            ...(status !== undefined && { 'maas-rack/2': { status, since } }),
+          },
+        },
+      }),
+  });
+
+  test('takes none for gone that is planned to be there', async () => {
+    expect(await readDeparted(newLeader, planned('active'))).toEqual({ regions: [], racks: [] });
+  });
+
+  test.each(['dying', undefined])('asks MAAS about one that is %s', async (status) => {
+    // There is no MAAS here that could be asked.
+    expect(await readDeparted(newLeader, planned(status))).toBeUndefined();
+  });
+
+  test('has nobody forgotten while Juju does not say who is there', async () => {
+    const silent = {
+      goalState: () => Promise.reject(new HookToolError({ tool: 'goal-state', exitCode: 1 }, 'no')),
+    };
+    expect(await readDeparted(newLeader, silent)).toBeUndefined();
+  });
 });

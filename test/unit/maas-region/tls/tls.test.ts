@@ -170,6 +170,8 @@ describe('tls-mode=termination', () => {
   const frontend = { scheme: 'https', port: 443 } as const;
 
   test('waits for the certificate of the balancer, and then MAAS_URL is https', () => {
+    const silent = serving({ options: mode('termination'), network: { balancer: { app: 'haproxy' } } });
+    expect(plan(silent).status[0]).toEqual({ level: 'waiting', message: 'haproxy to say where it listens' });
     const waiting = serving({ options: mode('termination') });
     expect(plan(waiting).status[0]).toEqual({
       level: 'blocked',
