@@ -1,6 +1,6 @@
 import { chooseInstallation, ownershipOf } from '@maas-ha/maas';
 import { readBackup } from './backup/read.ts';
-import { readCluster, readDeparted } from './cluster/read.ts';
+import { readCluster, readDeparted, readUnmet } from './cluster/read.ts';
 import { readConfig } from './config/read.ts';
 import { databaseRelations, readDatabase, readFacts } from './database/read.ts';
 import type { RegionJuju } from './juju.ts';
@@ -58,14 +58,15 @@ export async function read(juju: RegionJuju): Promise<State> {
 async function withAnswers(state: State, juju: RegionJuju): Promise<State> {
   const { isLeader, region, database, cluster, racks } = state;
   const soleDhcp = isLeader && region.isServing ? await readSoleDhcp(state, juju.context) : undefined;
-  const [departed, facts] = await Promise.all([
+  const [departed, unmet, facts] = await Promise.all([
     region.isServing ? readDeparted(state, juju) : undefined,
+    isLeader ? readUnmet(state, juju) : [],
     isLeader ? readFacts(database, region.packageVersion) : undefined,
   ]);
   return {
     ...state,
     database: { ...database, ...facts },
-    cluster: { ...cluster, ...(departed && { departed }) },
+    cluster: { ...cluster, ...(departed && { departed }), ...(unmet.length > 0 && { unmet }) },
     racks: { ...racks, ...(soleDhcp && { soleDhcp }) },
   };
 }

@@ -87,7 +87,8 @@ function isSaidToBe(schema: Schema | undefined, { packageVersion, relation }: Kn
 
 /** The regions that may still serve another database, or this one as it was before it is migrated. */
 export function notStopped({ cluster }: State): readonly string[] {
-  return cluster.peers.filter(({ database }) => database !== undefined).map(({ unit }) => unit);
+  const { peers, unmet = [] } = cluster;
+  return [...peers.filter(({ database }) => database !== undefined).map(({ unit }) => unit), ...unmet];
 }
 
 /**

@@ -121,6 +121,7 @@ export function notServing(
   { upgrade, isTakenBack }: Standing,
 ): Status {
   const { isLeader, cluster, app } = state;
+  if (cluster.unmet) return waiting('Juju to tell of the other units');
   if (upgrade) {
     const { lagging } = upgrade;
     return maintenance(

@@ -88,6 +88,18 @@ export async function readDeparted(
   return regions && departedRacks && { regions, racks: departedRacks };
 }
 
+/** The regions that the leader has named, that are there, and that this unit has not met. */
+export async function readUnmet(
+  { unit, cluster }: State,
+  juju: Pick<RegionJuju, 'goalState'>,
+): Promise<readonly string[]> {
+  const met = new Set([unit, ...cluster.peers.map((peer) => peer.unit)]);
+  const missing = Object.keys(cluster.regions ?? {}).filter((name) => !met.has(name));
+  if (missing.length === 0) return [];
+  const goal = await goalState(juju);
+  return goal ? missing.filter((name) => !isGone(goal.units)({ unit: name })) : missing;
+}
+
 async function goalState(juju: Pick<RegionJuju, 'goalState'>): Promise<GoalState | undefined> {
   try {
     return await juju.goalState();

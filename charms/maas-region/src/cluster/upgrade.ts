@@ -39,10 +39,12 @@ export function upgradeOf(state: State): Upgrade | undefined {
     to,
     isBehind: packageVersion !== to,
     // One that has said nothing at all has not installed anything yet.
-    lagging: cluster.peers
-      .filter(({ hostname, version }) => hostname !== undefined && version !== to)
-      .map(({ unit }) => unit)
-      .toSorted((a, b) => unitNumber(a) - unitNumber(b)),
+    lagging: [
+      ...cluster.peers
+        .filter(({ hostname, version }) => hostname !== undefined && version !== to)
+        .map(({ unit }) => unit),
+      ...(cluster.unmet ?? []),
+    ].toSorted((a, b) => unitNumber(a) - unitNumber(b)),
   };
 }
 
@@ -56,6 +58,8 @@ function targetOf(state: State): string | undefined {
 /** The version that every region could install at once. */
 function readyVersion({ region, cluster }: State): string | undefined {
   const { version } = region.preparation;
+  // What others have, one that has not met them does not know.
+  if (cluster.unmet) return undefined;
   return cluster.peers.every(({ hostname, ready }) => hostname === undefined || ready === version)
     ? version
     : undefined;

@@ -22,6 +22,8 @@ function decideUrl({ options, network, unit, cluster }: State): string | undefin
     const { scheme, port } = balancer?.frontend ?? { scheme: 'http', port: REGION_HTTP_PORT };
     return maasUrl(scheme, vip.address, port);
   }
+  // The first may be one that this unit has not met.
+  if (cluster.unmet) return undefined;
   const [first] = [...cluster.peers, { unit, address }].toSorted(
     (a, b) => unitNumber(a.unit) - unitNumber(b.unit),
   );
