@@ -228,12 +228,9 @@ describe('a balancer of its own', () => {
 
   test('a redirect of a server to another port of its own leads to the one that the balancer has for it', async () => {
     await serve({}, () => cfgOf(stateOf([regionsWith('[[443,5443]]', 1, 2, 3)], { own: ['10.9.0.11'] })));
+    const asking = ['curl', '--silent', '--output', '/dev/null', '--write-out', '%{redirect_url}'];
     const location = async (to: string, host = 'maas.example.com'): Promise<string> =>
-      client.run([
-        ...['curl', '--silent', '--output', '/dev/null', '--write-out', '%{redirect_url}'],
-        ...['--header', `Host: ${host}`],
-        `${url}redirect?${to}`,
-      ]);
+      client.run([...asking, '--header', `Host: ${host}`, `${url}redirect?${to}`]);
     // What MAAS with HTTPS says to a client that asked in plain.
     const redirect = 'https://maas.example.com:5443/MAAS/r/';
     for (const host of ['maas.example.com', 'MAAS.example.com:80'])
