@@ -54,7 +54,9 @@ export async function rememberLeft(juju: RegionJuju): Promise<void> {
   if (!relation) return;
   const left = unnamed(await readLeft(juju, relation.id), relation.appData);
   if (Object.keys({ ...left.regions, ...left.racks }).length === 0) return;
-  await juju.tools.relationSet(relation.id, 'unit', { left: leftCodec.encode(left) });
+  const said = (await juju.databag(relation.id, juju.context.unit))['left'];
+  const text = leftCodec.encode(left);
+  if (text !== said) await juju.tools.relationSet(relation.id, 'unit', { left: text });
 }
 
 /**

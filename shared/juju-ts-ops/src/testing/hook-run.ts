@@ -79,6 +79,14 @@ export class HookRun<C extends Charmcraft> {
     return typeof this.event !== 'string' && 'relation' in this.event ? this.event.unit : undefined;
   }
 
+  /** The unit that goes, as this hook tells; Juju has it in its records until its last hook is over. */
+  departingUnit(): string | undefined {
+    const event = this.event;
+    if (typeof event === 'string' || !('relation' in event) || event.relation !== 'departed')
+      return undefined;
+    return event.departing ?? event.unit;
+  }
+
   eventStorage(): string | undefined {
     return typeof this.event !== 'string' && 'storage' in this.event ? this.event.instance : undefined;
   }

@@ -81,7 +81,9 @@ export function modelTools<C extends Charmcraft>(hook: HookRun<C>): Tools {
     'goal-state': (args) => {
       const { values } = parse(args, YAML, 0);
       const since = '2026-01-01 00:00:00Z';
-      const units = goalUnits().map((name) => [name, { status: 'active', since }] as const);
+      const departing = hook.departingUnit();
+      const unitStatus = (name: string) => ({ status: name === departing ? 'dying' : 'active', since });
+      const units = goalUnits().map((name) => [name, unitStatus(name)] as const);
       const relations: Record<string, Record<string, unknown>> = {};
       for (const relation of hook.pending.relations.filter((other) => !hook.isPeer(other))) {
         relations[relation.endpoint] = {
@@ -90,7 +92,7 @@ export function modelTools<C extends Charmcraft>(hook: HookRun<C>): Tools {
           ...Object.fromEntries(
             [...Object.keys(relation.units ?? {}), ...goalPrincipals(relation.app)].map((name) => [
               name,
-              { status: 'active', since },
+              unitStatus(name),
             ]),
           ),
         };
