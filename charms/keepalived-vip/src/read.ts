@@ -16,6 +16,7 @@ import {
   HookToolError,
   Redacted,
   SecretNotFoundError,
+  undefinedOn,
   unitNumber,
   WaitingError,
   type GoalState,
@@ -98,12 +99,8 @@ export async function read(juju: KeepalivedJuju): Promise<State> {
 
 /** Whether another unit of this application is there, or comes, though Juju has told of none. */
 async function expectsPeers(juju: KeepalivedJuju): Promise<boolean> {
-  try {
-    return hasOtherPrincipals(await juju.goalState(), juju.context.principalUnit);
-  } catch (error) {
-    if (!(error instanceof HookToolError)) throw error;
-    return false;
-  }
+  const goal = await undefinedOn(HookToolError, juju.goalState());
+  return goal !== undefined && hasOtherPrincipals(goal, juju.context.principalUnit);
 }
 
 /** Whether the application that this unit rides on has another unit. */

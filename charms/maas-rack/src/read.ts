@@ -12,7 +12,7 @@ import {
   type maasRpc,
 } from '@maas-ha/maas';
 import { readFileIfExists, serviceStates } from 'juju-ts-host';
-import { SecretNotFoundError, UserError, type Redacted, type Relation } from 'juju-ts-ops';
+import { SecretNotFoundError, undefinedOn, UserError, type Redacted, type Relation } from 'juju-ts-ops';
 import type { RackJuju } from './juju.ts';
 import { connectionsOf, isSecretNewer } from './rackd.ts';
 import type { State } from './state.ts';
@@ -95,10 +95,5 @@ async function regionOf(
 }
 
 async function grantedSecret(juju: RackJuju, uri: string): Promise<Redacted | undefined> {
-  try {
-    return (await juju.secret(uri))[MAAS_SECRET_KEY];
-  } catch (error) {
-    if (error instanceof SecretNotFoundError) return undefined;
-    throw error;
-  }
+  return (await undefinedOn(SecretNotFoundError, juju.secret(uri)))?.[MAAS_SECRET_KEY];
 }

@@ -127,3 +127,19 @@ function isDiskError(error: unknown): boolean {
     error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(error.code))
   );
 }
+
+/**
+ * An answer, or `undefined` where it fails with this kind of error. Every other error is thrown.
+ * @example await undefinedOn(HookToolError, juju.goalState())
+ */
+export async function undefinedOn<T>(
+  kind: abstract new (...args: never) => Error,
+  answer: Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof kind) return undefined;
+    throw error;
+  }
+}

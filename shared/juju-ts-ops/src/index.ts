@@ -48,6 +48,7 @@ export {
   SecretNotFoundError,
   ToolMissingError,
   ToolTimeoutError,
+  undefinedOn,
   UserError,
 } from './errors.ts';
 export type { EventHandler, EventHandlers, EventSchemas, HookEvents, NoEvents } from './events.ts';

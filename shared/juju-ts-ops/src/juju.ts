@@ -12,7 +12,7 @@ import type {
 } from './charmcraft.ts';
 import { relationNumber, type HookContext } from './context.ts';
 import { decodeBag, type Bag, type BagSchema, type NoBag, type RawBag } from './databag.ts';
-import { CharmBugError, HookToolError, SecretNotFoundError, UserError } from './errors.ts';
+import { CharmBugError, HookToolError, SecretNotFoundError, undefinedOn, UserError } from './errors.ts';
 import type { EventSchemas, EventQueue, NoEvents } from './events.ts';
 import { Once } from './once.ts';
 import { checkOptions, type CheckedOptions, type GivenOptions } from './options.ts';
@@ -207,14 +207,9 @@ export class Juju<
 
   /** The content of a secret that this unit or its application owns; `undefined` until it is created. */
   ownSecret({ label }: SecretLabel): Promise<Readonly<Record<string, Redacted>> | undefined> {
-    return this.#once.ask(`own secret ${label}`, async () => {
-      try {
-        return await this.tools.secretGet({ label }, 'peek');
-      } catch (error) {
-        if (error instanceof SecretNotFoundError) return undefined;
-        throw error;
-      }
-    });
+    return this.#once.ask(`own secret ${label}`, () =>
+      undefinedOn(SecretNotFoundError, this.tools.secretGet({ label }, 'peek')),
+    );
   }
 
   /** What this unit keeps in the controller, decoded. A key that cannot be decoded is missing. */

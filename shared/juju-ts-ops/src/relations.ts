@@ -1,7 +1,7 @@
 import type { Charmcraft, EndpointName, Endpoints, RemoteSide } from './charmcraft.ts';
 import { appOf, relationNumber, type HookContext } from './context.ts';
 import { commaList, decodeBag, type Bag, type RawBag, type Side } from './databag.ts';
-import { CharmBugError, HookToolError, RelationNotFoundError } from './errors.ts';
+import { CharmBugError, HookToolError, RelationNotFoundError, undefinedOn } from './errors.ts';
 import type { GoalState } from './answers.ts';
 import type { Once } from './once.ts';
 import type { HookTools } from './tools.ts';
@@ -198,13 +198,8 @@ export class RelationReader<C extends Charmcraft, E extends Endpoints<C>> {
   async #unrecorded(peers: readonly Peer[]): Promise<readonly Peer[]> {
     const { unit, principalUnit } = this.#context;
     if (peers.length === 0) return [];
-    let goal: GoalState;
-    try {
-      goal = await this.#goalState();
-    } catch (error) {
-      if (!(error instanceof HookToolError)) throw error;
-      return [];
-    }
+    const goal = await undefinedOn(HookToolError, this.#goalState());
+    if (!goal) return [];
     const { provides, requires } = this.#charm.charmcraft;
     const around = Object.keys({ ...provides, ...requires }).filter((name) => this.#isContainerScoped(name));
     const principals = new Set(around.flatMap((name) => Object.keys(goal.relations[name] ?? {})));
@@ -243,13 +238,8 @@ interface Peer {
 }
 
 /** Nothing where Juju does not know the relation any more. */
-async function unlessGone<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof RelationNotFoundError) return undefined;
-    throw error;
-  }
+function unlessGone<T>(answer: Promise<T>): Promise<T | undefined> {
+  return undefinedOn(RelationNotFoundError, answer);
 }
 
 /** What of a charm the reading of relations depends on. */

@@ -1,4 +1,4 @@
-import { HookToolError, type GoalState } from 'juju-ts-ops';
+import { HookToolError, undefinedOn, type GoalState } from 'juju-ts-ops';
 import { left as leftCodec, type Hostnames, type Left } from '../endpoints.ts';
 import type { RegionJuju } from '../juju.ts';
 import type { State } from '../state.ts';
@@ -50,13 +50,11 @@ function unnamed({ regions, racks }: Left, named: Partial<Left>): Left {
 
 /** Writes down who leaves, at once: how the hook ends is not known yet, and no other tells of it again. */
 export async function rememberLeft(juju: RegionJuju): Promise<void> {
-  const [relation] = await juju.relations('region-cluster');
-  if (!relation) return;
-  const left = unnamed(await readLeft(juju, relation.id), relation.appData);
-  if (Object.keys({ ...left.regions, ...left.racks }).length === 0) return;
-  const said = (await juju.databag(relation.id, juju.context.unit))['left'];
+  const { relation, left } = await readCluster(juju);
+  if (relation === undefined || !left || Object.keys({ ...left.regions, ...left.racks }).length === 0) return;
+  const said = (await juju.databag(relation, juju.context.unit))['left'];
   const text = leftCodec.encode(left);
-  if (text !== said) await juju.tools.relationSet(relation.id, 'unit', { left: text });
+  if (text !== said) await juju.tools.relationSet(relation, 'unit', { left: text });
 }
 
 /**
@@ -64,10 +62,9 @@ export async function rememberLeft(juju: RegionJuju): Promise<void> {
  * it has named, and every unit after those that it saw leave before.
  */
 export async function readDeparted(
-  { unit, isLeader, region, cluster, racks }: State,
+  { unit, isLeader, region: { maas, hostname }, cluster, racks }: State,
   juju: Pick<RegionJuju, 'goalState'>,
 ): Promise<Cluster['departed']> {
-  const { maas, hostname } = region;
   const remembered = (kind: 'regions' | 'racks'): Hostnames => ({
     ...(isLeader && cluster[kind]),
     ...cluster.left?.[kind],
@@ -81,11 +78,19 @@ export async function readDeparted(
     racks: absentees(remembered('racks'), Object.keys(racks.hostnames), Object.values(racks.hostnames)),
   };
   if (missing.regions.length + missing.racks.length === 0) return { regions: [], racks: [] };
-  const goal = await goalState(juju);
+  const goal = await undefinedOn(HookToolError, juju.goalState());
   if (!goal) return undefined;
   const [regions, departedRacks] = await Promise.all([
-    departedUnits(maas, 'region', missing.regions.filter(isGone(goal.units))),
-    departedUnits(maas, 'rack', missing.racks.filter(isGone(goal.relations['rpc']))),
+    departedUnits(
+      maas,
+      'region',
+      missing.regions.filter((region) => isGone(region.unit, goal.units)),
+    ),
+    departedUnits(
+      maas,
+      'rack',
+      missing.racks.filter((rack) => isGone(rack.unit, goal.relations['rpc'])),
+    ),
   ]);
   return regions && departedRacks && { regions, racks: departedRacks };
 }
@@ -98,25 +103,16 @@ export async function readUnmet(
   const met = new Set([unit, ...cluster.peers.map((peer) => peer.unit)]);
   const missing = Object.keys(cluster.regions ?? {}).filter((name) => !met.has(name));
   if (missing.length === 0) return [];
-  const goal = await goalState(juju);
-  return goal ? missing.filter((name) => !isGone(goal.units)({ unit: name })) : missing;
-}
-
-async function goalState(juju: Pick<RegionJuju, 'goalState'>): Promise<GoalState | undefined> {
-  try {
-    return await juju.goalState();
-  } catch (error) {
-    if (!(error instanceof HookToolError)) throw error;
-    return undefined;
-  }
+  const goal = await undefinedOn(HookToolError, juju.goalState());
+  return goal ? missing.filter((name) => !isGone(name, goal.units)) : missing;
 }
 
 /**
  * Whether a unit that this one does not see is gone, or about to go. Juju tells a new unit of the others one by one: one
  * that it has not met yet is planned to be there.
  */
-export function isGone(planned: GoalState['units'] = {}): (missing: { readonly unit: string }) => boolean {
-  return ({ unit }) => (planned[unit]?.status ?? 'dying') === 'dying';
+function isGone(unit: string, planned: GoalState['units'] = {}): boolean {
+  return (planned[unit]?.status ?? 'dying') === 'dying';
 }
 
 /** Who is remembered and not present, unless another unit is on the same machine now. */
