@@ -91,10 +91,13 @@ describeOnMachines('juju-local on real machines', () => {
   }, 600_000);
 
   test('a model destroyed while its machines boot leaves nothing', async () => {
-    await juju('deploy', charm, '-n', '4');
-    await sleep(200);
-    await juju('destroy-model', MODEL, '--no-prompt');
-    await nothingIsLeft();
+    // Each time at another point of the boot.
+    for (const after of [200, 600, 1000, 1400]) {
+      await juju('deploy', charm, '-n', '4');
+      await sleep(after);
+      await juju('destroy-model', MODEL, '--no-prompt');
+      await nothingIsLeft();
+    }
     await sleep(500);
     expect(await leftovers()).toEqual([]);
   });

@@ -117,9 +117,8 @@ export class CharmStore {
     if (before !== undefined) {
       const kept = new Set(names);
       for (const name of (await filesBelow(this.folder(before))).filter((old) => !kept.has(old))) {
-        const parent = await target.existing(dirname(name)).catch(() => undefined);
+        await using parent = await target.existing(dirname(name)).catch(() => undefined);
         await parent?.remove(basename(name));
-        await parent?.[Symbol.asyncDispose]();
       }
     }
     for (const name of names) {

@@ -3,7 +3,7 @@ import { openSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask, modelDirectory, STATE } from '../daemon/protocol.ts';
+import { ask, daemonLog, modelDirectory, STATE } from '../daemon/protocol.ts';
 import { keepPrivate } from '../daemon/private.ts';
 import { UsageError } from '../errors.ts';
 import type { Machines } from '../machines/machines.ts';
@@ -64,7 +64,7 @@ export async function ensureDaemon(model: string, juju: 3 | 4 = 3): Promise<void
   requireRoot();
   if (await isRunning(model)) return;
   await keepPrivate(modelDirectory(model));
-  const log = join(modelDirectory(model), 'daemon.log');
+  const log = daemonLog(model);
   const output = openSync(log, 'a', 0o600);
   const start = (): ChildProcess => {
     const started = spawn(

@@ -11,6 +11,11 @@ export function modelDirectory(model: string): string {
   return join(STATE, model);
 }
 
+/** What the daemon of a model prints: errors of its own, if anything. */
+export function daemonLog(model: string): string {
+  return join(modelDirectory(model), 'daemon.log');
+}
+
 /** The daemon of a model listens here, for root only. */
 export function socketPath(model: string): string {
   return join('/run/juju-local', `${model}.sock`);
@@ -48,7 +53,9 @@ export async function ask(
         throw reply.isUsage ? new UsageError(reply.problem) : new Error(reply.problem);
       else return reply.answer;
     }
-    throw new Error('the daemon went away');
+    throw new Error(
+      `the daemon of model ${model} ended before it answered (${daemonLog(model)} has what it said): try again`,
+    );
   })();
   try {
     return await Promise.race([answer, failure]);

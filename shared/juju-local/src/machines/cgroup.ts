@@ -48,7 +48,8 @@ export async function processesOf(name: string): Promise<readonly number[]> {
   const pids = new Set<number>();
   for (const folder of await groupsBelow(name)) {
     const text = await readFile(join(folder, 'cgroup.procs'), 'utf8').catch(() => '');
-    for (const line of text.split('\n')) if (line !== '') pids.add(Number(line));
+    // The kernel may list one that has just ended as 0, which for kill(2) is whoever asks.
+    for (const line of text.split('\n')) if (Number(line) > 0) pids.add(Number(line));
   }
   return [...pids];
 }

@@ -210,7 +210,7 @@ class NspawnMachines implements Machines {
   async #boot(id: string, namespace: string): Promise<ChildProcess> {
     const name = this.#name(id);
     const binds = this.#mounts().map(({ host, machine }) => `--bind-ro=${host}:${machine}`);
-    const log = await open(this.#path(id, 'console.log'), 'a');
+    await using log = await open(this.#path(id, 'console.log'), 'a');
     const [program, ...args] = await inCgroup(name, [
       'systemd-nspawn',
       '--quiet',
@@ -236,7 +236,6 @@ class NspawnMachines implements Machines {
     });
     child.on('error', () => undefined); // the wait below notices that there is no machine
     child.unref();
-    await log.close();
     return child;
   }
 
