@@ -93,21 +93,25 @@ export async function read(juju: KeepalivedJuju): Promise<State> {
   };
   // A unit that has just been added waits for the others now and then, and looks only if it goes on.
   const sighted = await lookAround(known, juju.context.event.name === 'update-status');
-  const awaitsPeers = sighted.holders.length > 0 && known.peers.length === 0 && (await expectsPeers(juju));
+  const awaitsPeers = sighted.holders.length > 0 && (await expectsPeers(juju, known.peers.length));
   return { ...known, sighted, awaitsPeers };
 }
 
-/** Whether another unit of this application is there, or comes, though Juju has told of none. */
-async function expectsPeers(juju: KeepalivedJuju): Promise<boolean> {
+/** Whether another unit of this application is there, or comes, that Juju has not told of. */
+async function expectsPeers(juju: KeepalivedJuju, met: number): Promise<boolean> {
   const goal = await undefinedOn(HookToolError, juju.goalState());
-  return goal !== undefined && hasOtherPrincipals(goal, juju.context.principalUnit);
+  return goal !== undefined && hasUnmetPeers(goal, juju.context.principalUnit, met);
 }
 
-/** Whether the application that this unit rides on has another unit. */
-export function hasOtherPrincipals({ relations }: GoalState, own: string | undefined): boolean {
-  return Object.entries(relations['juju-info'] ?? {}).some(
+/**
+ * Whether the applications that this unit's application rides on have more units than this unit and its peers.
+ * @param met how many peers Juju has told of
+ */
+export function hasUnmetPeers({ relations }: GoalState, own: string | undefined, met: number): boolean {
+  const others = Object.entries(relations['juju-info'] ?? {}).filter(
     ([name, { status }]) => name.includes('/') && name !== own && status !== 'dying',
   );
+  return others.length > met;
 }
 
 /** This unit, as the machine knows it. Its folder goes when Juju removes the unit, also by force. */

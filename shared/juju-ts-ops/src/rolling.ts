@@ -1,9 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { GoalState } from './answers.ts';
 import { Moment, momentNow, secondsBetween } from './clock.ts';
 import type { HookContext } from './context.ts';
 import { decodeBag, json, type RawBag } from './databag.ts';
+import { HookToolError, undefinedOn } from './errors.ts';
 import { unitNumber } from './relations.ts';
 import { waiting, type Status } from './status.ts';
 
@@ -38,7 +40,10 @@ export interface TurnBags {
   readonly relation: number;
   readonly unit: string;
   readonly given?: Given;
-  /** By unit, this one included; those that never asked are `undefined`. */
+  /**
+   * By unit, this one included; those that never asked are `undefined`. Juju tells a new unit of the others one by one: a
+   * unit whose turn it is and that this one has not met yet counts as one that goes on asking, for as long as Juju has a record of it.
+   */
   readonly asked: ReadonlyMap<string, Asked | undefined>;
 }
 
@@ -49,6 +54,7 @@ interface AskedJuju<N> {
     endpoint: N,
   ): Promise<readonly { readonly id: number; readonly units: readonly { readonly name: string }[] }[]>;
   databag(relation: number, owner: string): Promise<RawBag>;
+  goalState(): Promise<GoalState>;
 }
 
 /** Nothing before Juju tells of the peer relation. */
@@ -59,12 +65,12 @@ export async function turnBags<N>(juju: AskedJuju<N>, endpoint: N): Promise<Turn
   const names = [unit, ...peers.units.map(({ name }) => name)];
   const [appBag, ...bags] = await Promise.all([app, ...names].map((owner) => juju.databag(peers.id, owner)));
   const given = decodeBag(giving, appBag ?? {}).data.turn;
-  return {
-    relation: peers.id,
-    unit,
-    ...(given && { given }),
-    asked: new Map(names.map((name, index) => [name, decodeBag(asking, bags[index] ?? {}).data.turn])),
-  };
+  const asked = new Map(names.map((name, index) => [name, decodeBag(asking, bags[index] ?? {}).data.turn]));
+  if (given && !asked.has(given.unit)) {
+    const goal = await undefinedOn(HookToolError, juju.goalState());
+    if (goal && given.unit in goal.units) asked.set(given.unit, { number: given.number, isOver: false });
+  }
+  return { relation: peers.id, unit, ...(given && { given }), asked };
 }
 
 /**

@@ -46,6 +46,8 @@ class Cluster {
   readonly #units = new Map<string, InProcessUnit<typeof charmcraft, Line>>();
   readonly #folders = new Map<string, string>();
   readonly #gone: string[] = [];
+  /** Those that Juju has not told a unit of yet. */
+  readonly #unmet = new Map<string, readonly string[]>();
 
   constructor(jujuVersion: string, names: readonly string[]) {
     this.#jujuVersion = jujuVersion;
@@ -116,14 +118,20 @@ class Cluster {
     this.#gone.push(name);
   }
 
+  hasNotMet(name: string, ...others: readonly string[]): void {
+    this.#unmet.set(name, others);
+  }
+
   stateOf(name: string) {
-    const others = [...this.#units.keys(), ...this.#gone].filter((other) => other !== name);
+    const unmet = [name, ...(this.#unmet.get(name) ?? [])];
+    const others = [...this.#units.keys(), ...this.#gone].filter((other) => !unmet.includes(other));
     return stateOf(
       { charmcraft },
       {
         jujuVersion: this.#jujuVersion,
         unit: name,
         isLeader: name === this.leader,
+        plannedUnits: this.#units.size,
         relations: [
           {
             id: 1,
@@ -381,6 +389,20 @@ describe.each(['3.6.28', '4.0.15'])('on Juju %s', (jujuVersion) => {
     expect(cluster.done).toEqual([]);
     await cluster.round(['web/1', 'web/2', 'web/2']);
     expect(cluster.done).toEqual(['web/1', 'web/2']);
+  });
+
+  test('a new leader that Juju has not told of the one in its turn lets nobody else begin, until that one is gone', async () => {
+    const cluster = await three();
+    await cluster.wanted('web/1', 'web/2');
+    const { end } = await cluster.begin('web/1');
+    cluster.leader = 'web/2';
+    cluster.hasNotMet('web/2', 'web/1');
+    await cluster.round(['web/2', 'web/2', 'web/2']);
+    expect(cluster.has('web/2')).toBe(false);
+    end();
+    cluster.remove('web/1');
+    await cluster.round(['web/2', 'web/2']);
+    expect(cluster.has('web/2')).toBe(true);
   });
 
   test('a hook that fails in its turn runs again in the same one', async () => {

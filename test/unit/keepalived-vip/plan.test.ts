@@ -6,7 +6,7 @@ import { Redacted, type GoalState } from 'juju-ts-ops';
 import { priorityOf } from '../../../charms/keepalived-vip/src/instances.ts';
 import { ownersOf } from '../../../charms/keepalived-vip/src/owners.ts';
 import { teardown } from '../../../charms/keepalived-vip/src/machine.ts';
-import { bindingServices, hasOtherPrincipals } from '../../../charms/keepalived-vip/src/read.ts';
+import { bindingServices, hasUnmetPeers } from '../../../charms/keepalived-vip/src/read.ts';
 import { CONFIG } from '../../../charms/keepalived-vip/src/render/keepalived-conf.ts';
 import type { State } from '../../../charms/keepalived-vip/src/state.ts';
 import { shown } from '../statuses.ts';
@@ -423,7 +423,7 @@ describe('who else is on the network', () => {
     ]);
   });
 
-  test('a new leader that has met nobody may have seen another unit: nothing is started, and nothing is to be set', () => {
+  test('a new leader that has not met all may have seen another unit: nothing is started, and nothing is to be set', () => {
     const holders = [{ address: '10.9.0.100', mac: '52:54:00:12:34:56' }];
     const planned = planOf(stateOf(1, { sighted: { holders, routers: [], silent: [] }, awaitsPeers: true }));
     expect(planned.machine).toEqual([]);
@@ -444,10 +444,13 @@ describe('who else is on the network', () => {
       },
     });
     const own = ['maas-region/5', 'active'] as const;
-    expect(hasOtherPrincipals(goal(own, ['maas-region/2', 'active']), 'maas-region/5')).toBe(true);
-    expect(hasOtherPrincipals(goal(own, ['maas-region/2', 'dying']), 'maas-region/5')).toBe(false);
-    expect(hasOtherPrincipals(goal(own), 'maas-region/5')).toBe(false);
-    expect(hasOtherPrincipals({ units: {}, relations: {} }, 'maas-region/5')).toBe(false);
+    const other = ['maas-region/2', 'active'] as const;
+    expect(hasUnmetPeers(goal(own, other), 'maas-region/5', 0)).toBe(true);
+    expect(hasUnmetPeers(goal(own, other), 'maas-region/5', 1)).toBe(false);
+    expect(hasUnmetPeers(goal(own, other, ['maas-region/4', 'active']), 'maas-region/5', 1)).toBe(true);
+    expect(hasUnmetPeers(goal(own, ['maas-region/2', 'dying']), 'maas-region/5', 0)).toBe(false);
+    expect(hasUnmetPeers(goal(own), 'maas-region/5', 0)).toBe(false);
+    expect(hasUnmetPeers({ units: {}, relations: {} }, 'maas-region/5', 0)).toBe(false);
   });
 
   test('a router with the same number is reported; over unicast the two do not disturb each other', () => {
