@@ -8,7 +8,7 @@ import { membersSeenBy } from './database-cluster.ts';
 import { deployed, MINUTE, racksAreConnected } from './deployed.ts';
 import { LocalModel, regionsOf } from './model.ts';
 
-const model = new LocalModel('test-bundle');
+const model = new LocalModel('test-bundle', { isBare: true });
 let vip: string;
 /** Begins the name of everything that the model makes on this machine. */
 let prefix: string;

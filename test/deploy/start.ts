@@ -14,7 +14,7 @@ const values = optionsOf('npm start -- [--ha-database]   three PostgreSQL server
   'ha-database': { type: 'boolean', default: false },
 });
 const started = Date.now();
-const model = new LocalModel('maas', true);
+const model = new LocalModel('maas', { isVerbose: true, isBare: true });
 console.log('building the charms');
 await buildCharms();
 const overlay = values['ha-database'] ? ({ overlay: 'overlay-ha-database.yaml' } as const) : {};

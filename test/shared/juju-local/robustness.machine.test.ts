@@ -102,6 +102,25 @@ describeOnMachines('juju-local on real machines', () => {
     expect(await leftovers()).toEqual([]);
   });
 
+  test('machines have the packages that the model says, and one that cannot be had is named', async () => {
+    await juju('model-config', 'machine-packages=hello,no-such-package');
+    await juju('deploy', charm);
+    const problem = 'machine-packages cannot be installed: Unable to locate package no-such-package';
+    await until(async () => (await juju('status')).includes(problem));
+    await juju('model-config', 'machine-packages=hello');
+    await juju('start-machine', '0');
+    await juju('wait', '--timeout', '120');
+    expect(await juju('ssh', '0', 'hello')).toBe('Hello, world!');
+    // A machine keeps what it was made of.
+    await juju('model-config', 'machine-packages=');
+    await juju('stop-machine', '0');
+    await juju('start-machine', '0');
+    await juju('wait', '--timeout', '120');
+    expect(await juju('ssh', '0', 'hello')).toBe('Hello, world!');
+    await juju('destroy-model', MODEL, '--no-prompt');
+    await nothingIsLeft();
+  });
+
   test('a full disk is said, and survived', async () => {
     const directory = `/var/lib/juju-local/${MODEL}`;
     await mkdir(directory, { recursive: true });

@@ -37,6 +37,8 @@ async function serve(name: string, juju: 3 | 4): Promise<void> {
     directory,
     // Read when a machine boots, because the user may set them after the daemon has started.
     mounts: () => mountsOf(state.settings.config['machine-mounts'] ?? ''),
+    packages: () =>
+      (state.settings.config['machine-packages'] ?? '').split(',').filter((name) => name !== ''),
   });
   const random = randomBy(process.env['JUJU_LOCAL_SEED']);
   const scheduler = new Scheduler({ model: state, machines, charms, log, random, clock: Date.now });

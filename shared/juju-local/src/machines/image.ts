@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { command } from './command.ts';
 import { lock } from './lock.ts';
@@ -38,12 +38,31 @@ const ALONE = [...DIES_WITH_US, ...NAMESPACES] as const;
 /** Raise it when what `build` does changes. */
 const RECIPE = 2;
 
-/** Makes the root file system that all machines begin with, unless it is there, and returns its folder. */
+interface ImageWork {
+  readonly progress: (message: string) => void;
+  readonly cancelSignal: AbortSignal;
+}
+
+/**
+ * Makes the root file system that machines begin with, unless it is there.
+ * @param packages what they have beside the base system
+ * @returns the folders that overlayfs lays over each other, the uppermost first
+ */
 export async function rootImage(
   cache: string,
-  progress: (message: string) => void,
-  cancelSignal: AbortSignal,
-): Promise<string> {
+  packages: readonly string[],
+  work: ImageWork,
+): Promise<readonly string[]> {
+  const base = await baseImage(cache, work);
+  if (packages.length === 0) return [base];
+  const names = [...new Set(packages)].sort();
+  const digest = createHash('sha256').update(JSON.stringify(names)).digest('hex');
+  const layer = `${base}-with-${digest.slice(0, 12)}`;
+  await once(layer, (unfinished) => install(names, base, unfinished, work));
+  return [layer, base];
+}
+
+async function baseImage(cache: string, work: ImageWork): Promise<string> {
   const release = parseEnv(await readFile('/etc/os-release', 'utf8'));
   const codename = release['VERSION_CODENAME'] ?? '';
   const sources = await aptSources();
@@ -51,47 +70,74 @@ export async function rootImage(
     .update(JSON.stringify([RECIPE, codename, PACKAGES, MASKED, sources]))
     .digest('hex');
   const image = join(cache, 'roots', `${codename}-${digest.slice(0, 12)}`);
-  if (existsSync(image)) return image;
-  await mkdir(join(cache, 'roots'), { recursive: true });
-  // Another model may be at it.
-  const unlock = await lock(join(cache, 'roots', 'lock'), true);
-  try {
-    if (existsSync(image)) return image;
-    await make(image, codename, mirrorOf(sources, codename), progress, cancelSignal);
-  } finally {
-    unlock?.();
-  }
+  await once(image, (unfinished) => make(unfinished, codename, mirrorOf(sources, codename), work));
   return image;
 }
 
+/** Makes a folder unless it is there, whole or not at all. */
+async function once(folder: string, makeIn: (unfinished: string) => Promise<void>): Promise<void> {
+  if (existsSync(folder)) return;
+  await mkdir(dirname(folder), { recursive: true });
+  // Another model may be at it.
+  const unlock = await lock(join(dirname(folder), 'lock'), true);
+  try {
+    if (existsSync(folder)) return;
+    const unfinished = `${folder}.unfinished`;
+    await rm(unfinished, { recursive: true, force: true });
+    await mkdir(unfinished, { recursive: true });
+    try {
+      await makeIn(unfinished);
+      await rename(unfinished, folder);
+    } finally {
+      await rm(unfinished, { recursive: true, force: true });
+    }
+  } finally {
+    unlock?.();
+  }
+}
+
 async function make(
-  image: string,
+  root: string,
   codename: string,
   mirror: string,
-  progress: (message: string) => void,
-  cancelSignal: AbortSignal,
+  { progress, cancelSignal }: ImageWork,
 ): Promise<void> {
-  const unfinished = `${image}.unfinished`;
-  await rm(unfinished, { recursive: true, force: true });
-  await mkdir(unfinished, { recursive: true });
   const started = performance.now();
   progress(`making a root file system of ${codename}, once`);
   await command(
-    [
-      ...ALONE,
-      'debootstrap',
-      '--variant=minbase',
-      `--include=${PACKAGES.join(',')}`,
-      codename,
-      unfinished,
-      mirror,
-    ],
+    [...ALONE, 'debootstrap', '--variant=minbase', `--include=${PACKAGES.join(',')}`, codename, root, mirror],
     { cancelSignal },
   );
-  await configure(unfinished);
-  await command([...ALONE, 'chroot', unfinished, 'apt-get', 'update', '-q'], { cancelSignal });
-  await rename(unfinished, image);
+  await configure(root);
+  await command([...ALONE, 'chroot', root, 'apt-get', 'update', '-q'], { cancelSignal });
   progress(`made it in ${Math.round((performance.now() - started) / 1000)} s`);
+}
+
+/** Mounts a root and its /proc, and runs apt there; the mounts go with the namespace that this is to be run in. */
+const APT_IN_LAYER =
+  'options=$1 root=$2; shift 2; mount -t overlay overlay -o "$options" "$root" && mount -t proc proc "$root/proc" && exec chroot "$root" apt-get "$@"';
+
+/** Installs packages over a root, into a folder that then has what differs. */
+async function install(
+  packages: readonly string[],
+  base: string,
+  layer: string,
+  { progress, cancelSignal }: ImageWork,
+): Promise<void> {
+  progress(`installing ${packages.length} packages for all machines, once`);
+  const [work, root] = [`${layer}-work`, `${layer}-root`];
+  for (const folder of [work, root]) await mkdir(folder, { recursive: true });
+  try {
+    const options = `lowerdir=${base},upperdir=${layer},workdir=${work},volatile`;
+    const apt = [...ALONE, 'sh', '-c', APT_IN_LAYER, 'sh', options, root] as const;
+    await command([...apt, 'install', '-y', '-q', ...packages], { cancelSignal }).catch((error: unknown) => {
+      const [, reason] = /^E: (.*)$/m.exec(String(error)) ?? [];
+      throw reason === undefined ? error : new Error(`machine-packages cannot be installed: ${reason}`);
+    });
+    await rm(join(layer, 'var/cache/apt/archives'), { recursive: true, force: true });
+  } finally {
+    for (const folder of [work, root]) await rm(folder, { recursive: true, force: true });
+  }
 }
 
 async function configure(root: string): Promise<void> {

@@ -36,6 +36,8 @@ export interface NspawnOptions {
   readonly directory: string;
   /** Asked for whenever a machine boots. */
   readonly mounts?: () => readonly Mount[];
+  /** What a new machine has beside the base system. Asked for when it is made. */
+  readonly packages?: () => readonly string[];
 }
 
 /**
@@ -50,20 +52,21 @@ class NspawnMachines implements Machines {
   readonly #prefix: string;
   readonly #directory: string;
   readonly #mounts: () => readonly Mount[];
+  readonly #packages: () => readonly string[];
   readonly #network: ModelNetwork;
   readonly #destroyed = new AbortController();
-  #image: string | undefined;
 
-  constructor({ model, directory, mounts = () => [] }: NspawnOptions) {
+  constructor({ model, directory, mounts = () => [], packages = () => [] }: NspawnOptions) {
     this.#prefix = `jl${createHash('sha256').update(model).digest('hex').slice(0, 6)}`;
     this.#directory = join(directory, 'machines');
     this.#mounts = mounts;
+    this.#packages = packages;
     this.#network = new ModelNetwork(this.#prefix, directory);
   }
 
   async prepare(progress: (message: string) => void): Promise<void> {
     await raiseInotify();
-    this.#image = await rootImage(CACHE, progress, this.#destroyed.signal);
+    await this.#newImage(progress);
     await this.#network.prepare();
   }
 
@@ -167,7 +170,7 @@ class NspawnMachines implements Machines {
     return `${this.#prefix}-${id}`;
   }
 
-  #path(id: string, name: 'root' | 'upper' | 'work' | 'juju' | 'console.log'): string {
+  #path(id: string, name: 'root' | 'upper' | 'work' | 'juju' | 'image' | 'console.log'): string {
     return join(this.#directory, id, name);
   }
 
@@ -187,7 +190,6 @@ class NspawnMachines implements Machines {
       this.#path(id, 'juju'),
     ];
     for (const folder of [root, upper, work, juju]) await mkdir(folder, { recursive: true });
-    if (this.#image === undefined) throw new Error('the machines are not prepared');
     const hostname = this.#hostname(id);
     const etc = join(upper, 'etc');
     if (!existsSync(join(etc, 'hostname'))) {
@@ -203,8 +205,23 @@ class NspawnMachines implements Machines {
     // Installing packages takes half the time when nothing waits for the host's disk. A machine's plug being pulled
     // loses nothing by it, but the host's own would; so the kernel wants to be told that this is not what happened.
     await rm(join(work, 'work/incompat'), { recursive: true, force: true });
-    const layers = `lowerdir=${this.#image},upperdir=${upper},workdir=${work},volatile`;
+    const image = (await this.#imageOf(id)).join(':');
+    const layers = `lowerdir=${image},upperdir=${upper},workdir=${work},volatile`;
     await command(['mount', '-t', 'overlay', 'overlay', '-o', layers, root]);
+  }
+
+  #newImage(progress: (message: string) => void = () => undefined): Promise<readonly string[]> {
+    return rootImage(CACHE, this.#packages(), { progress, cancelSignal: this.#destroyed.signal });
+  }
+
+  /** The image that a machine was made of: its disk has only what differs from that. */
+  async #imageOf(id: string): Promise<readonly string[]> {
+    const file = this.#path(id, 'image');
+    const known = (await readFile(file, 'utf8').catch(() => '')).split('\n');
+    if (known.every((folder) => existsSync(folder))) return known;
+    const image = await this.#newImage();
+    await writeFile(file, image.join('\n'));
+    return image;
   }
 
   async #boot(id: string, namespace: string): Promise<ChildProcess> {

@@ -29,6 +29,10 @@ const MODEL_OPTIONS: Readonly<Record<string, { readonly pattern: RegExp; readonl
   'update-status-hook-interval': { pattern: /^\d+[smh]$/, example: '5m' },
   'automatically-retry-hooks': { pattern: /^(true|false)$/, example: 'false' },
   'machine-mounts': { pattern: /^$|^\/[^:,]*(:\/[^:,]*)?(,\/[^:,]*(:\/[^:,]*)?)*$/, example: '/srv:/srv' },
+  'machine-packages': {
+    pattern: /^$|^[a-z0-9][a-z0-9.+-]*(,[a-z0-9][a-z0-9.+-]*)*$/,
+    example: 'python3,perl',
+  },
 };
 
 /** @throws {UsageError} */
