@@ -39,23 +39,15 @@ export type UnitStatus = DriverStatus & Required<Pick<DriverStatus, 'machine' | 
  * What machines of Debian 12 have from the start where it is not tested how things get there: a fifth of the processor time of a
  * deployment goes into unpacking these. None of them is what a charm installs by its name, has a service, or is MAAS' own.
  */
-const MACHINE_PACKAGES = [
-  ...['bind9-libs', 'libfstrm0', 'liblmdb0', 'libmaxminddb0', 'libprotobuf-c1', 'libuv1'],
-  ...['libglib2.0-data', 'libnl-genl-3-200', 'libpci3', 'libsnmp40', 'libwrap0', 'shared-mime-info'],
-  ...[
-    'libjson-xs-perl',
-    'libldap-common',
-    'libllvm14',
-    'libpq5',
-    'libxslt1.1',
-    'locales',
-    'perl',
-    'xz-utils',
-  ],
-  ...['libopentracing-c-wrapper0', 'netbase', 'python3', 'python3-cryptography', 'python3-dnspython'],
-  ...['python3-etcd', 'python3-httpx', 'python3-prettytable', 'python3-psutil', 'python3-psycopg2'],
-  ...['python3-requests-toolbelt', 'python3-yaml'],
-];
+const MACHINE_PACKAGES = `
+  bind9-libs libfstrm0 liblmdb0 libmaxminddb0 libprotobuf-c1 libuv1
+  libglib2.0-data libnl-genl-3-200 libpci3 libsnmp40 libwrap0 shared-mime-info
+  libjson-xs-perl libldap-common libllvm14 libpq5 libxslt1.1 locales perl xz-utils
+  libopentracing-c-wrapper0 netbase python3 python3-cryptography python3-dnspython
+  python3-etcd python3-httpx python3-prettytable python3-psutil python3-psycopg2
+  python3-requests-toolbelt python3-yaml`
+  .trim()
+  .split(/\s+/);
 
 /** How a model is made. */
 interface ModelOptions {
