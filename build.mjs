@@ -10,16 +10,27 @@ import { parseArgs } from 'node:util';
 import { builder } from 'juju-ts-ops/builder';
 
 const ROOT = import.meta.dirname;
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    arch: { type: 'string', default: process.arch },
-    charmcraft: { type: 'boolean', default: false },
-    check: { type: 'boolean', default: false },
-    types: { type: 'boolean', default: false },
-  },
-});
+const { values, positionals } = called();
 const command = values.types ? 'types' : values.check ? 'check' : 'build';
+
+function called() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        arch: { type: 'string', default: process.arch },
+        charmcraft: { type: 'boolean', default: false },
+        check: { type: 'boolean', default: false },
+        types: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    console.error(
+      `${error.message}\nusage: npm run build -- [--arch x64|arm64] [--charmcraft] [charm|folder...]`,
+    );
+    process.exit(2);
+  }
+}
 
 /** The charms that are deployed, and beside them those whose code is only checked. */
 const deployed = charmsIn('charms', 'test/charms');
