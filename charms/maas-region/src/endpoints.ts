@@ -81,6 +81,8 @@ const regionCluster = definePeerInterface({
     version: raw,
     /** The version that could be installed at once. */
     ready: raw,
+    /** The target for which it stands still, with its old packages: the database may be migrated to that. */
+    stopped: raw,
     /** The relation whose database it may be serving; absent while it serves none. */
     database: json(z.int()),
     /** Who left before the leader had named them, to be forgotten by MAAS: nobody else remembers them. */

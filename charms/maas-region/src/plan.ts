@@ -5,7 +5,7 @@ import { restoration } from './backup/backup.ts';
 import type { charmcraft } from './charmcraft.ts';
 import { standingOf, type Standing } from './cluster/known.ts';
 import { awaitsForgetting, clusterBags, forgetting, schemaSaid } from './cluster/plan.ts';
-import { upgradeResources } from './cluster/upgrade.ts';
+import { isBelievedStopped, upgradeResources } from './cluster/upgrade.ts';
 import { configuration, namedResources, settingSteps } from './config/plan.ts';
 import { CLIENT_PACKAGE } from './database/database.ts';
 import { databaseRequests, migration, stoppedByExtensions } from './database/plan.ts';
@@ -49,13 +49,21 @@ export function plan(state: State | HandMade): RegionPlan {
     ],
     ports: portsOf(state.region, tls),
     ...(state.region.version !== undefined && { version: state.region.version }),
-    ...(isAwaiting(state, standing) && { reconcileIn: RECONCILE_IN }),
+    ...reconcileIn(state, standing),
     status: statusesOf(state, standing),
   };
 }
 
-/** How soon a unit looks again at what it waits for, in seconds. */
+/** How soon a unit looks again at what it waits for, in seconds; and how soon it goes on once what it said is known. */
 const RECONCILE_IN = 60;
+const GO_ON_IN = 1;
+
+function reconcileIn(state: State, standing: Standing): Pick<RegionPlan, 'reconcileIn'> {
+  const { upgrade } = standing;
+  const goesOn = upgrade ? upgrade.isBehind && !upgrade.mayInstall : isBelievedStopped(state);
+  if (goesOn) return { reconcileIn: GO_ON_IN };
+  return isAwaiting(state, standing) ? { reconcileIn: RECONCILE_IN } : {};
+}
 
 /** Whether this unit waits for what no event announces. */
 function isAwaiting(state: State, { served }: Standing): boolean {

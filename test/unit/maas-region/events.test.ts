@@ -245,6 +245,7 @@ testEvents(charm, actions, {
     ...grown({ rotation, schema: migratedTo(OLD_VERSION), target: VERSION }),
     seen: on({ region: { version: '3.4', packageVersion: OLD_VERSION } }),
     statuses: ['maintenance'],
+    settling: 1,
   },
   'an upgrade after a new secret, installed': {
     ...grown({ rotation, schema: migratedTo(OLD_VERSION), target: VERSION }),

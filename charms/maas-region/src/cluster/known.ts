@@ -5,7 +5,7 @@ import type { Schema } from '../endpoints.ts';
 import { passwordProblem } from '../database/password.ts';
 import { urlOf } from '../network/url.ts';
 import type { State } from '../state.ts';
-import { obstacleOf, upgradeOf, type Upgrade } from './upgrade.ts';
+import { isBelievedStopped, obstacleOf, upgradeOf, type Upgrade } from './upgrade.ts';
 
 /** Everything that is known before a region can be configured. */
 export interface Known {
@@ -36,7 +36,7 @@ export function standingOf(state: State): Standing {
   const upgrade = upgradeOf(state);
   const hasSchema = known !== undefined && isMigrated(state, known);
   const mayMigrate = known !== undefined && !hasSchema && canMigrate(state, known, upgrade);
-  const mayServe = !upgrade?.isBehind && (hasSchema || mayMigrate);
+  const mayServe = !upgrade?.isBehind && !isBelievedStopped(state) && (hasSchema || mayMigrate);
   return {
     url,
     known,

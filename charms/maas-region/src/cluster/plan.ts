@@ -10,7 +10,7 @@ import { forgetController } from './controllers.ts';
 import { notStopped, schemaOf, twinOf, type Known, type Standing } from './known.ts';
 import { rotationOf } from './secret.ts';
 import type { Departed } from './state.ts';
-import { upgradeInWords } from './upgrade.ts';
+import { isBelievedStopped, stoppedSaid, upgradeInWords } from './upgrade.ts';
 
 /** What a region says to the others. */
 export function clusterBags(state: State, standing: Standing): readonly RegionDatabag[] {
@@ -45,6 +45,7 @@ export function clusterBags(state: State, standing: Standing): readonly RegionDa
         address: network.address,
         version: packageVersion,
         ready: preparation.version,
+        stopped: stoppedSaid(state, upgrade),
         database: served?.relation ?? lastDatabase(state),
         left: leftSaid(state),
       },
@@ -129,6 +130,7 @@ export function notServing(
         `${upgradeInWords(upgrade)}: waiting for ${isLeader && lagging.length > 0 ? `${list(lagging)} to stop` : 'the leader to migrate the database'}`,
     );
   }
+  if (isBelievedStopped(state)) return maintenance('the upgrade was called off: starting again');
   const { schema } = cluster;
   if (schema === undefined || schema.relation !== relation || isTakenBack) {
     const others = notStopped(state);

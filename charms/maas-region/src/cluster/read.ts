@@ -9,10 +9,12 @@ export async function readCluster(juju: RegionJuju): Promise<Cluster> {
   const [relation] = await juju.relations('region-cluster');
   if (!relation) return { peers: [] };
   const { id, appData, units } = relation;
+  const { stopped } = await juju.databag(id, juju.context.unit);
   return {
     ...appData,
     relation: id,
     peers: units.map(({ name, data }) => ({ unit: name, ...data })),
+    ...(stopped !== undefined && { stopped }),
     left: unnamed(await readLeft(juju, id), appData),
   };
 }

@@ -28,6 +28,8 @@ export interface Cluster extends Bag<Said['app']> {
   readonly peers: readonly Peer[];
   /** Known to the leader: the other regions that it has named before, and that Juju has not told this unit of yet. */
   readonly unmet?: readonly string[];
+  /** The target for which this unit said in an earlier hook that it stands still. */
+  readonly stopped?: string;
   /** Who left before the leader had named them, as far as this unit saw it. */
   readonly left?: Left;
   /** Known while this unit serves: who has gone, and is still to be forgotten by MAAS at this unit's word. */

@@ -16,13 +16,18 @@ export interface Upgrade {
   readonly to: string;
   /** Whether this region has still to stop and install them. */
   readonly isBehind: boolean;
+  /**
+   * Whether it installs them in this hook. The regions that the leader waits for say first that they stand still: then it
+   * migrates while they install.
+   */
+  readonly mayInstall: boolean;
   /** The other regions that may still run the old version. */
   readonly lagging: readonly string[];
 }
 
 /** The upgrade that the regions are in, or enter now because the leader says so; `undefined` where there is none. */
 export function upgradeOf(state: State): Upgrade | undefined {
-  const { cluster, region } = state;
+  const { cluster, region, isLeader } = state;
   const { packageVersion, preparation } = region;
   const from = cluster.schema?.version;
   const to = targetOf(state);
@@ -31,17 +36,20 @@ export function upgradeOf(state: State): Upgrade | undefined {
     // One that was being installed while the others were upgraded goes after them by itself: it serves nobody yet.
     const isLate = packageVersion !== from && isAtLeast(withoutEpoch(from), withoutEpoch(packageVersion));
     return isLate && preparation.version === from
-      ? { from: packageVersion, to: from, isBehind: true, lagging: [] }
+      ? { from: packageVersion, to: from, isBehind: true, mayInstall: true, lagging: [] }
       : undefined;
   }
   return {
     from,
     to,
     isBehind: packageVersion !== to,
+    mayInstall: isLeader || cluster.stopped === to,
     // One that has said nothing at all has not installed anything yet.
     lagging: [
       ...cluster.peers
         .filter(({ hostname, version }) => hostname !== undefined && version !== to)
+        // What one said before the leader did is of an earlier upgrade that was called off, and it may be starting again.
+        .filter(({ stopped }) => stopped !== to || cluster.target !== to)
         .map(({ unit }) => unit),
       ...(cluster.unmet ?? []),
     ].toSorted((a, b) => unitNumber(a) - unitNumber(b)),
@@ -97,18 +105,28 @@ export function upgradeInWords({ from, to }: Pick<Upgrade, 'from' | 'to'>): stri
 }
 
 /** What a region does that is to be upgraded: it stops, stays stopped whatever its packages start, and takes the new ones. */
-export function upgradeResources({ maas, packages, source }: Region, { to }: Upgrade): readonly Resource[] {
+export function upgradeResources(region: Region, { to, mayInstall }: Upgrade): readonly Resource[] {
+  const { maas, packages, source, services, isHeld } = region;
   return [
-    {
-      kind: 'step',
-      id: 'stop-for-upgrade',
-      run: async () => {
-        await maas.holdRegion();
-        await maas.stopRegion();
-      },
-    },
-    ...maas.upgrade(packages, to, source),
+    ...(isHeld
+      ? []
+      : [{ kind: 'step', id: 'hold-for-upgrade', run: () => maas.holdRegion() } satisfies Resource]),
+    ...maas.standstill(services),
+    ...(mayInstall ? maas.upgrade(packages, to, source) : []),
   ];
+}
+
+/** The target for which a region says that it stands still; what it says is known once it does. */
+export function stoppedSaid({ isLeader }: State, upgrade: Upgrade | undefined): string | undefined {
+  return !isLeader && upgrade?.isBehind ? upgrade.to : undefined;
+}
+
+/**
+ * Whether the others have to know first that this region does not stand still any more: its upgrade was called off, and a
+ * leader that believes it stopped may migrate the database at any time.
+ */
+export function isBelievedStopped({ cluster, region }: State): boolean {
+  return cluster.stopped !== undefined && cluster.stopped !== region.packageVersion;
 }
 
 /** The file by which the leader knows that it has been asked to look for newer packages. */

@@ -64,13 +64,13 @@ const statusOf = (state: State): unknown => plan(state).status[0];
 test('a changed source is looked at while everything runs, and fetched before anything stops', () => {
   const state = leader({ region: { preparation: prepared(SOURCE) } });
   expect(machineOf(state)).toContain('step:prepare-upgrade');
-  expect(machineOf(state).join()).not.toMatch(/stopped|stop-for-upgrade/);
+  expect(machineOf(state).join()).not.toMatch(/stopped|hold-for-upgrade/);
   expect(machineOf(leader())).not.toContain('step:prepare-upgrade');
 });
 
 test('nothing stops until every region could be upgraded at once, and the status says for whom that waits', () => {
   const state = leader({ cluster: { peers: peers([MAAS_34, MAAS_37], [MAAS_34, MAAS_34]) } });
-  expect(machineOf(state).join()).not.toMatch(/stopped|stop-for-upgrade/);
+  expect(machineOf(state).join()).not.toMatch(/stopped|hold-for-upgrade/);
   expect(bagOf(state, 'region-cluster', 'app')).toMatchObject({ target: undefined });
   expect(statusOf(state)).toEqual({
     level: 'active',
@@ -80,7 +80,7 @@ test('nothing stops until every region could be upgraded at once, and the status
 
 test('a PostgreSQL that is too old for the new MAAS is told before anything stops', () => {
   const state = leader({ database: { postgresqlVersion: 12 } });
-  expect(machineOf(state).join()).not.toMatch(/stopped|stop-for-upgrade/);
+  expect(machineOf(state).join()).not.toMatch(/stopped|hold-for-upgrade/);
   expect(bagOf(state, 'region-cluster', 'app')).toMatchObject({ target: undefined });
   expect(statusOf(state)).toEqual({
     level: 'blocked',
@@ -92,9 +92,12 @@ test('a PostgreSQL that is too old for the new MAAS is told before anything stop
 describe('then the leader', () => {
   test('stops, keeps its packages from starting anything, and takes the new ones', () => {
     const steps = machineOf(leader());
-    expect(steps.indexOf('step:stop-for-upgrade')).toBeLessThan(
+    const order = ['step:hold-for-upgrade', 'service:maas-regiond:stopped'];
+    expect(steps.filter((step) => order.includes(step))).toEqual(order);
+    expect(steps.indexOf('service:maas-regiond:stopped')).toBeLessThan(
       steps.lastIndexOf('packages:maas-region-api'),
     );
+    expect(bagOf(leader(), 'region-cluster', 'unit')).toMatchObject({ stopped: undefined });
     expect(steps.join()).not.toMatch(/running|migrate-database/);
     expect(steps).not.toContain(`file:${REGIOND_CONF}`);
     expect(bagOf(leader(), 'region-cluster', 'app')).toMatchObject({ target: MAAS_37, schema: OLD });
@@ -134,6 +137,27 @@ describe('then the leader', () => {
     });
   });
 
+  test('migrates while the others install, once they have said that they stand still for it', () => {
+    const [first, second] = peers([MAAS_34, MAAS_37], [MAAS_34, MAAS_37]);
+    if (!first || !second) throw new Error('two peers');
+    const stopped = { stopped: MAAS_37 };
+    const withPeers = (target: string | undefined, ...all: State['cluster']['peers']): State =>
+      leader({ region: installed, cluster: { target, peers: all } });
+    const one = withPeers(MAAS_37, { ...first, ...stopped }, second);
+    expect(machineOf(one)).not.toContain('step:migrate-database');
+    expect(statusOf(one)).toMatchObject({
+      message: 'upgrading from 3.4 to 3.7: waiting for maas-region/2 to stop',
+    });
+    const both = withPeers(MAAS_37, { ...first, ...stopped }, { ...second, ...stopped });
+    expect(machineOf(both)).toContain('step:migrate-database');
+    // For another one, or for this one before it was called off: they may be starting again.
+    const other = withPeers(MAAS_37, { ...first, ...stopped }, { ...second, stopped: MAAS_34 });
+    expect(machineOf(other)).not.toContain('step:migrate-database');
+    const before = withPeers(undefined, { ...first, ...stopped }, { ...second, ...stopped });
+    expect(machineOf(before)).not.toContain('step:migrate-database');
+    expect(bagOf(before, 'region-cluster', 'app')).toMatchObject({ target: MAAS_37 });
+  });
+
   test('a region that comes in the middle and has said nothing yet is not waited for', () => {
     const state = leader({
       region: installed,
@@ -144,19 +168,59 @@ describe('then the leader', () => {
 
   test('who becomes the leader in the middle goes on', () => {
     const state = follower({ isLeader: true, cluster: { ...told, peers: peers([MAAS_37, MAAS_37]) } });
-    expect(machineOf(state)).toContain('step:stop-for-upgrade');
+    expect(machineOf(state)).toContain('step:hold-for-upgrade');
     expect(bagOf(state, 'region-cluster', 'app')).toMatchObject({ target: MAAS_37 });
   });
 });
 
 describe('the others', () => {
   test('go on serving until the leader says so, whatever they could install', () => {
-    expect(machineOf(follower()).join()).not.toMatch(/stop-for-upgrade|stopped/);
+    expect(machineOf(follower()).join()).not.toMatch(/hold-for-upgrade|stopped/);
     expect(bagOf(follower(), 'region-cluster', 'unit')).toMatchObject({ version: MAAS_34, ready: MAAS_37 });
   });
 
-  test('then stop and install', () => {
-    expect(machineOf(follower({ cluster: told }))).toContain('step:stop-for-upgrade');
+  const upgrades = expect.objectContaining({ kind: 'packages', version: MAAS_37 });
+
+  test('then stop, and say so before they install: the leader does not wait for that', () => {
+    const stops = follower({ cluster: told });
+    expect(machineOf(stops)).toEqual(
+      expect.arrayContaining(['step:hold-for-upgrade', 'service:maas-regiond:stopped']),
+    );
+    expect(plan(stops).machine).not.toContainEqual(upgrades);
+    expect(bagOf(stops, 'region-cluster', 'unit')).toMatchObject({ version: MAAS_34, stopped: MAAS_37 });
+    expect(plan(stops).reconcileIn).toBe(1);
+
+    const installs = follower({ region: { isHeld: true }, cluster: { ...told, stopped: MAAS_37 } });
+    expect(machineOf(installs)).not.toContain('step:hold-for-upgrade');
+    expect(machineOf(installs)).toContain('service:maas-regiond:stopped');
+    expect(plan(installs).machine).toContainEqual(upgrades);
+    expect(bagOf(installs, 'region-cluster', 'unit')).toMatchObject({ stopped: MAAS_37 });
+
+    const then = follower({ region: installed, cluster: { ...told, stopped: MAAS_37 } });
+    expect(bagOf(then, 'region-cluster', 'unit')).toMatchObject({ version: MAAS_37, stopped: undefined });
+  });
+
+  test('install also where the leader has migrated meanwhile', () => {
+    const schema = { version: MAAS_37, from: MAAS_34, relation: 4 };
+    const installs = follower({ region: { isHeld: true }, cluster: { schema, stopped: MAAS_37 } });
+    expect(plan(installs).machine).toContainEqual(upgrades);
+    expect(machineOf(installs).join()).not.toMatch(/running/);
+  });
+
+  test('start again where it is called off, after the leader can know that they do not stand still any more', () => {
+    const region = { isHeld: true, isServing: false };
+    const before = follower({ region, cluster: { stopped: MAAS_37 } });
+    expect(machineOf(before).join()).not.toMatch(/running|release-region/);
+    expect(bagOf(before, 'region-cluster', 'unit')).toMatchObject({ stopped: undefined });
+    expect(plan(before).reconcileIn).toBe(1);
+    expect(statusOf(before)).toEqual({
+      level: 'maintenance',
+      message: 'the upgrade was called off: starting again',
+    });
+    const then = follower({ region });
+    expect(machineOf(then)).toEqual(
+      expect.arrayContaining(['step:release-region', 'service:maas-regiond:running']),
+    );
   });
 
   test('stay stopped until the database has been migrated, and start in turn', () => {
@@ -183,7 +247,7 @@ describe('a region that was being installed while the others were upgraded', () 
     ['follows', follower({ region: fresh, cluster })],
     ['leads', leader({ region: fresh, cluster })],
   ])('goes after them by itself, also one that %s', (_, late) => {
-    expect(machineOf(late)).toContain('step:stop-for-upgrade');
+    expect(machineOf(late)).toContain('step:hold-for-upgrade');
     expect(plan(late).machine).toContainEqual(
       expect.objectContaining({ kind: 'packages', version: MAAS_37 }),
     );
@@ -196,7 +260,7 @@ describe('a region that was being installed while the others were upgraded', () 
   test('says what to do where its source has another version by now', () => {
     const preparation = prepared(SOURCE, MAAS_37.replace('3.7.', '3.8.'));
     const late = follower({ region: { ...fresh, preparation }, cluster });
-    expect(machineOf(late)).not.toContain('step:stop-for-upgrade');
+    expect(machineOf(late)).not.toContain('step:hold-for-upgrade');
     expect(statusOf(late)).toMatchObject({ level: 'blocked', next: 'juju run maas-region/leader upgrade' });
   });
 });

@@ -75,7 +75,7 @@ describe('on a PostgreSQL that a charm looks after', () => {
       region: { version: '3.4', packageVersion: MAAS_34, preparation: prepared('ppa:maas/3.7', MAAS_37) },
       cluster: { schema: { version: MAAS_34, relation: 4 }, peers: [] },
     });
-    expect(machineOf(old).join()).not.toMatch(/stop-for-upgrade|migrate-database/);
+    expect(machineOf(old).join()).not.toMatch(/hold-for-upgrade|migrate-database/);
     expect(plan(old).status[0]).toMatchObject({ level: 'blocked' });
   });
 });
