@@ -5,7 +5,7 @@ import { restoration } from './backup/backup.ts';
 import type { charmcraft } from './charmcraft.ts';
 import { standingOf, type Standing } from './cluster/known.ts';
 import { awaitsForgetting, clusterBags, forgetting, schemaSaid } from './cluster/plan.ts';
-import { isBelievedStopped, upgradeResources } from './cluster/upgrade.ts';
+import { upgradeResources } from './cluster/upgrade.ts';
 import { configuration, namedResources, settingSteps } from './config/plan.ts';
 import { CLIENT_PACKAGE } from './database/database.ts';
 import { databaseRequests, migration, stoppedByExtensions } from './database/plan.ts';
@@ -59,9 +59,9 @@ const RECONCILE_IN = 60;
 const GO_ON_IN = 1;
 
 function reconcileIn(state: State, standing: Standing): Pick<RegionPlan, 'reconcileIn'> {
-  const { upgrade } = standing;
-  const goesOn = upgrade ? upgrade.isBehind && !upgrade.mayInstall : isBelievedStopped(state);
-  if (goesOn) return { reconcileIn: GO_ON_IN };
+  const { upgrade, isCalledOff } = standing;
+  const isToInstall = upgrade !== undefined && upgrade.isBehind && !upgrade.mayInstall;
+  if (isToInstall || isCalledOff) return { reconcileIn: GO_ON_IN };
   return isAwaiting(state, standing) ? { reconcileIn: RECONCILE_IN } : {};
 }
 

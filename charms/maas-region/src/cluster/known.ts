@@ -5,7 +5,7 @@ import type { Schema } from '../endpoints.ts';
 import { passwordProblem } from '../database/password.ts';
 import { urlOf } from '../network/url.ts';
 import type { State } from '../state.ts';
-import { isBelievedStopped, obstacleOf, upgradeOf, type Upgrade } from './upgrade.ts';
+import { obstacleOf, upgradeOf, type Upgrade } from './upgrade.ts';
 
 /** Everything that is known before a region can be configured. */
 export interface Known {
@@ -24,6 +24,11 @@ export interface Standing {
   /** The same where the region may serve: the database has the schema of its MAAS, or this unit is to migrate it. */
   readonly served: Known | undefined;
   readonly upgrade: Upgrade | undefined;
+  /**
+   * Whether the others have to know first that this region does not stand still any more: its upgrade was called off, and a
+   * leader that believes it stopped may migrate the database at any time.
+   */
+  readonly isCalledOff: boolean;
   readonly hasSchema: boolean;
   readonly mayMigrate: boolean;
   /** Whether the database has lost what it was migrated to. */
@@ -36,12 +41,16 @@ export function standingOf(state: State): Standing {
   const upgrade = upgradeOf(state);
   const hasSchema = known !== undefined && isMigrated(state, known);
   const mayMigrate = known !== undefined && !hasSchema && canMigrate(state, known, upgrade);
-  const mayServe = !upgrade?.isBehind && !isBelievedStopped(state) && (hasSchema || mayMigrate);
+  const { stopped } = state.cluster;
+  const isCalledOff =
+    upgrade === undefined && stopped !== undefined && stopped !== state.region.packageVersion;
+  const mayServe = !upgrade?.isBehind && !isCalledOff && (hasSchema || mayMigrate);
   return {
     url,
     known,
     served: mayServe ? known : undefined,
     upgrade,
+    isCalledOff,
     hasSchema,
     mayMigrate,
     isTakenBack: known !== undefined && isTakenBack(state, known),

@@ -10,7 +10,7 @@ import { forgetController } from './controllers.ts';
 import { notStopped, schemaOf, twinOf, type Known, type Standing } from './known.ts';
 import { rotationOf } from './secret.ts';
 import type { Departed } from './state.ts';
-import { isBelievedStopped, stoppedSaid, upgradeInWords } from './upgrade.ts';
+import { stoppedSaid, upgradeInWords } from './upgrade.ts';
 
 /** What a region says to the others. */
 export function clusterBags(state: State, standing: Standing): readonly RegionDatabag[] {
@@ -119,7 +119,7 @@ export function twinStatus(state: State): Status | undefined {
 export function notServing(
   state: State,
   { packageVersion, relation }: Known,
-  { upgrade, isTakenBack }: Standing,
+  { upgrade, isCalledOff, isTakenBack }: Standing,
 ): Status {
   const { isLeader, cluster, app } = state;
   if (cluster.unmet) return waiting('Juju to tell of the other units');
@@ -130,7 +130,7 @@ export function notServing(
         `${upgradeInWords(upgrade)}: waiting for ${isLeader && lagging.length > 0 ? `${list(lagging)} to stop` : 'the leader to migrate the database'}`,
     );
   }
-  if (isBelievedStopped(state)) return maintenance('the upgrade was called off: starting again');
+  if (isCalledOff) return maintenance('the upgrade was called off: starting again');
   const { schema } = cluster;
   if (schema === undefined || schema.relation !== relation || isTakenBack) {
     const others = notStopped(state);

@@ -121,14 +121,6 @@ export function stoppedSaid({ isLeader }: State, upgrade: Upgrade | undefined): 
   return !isLeader && upgrade?.isBehind ? upgrade.to : undefined;
 }
 
-/**
- * Whether the others have to know first that this region does not stand still any more: its upgrade was called off, and a
- * leader that believes it stopped may migrate the database at any time.
- */
-export function isBelievedStopped({ cluster, region }: State): boolean {
-  return cluster.stopped !== undefined && cluster.stopped !== region.packageVersion;
-}
-
 /** The file by which the leader knows that it has been asked to look for newer packages. */
 export function lookFile({ stateDirectory }: Pick<HookContext, 'stateDirectory'>): string {
   return join(stateDirectory, 'look');

@@ -37,8 +37,7 @@ async function serve(name: string, juju: 3 | 4): Promise<void> {
     directory,
     // Read when a machine boots, because the user may set them after the daemon has started.
     mounts: () => mountsOf(state.settings.config['machine-mounts'] ?? ''),
-    packages: () =>
-      (state.settings.config['machine-packages'] ?? '').split(',').filter((name) => name !== ''),
+    packages: () => listOf(state.settings.config['machine-packages'] ?? ''),
   });
   const random = randomBy(process.env['JUJU_LOCAL_SEED']);
   const scheduler = new Scheduler({ model: state, machines, charms, log, random, clock: Date.now });
@@ -98,13 +97,15 @@ async function converse(socket: Socket, daemon: Daemon, leave: () => Promise<voi
 
 /** `/host:/machine,/other:/there` */
 function mountsOf(text: string): readonly Mount[] {
-  return text
-    .split(',')
-    .filter((item) => item !== '')
-    .map((item) => {
-      const [host = '', machine = host] = item.split(':');
-      return { host, machine };
-    });
+  return listOf(text).map((item) => {
+    const [host = '', machine = host] = item.split(':');
+    return { host, machine };
+  });
+}
+
+/** The items of an option that is a list. */
+function listOf(text: string): readonly string[] {
+  return text.split(',').filter((item) => item !== '');
 }
 
 /** Chance; or with a seed, the same numbers in every run (mulberry32). */

@@ -35,7 +35,7 @@ const NAMESPACES = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--
 /** Runs a program whose processes and mounts all vanish when it is killed, or when this process is. */
 const ALONE = [...DIES_WITH_US, ...NAMESPACES] as const;
 
-/** Raise it when what `build` does changes. */
+/** Raise it when what `make` or `install` does changes. */
 const RECIPE = 2;
 
 interface ImageWork {
